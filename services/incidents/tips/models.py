@@ -1,0 +1,56 @@
+"""The table of tips and of the steps that each has taken."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, Index
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class IncidentsModel(SQLModel, registry=registry()):
+    """The tables of incidents; their own registry, since other services have tables of the same names."""
+
+
+def instant(**options: Any) -> Any:
+    """A column for an instant, kept with its time zone."""
+    return Field(sa_column=Column(DateTime(timezone=True), **options))
+
+
+class Tip(IncidentsModel, table=True):
+    """A tip (tin báo). Its receipt is not here, only a keyed hash of it."""
+
+    __tablename__ = "tips"
+    id: UUID = Field(primary_key=True)
+    unit: str = Field(index=True)
+    content: str
+    topic: str | None = None
+    channel: str
+    supplied_by: str
+    team_id: UUID | None = None
+    state: str
+    classified_as: str | None = None
+    occurred_at: datetime | None = instant(nullable=True)
+    received_at: datetime = instant(nullable=False)
+    received_on: date
+    closed_on: date | None = None
+    receipt_hash: bytes
+    recorded_by: str
+    version: int = 1
+
+    __table_args__ = (Index("tips_by_receipt", "receipt_hash", unique=True),)
+
+
+class TipStep(IncidentsModel, table=True):
+    """One step of a tip: who did what, when and why (DOMAIN.md: every step records it)."""
+
+    __tablename__ = "tip_steps"
+    id: UUID = Field(primary_key=True)
+    tip_id: UUID = Field(foreign_key="tips.id", index=True)
+    command: str
+    state_before: str
+    state_after: str
+    reason: str | None = None
+    taken_by: str
+    taken_at: datetime = instant(nullable=False)

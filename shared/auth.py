@@ -1,0 +1,223 @@
+"""Who calls and what they may do: bearer JWTs checked against a JWKS, and one table of roles and reach.
+
+An embedded issuer makes its key at first start, so that `antt token` works without an identity
+provider; ANTT_JWKS replaces it by any OpenID Connect provider's keys. An identity carries the
+role, the unit and, for a leader, the team; nothing else of a token is used.
+"""
+
+import os
+import secrets
+import time
+from collections import OrderedDict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, get_args
+
+import httpx
+import msgspec
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet
+from joserfc.jwt import JWTClaimsRegistry
+
+from shared import units
+from shared.errors import Forbidden, ForeignArea, Unauthenticated
+from shared.settings import Settings
+
+TokenRole = Literal["operator", "province_officer", "commune_officer", "team_leader", "system"]
+ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519"]
+
+ALL, AREA, TEAM = "every unit served", "the units of the caller's area", "the caller's own team"
+
+# Who may do what, and how far that reaches. "anyone" is a request without a token.
+MAY: dict[str, dict[str, str]] = {
+    "report_tip": {
+        "anyone": ALL, "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
+    },
+    "date_tip": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
+    "pass_on_tip": {"team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
+    "handle_tip": {"commune_officer": AREA, "province_officer": AREA, "operator": AREA},
+    "read_tips": {"commune_officer": AREA, "province_officer": AREA, "operator": AREA, "team_leader": TEAM},
+    "handle_case": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
+    "enter_activity": {
+        "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
+    },
+    "confirm_activity": {"commune_officer": AREA, "province_officer": AREA, "operator": AREA},
+    "read_records": {
+        "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
+    },
+    "keep_registry": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
+    "read_counters": {
+        "team_leader": AREA, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
+    },
+    "recount": {"operator": ALL, "system": ALL},
+}  # fmt: skip
+
+
+class Identity(NamedTuple):
+    """The caller of one request."""
+
+    role: str = "anyone"
+    subject: str = "anyone"
+    unit: str = ""
+    team: str = ""
+
+    def may(self, action: str) -> bool:
+        """Whether the role may do this at all, wherever."""
+        return self.role in MAY[action]
+
+    def require(self, action: str, unit: str, team: str | None = None) -> None:
+        """Raise unless the caller may do `action` on a record of `unit` (and of `team`, for its leader).
+
+        Without a token that is 401, with the wrong role 403 `forbidden`, elsewhere 403 `foreign-area`.
+        """
+        reach = MAY[action].get(self.role)
+        if reach is None:
+            raise Unauthenticated() if self.role == "anyone" else Forbidden(action=action)
+        if reach == AREA and unit not in units.area(self.unit):
+            raise ForeignArea(unit=unit)
+        if reach == TEAM and (team is None or str(team) != self.team):
+            raise ForeignArea(unit=unit)
+
+
+ANYONE = Identity()
+
+
+class Claims(msgspec.Struct):
+    """The claims that are used of a token."""
+
+    sub: str
+    exp: int
+    role: TokenRole
+    unit: str
+    team: str = ""
+
+
+class Tokens:
+    """Checks tokens against the JWKS of a file or a URL, and remembers those it has checked until they expire."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._claims = JWTClaimsRegistry(
+            iss={"essential": True, "value": settings.issuer}, aud={"essential": True, "value": settings.audience}
+        )
+        self._keys = KeySet([])
+        self._fetched_at = float("-inf")
+        self._checked: OrderedDict[str, tuple[int, Identity]] = OrderedDict()
+
+    async def identity(self, authorization: str | None) -> Identity:
+        """The caller named by an Authorization header; ANYONE without one, Unauthenticated for a bad one."""
+        if authorization is None:
+            return ANYONE
+        known = self._checked.get(authorization)
+        if known is not None and known[0] > time.time():
+            return known[1]
+        expires, identity = await self._check(authorization)
+        self._checked[authorization] = (expires, identity)
+        if len(self._checked) > 10_000:
+            self._checked.popitem(last=False)
+        return identity
+
+    async def _check(self, authorization: str) -> tuple[int, Identity]:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated()
+        for fresh in (False, True):
+            await self._load_keys(fresh)
+            try:
+                decoded = jwt.decode(token.strip(), self._keys, algorithms=ALGORITHMS)
+                self._claims.validate(decoded.claims)
+                claims = msgspec.convert(decoded.claims, Claims, strict=False)
+            except (JoseError, ValueError):  # msgspec.ValidationError is a ValueError
+                continue
+            if units.get(claims.unit) is None or (claims.role == "team_leader" and not claims.team):
+                break
+            return claims.exp, Identity(claims.role, claims.sub, claims.unit, claims.team)
+        raise Unauthenticated()
+
+    async def _load_keys(self, fresh: bool) -> None:
+        """Read the JWKS; again only when a token fails and the last reading is half a minute old."""
+        age = time.monotonic() - self._fetched_at
+        if age < (30 if fresh else float("inf")):
+            return
+        self._fetched_at = time.monotonic()
+        source = self._settings.jwks
+        if source.startswith(("http://", "https://")):
+            async with httpx.AsyncClient(timeout=5) as client:
+                text = (await client.get(source)).raise_for_status().content
+        else:
+            text = Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()
+        self._keys = KeySet.import_key_set(msgspec.json.decode(text))
+
+
+async def _caller(request: Request) -> Identity:
+    tokens: Tokens = request.app.state.service.tokens
+    return await tokens.identity(request.headers.get("authorization"))
+
+
+# The seam of access: every command and every read that needs a caller takes this one parameter.
+Caller = Annotated[Identity, Depends(_caller), Depends(HTTPBearer(auto_error=False))]
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a secret file unless it exists; of processes that start together the first one's content stays."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft.touch(mode=0o600)
+    draft.write_bytes(content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def ensure_issuer(settings: Settings) -> Path:
+    """The folder of the embedded issuer's keys; they are made at first use."""
+    private, public = settings.keys / "issuer.json", settings.keys / "jwks.json"
+    if not private.exists():
+        key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+        write_once(private, msgspec.json.encode(key.as_dict(private=True)))
+    if not public.exists():
+        key = ECKey.import_key(msgspec.json.decode(private.read_bytes()))
+        write_once(public, msgspec.json.encode({"keys": [key.as_dict(private=False)]}))
+    return settings.keys
+
+
+def issue_token(
+    settings: Settings, role: TokenRole, unit: str, team: str = "", valid: timedelta = timedelta(days=30)
+) -> str:
+    """A token of the embedded issuer for this role, unit and, for a leader, team."""
+    if role not in get_args(TokenRole):
+        raise ValueError(f"unknown role {role}")
+    if units.get(unit) is None:
+        raise ValueError(f"unknown unit {unit}")
+    if role == "team_leader" and not team:
+        raise ValueError("a team leader's token names the team")
+    key = ECKey.import_key(msgspec.json.decode((ensure_issuer(settings) / "issuer.json").read_bytes()))
+    now = int(time.time())
+    claims = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "sub": f"{role}:{team or unit}",
+        "iat": now,
+        "exp": now + int(valid.total_seconds()),
+        "role": role,
+        "unit": unit,
+        "team": team,
+    }
+    return jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
+
+
+def ensure_secret(settings: Settings) -> bytes:
+    """The 32 secret bytes behind receipts and replayed answers; they live outside every database."""
+    path = Path(settings.secret_key_file) if settings.secret_key_file else settings.keys / "secret"
+    if not path.exists() and not settings.secret_key_file:
+        write_once(path, secrets.token_bytes(32))
+    secret = path.read_bytes()
+    if len(secret) != 32:
+        raise ValueError(f"{path} must hold exactly 32 bytes")
+    return secret

@@ -1,0 +1,113 @@
+"""One service's PostgreSQL, and the statements that its SQLModel tables give."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+from sqlmodel import SQLModel
+
+from shared.errors import DatabaseUnavailable
+
+Row = dict[str, Any]
+
+# What a gone, stopping or refusing server raises; the same request may be tried again.
+UNAVAILABLE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TransactionTimeoutError,
+)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: msgspec.json.encode(value).decode(), decoder=msgspec.json.decode
+    )
+
+
+class Database:
+    """A pool of connections to the service's own database; no service opens another's."""
+
+    def __init__(self, url: str, connections: int, transaction_seconds: int) -> None:
+        self.url = url
+        self._connections = connections
+        self._transaction_seconds = transaction_seconds
+        self.pool: asyncpg.Pool
+
+    async def open(self) -> None:
+        """Connect; raises what the server says when it cannot be reached."""
+        self.pool = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._connections,
+            init=_prepare,
+            server_settings={"transaction_timeout": f"{self._transaction_seconds}s", "timezone": "UTC", "jit": "off"},
+        )
+
+    async def close(self) -> None:
+        """Give every connection back to the server."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the pool; a server that is gone is `DatabaseUnavailable`."""
+        try:
+            async with self.pool.acquire(timeout=5) as connection:
+                yield connection
+        except (*UNAVAILABLE, TimeoutError) as error:
+            raise DatabaseUnavailable() from error
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a query."""
+        async with self.connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row of a query, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *arguments)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table that a SQLModel declares."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
+
+
+@lru_cache
+def _columns(table: Table) -> tuple[list[str], list[str]]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    columns = [column for column in table.columns if column.computed is None and column.identity is None]
+    return [column.name for column in columns], [f"{column.type.compile(dialect)}[]" for column in columns]
+
+
+@lru_cache
+def insert_statement(table: Table) -> str:
+    """One statement that inserts any number of rows, an array for each column."""
+    names, types = _columns(table)
+    arrays = ", ".join(f"${number}::{type}" for number, type in enumerate(types, 1))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"
+
+
+@lru_cache
+def update_statement(table: Table) -> str:
+    """One statement that replaces any number of rows, found by their `id`."""
+    names, types = _columns(table)
+    arrays = ", ".join(f"${number}::{type}" for number, type in enumerate(types, 1))
+    sets = ", ".join(f"{name} = new.{name}" for name in names if name != "id")
+    return f"UPDATE {table.name} old SET {sets} FROM unnest({arrays}) AS new ({', '.join(names)}) WHERE old.id = new.id"
+
+
+def arrays(table: Table, rows: Iterable[Row]) -> list[list[Any]]:
+    """The rows turned into one array for each column, as the statements above take them."""
+    rows = list(rows)
+    return [[row.get(name) for row in rows] for name in _columns(table)[0]]

@@ -1,0 +1,156 @@
+"""Errors carry their status: each is one class, rendered in one place as RFC 9457 problem+json."""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Problem(Exception):
+    """What went wrong, for a machine (`type`, extension members) and for a person (`title`, Vietnamese or English).
+
+    A subclass states its status, its stable name and its text in both languages; the values that
+    belong to one occurrence are keyword arguments and become members of the answer.
+    """
+
+    status: ClassVar[int] = 500
+    name: ClassVar[str] = "internal-error"
+    vi: ClassVar[str] = "Hệ thống gặp lỗi; yêu cầu chưa được thực hiện."
+    en: ClassVar[str] = "The system failed; nothing was changed."
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **members: Any) -> None:
+        super().__init__(self.name, members)
+        self.members = members
+
+    def body(self, language: str) -> bytes:
+        """The answer's JSON in `vi` or `en`."""
+        return msgspec.json.encode(
+            {
+                "type": f"urn:antt:problem:{self.name}",
+                "title": self.en if language == "en" else self.vi,
+                "status": self.status,
+                **self.members,
+            },
+            enc_hook=str,
+        )
+
+
+class InvalidInput(Problem):
+    status, name = 422, "invalid-input"
+    vi, en = "Dữ liệu gửi lên không hợp lệ.", "The input is not valid."
+
+
+class NotFound(Problem):
+    status, name = 404, "not-found"
+    vi, en = "Không tìm thấy.", "There is nothing here."
+
+
+class MethodNotAllowed(Problem):
+    status, name = 405, "method-not-allowed"
+    vi, en = "Phương thức không được hỗ trợ ở địa chỉ này.", "This address does not take that method."
+
+
+class BodyTooLarge(Problem):
+    status, name = 413, "body-too-large"
+    vi, en = "Nội dung gửi lên quá lớn.", "The body is too large."
+
+
+class WrongMediaType(Problem):
+    status, name = 415, "wrong-media-type"
+    vi, en = "Chỉ nhận application/json.", "Only application/json is accepted."
+
+
+class Unauthenticated(Problem):
+    status, name = 401, "unauthenticated"
+    vi, en = "Cần mã truy cập hợp lệ.", "A valid token is needed."
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    status, name = 403, "forbidden"
+    vi, en = "Không có quyền thực hiện việc này.", "You may not do this."
+
+
+class ForeignArea(Problem):
+    status, name = 403, "foreign-area"
+    vi, en = "Đơn vị này không thuộc địa bàn phụ trách.", "This unit is outside your area."
+
+
+class UnknownUnit(Problem):
+    status, name = 422, "unknown-unit"
+    vi, en = "Không có đơn vị hành chính này.", "There is no such unit."
+
+
+class UnitNotServed(Problem):
+    status, name = 422, "unit-not-served"
+    vi, en = "Đơn vị không thuộc tỉnh mà hệ thống này phục vụ.", "The unit is outside the province served."
+
+
+class UnitNotInForce(Problem):
+    status, name = 422, "unit-not-in-force"
+    vi, en = "Đơn vị không thuộc danh mục có hiệu lực vào ngày đó.", "The unit is of an edition that does not hold on that day."
+
+
+class DayInTheFuture(Problem):
+    status, name = 422, "day-in-the-future"
+    vi, en = "Thời điểm ở tương lai.", "The time lies in the future."
+
+
+class KeyReused(Problem):
+    status, name = 422, "idempotency-key-reused"
+    vi, en = "Idempotency-Key này đã dùng cho một nội dung khác.", "This Idempotency-Key was used with another payload."
+
+
+class KeyInFlight(Problem):
+    status, name = 409, "idempotency-key-in-flight"
+    vi, en = "Yêu cầu với Idempotency-Key này đang được thực hiện.", "A request with this Idempotency-Key is in flight."
+    headers: ClassVar = {"Retry-After": "1"}
+
+
+class StepNotAllowed(Problem):
+    status, name = 409, "step-not-allowed"
+    vi, en = "Trạng thái hiện tại không cho phép bước này.", "The present state does not allow this step."
+
+
+class Changed(Problem):
+    """The record moved on while the request was being decided; the edge decides again, a client sees it seldom."""
+
+    status, name = 409, "changed-meanwhile"
+    vi, en = "Bản ghi vừa được thay đổi; hãy thử lại.", "The record was changed meanwhile; try again."
+    headers: ClassVar = {"Retry-After": "1"}
+
+
+class Conflict(Problem):
+    status, name = 409, "conflict"
+    vi, en = "Dữ liệu trùng hoặc mâu thuẫn với dữ liệu đã có.", "This contradicts what is there already."
+
+
+class PreconditionFailed(Problem):
+    status, name = 412, "precondition-failed"
+    vi, en = "Bản ghi đã thay đổi so với If-Match.", "The record is no longer the one named by If-Match."
+
+
+class PreconditionRequired(Problem):
+    status, name = 428, "precondition-required"
+    vi, en = "Cần If-Match với ETag của bản ghi.", "If-Match with the record's ETag is needed."
+
+
+class Overloaded(Problem):
+    status, name = 503, "overloaded"
+    vi, en = "Hệ thống đang quá tải; hãy thử lại sau ít giây.", "The system is overloaded; try again in a few seconds."
+    headers: ClassVar = {"Retry-After": "2"}
+
+
+class DatabaseUnavailable(Problem):
+    status, name = 503, "database-unavailable"
+    vi, en = (
+        "Cơ sở dữ liệu tạm thời không sẵn sàng; hãy thử lại với cùng Idempotency-Key.",
+        "The database is unavailable for now; try again with the same Idempotency-Key.",
+    )
+    headers: ClassVar = {"Retry-After": "2"}
+
+
+class NotYetCounted(Problem):
+    status, name = 503, "not-yet-counted"
+    vi, en = "Số liệu chưa cập nhật đến vị trí được yêu cầu.", "The counters have not reached the position asked for."
+    headers: ClassVar = {"Retry-After": "1"}

@@ -1,0 +1,154 @@
+"""What services tell each other: the facts that may ever be counted, and the events that change them.
+
+An event carries the fact `before` and `after` it happened, and never personal data: no content, no
+name, no receipt. `links` holds identifiers that subscribers follow and that no counter looks at.
+A field may be added with a default; none is renamed or removed, for the outbox keeps events for ever.
+"""
+
+from datetime import date
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+DATA_VERSION = 1
+
+TipState = Literal[
+    "received", "reported", "classified", "verifying", "forwarded", "resolved", "rejected", "notified",
+    "withdrawn", "merged",
+]  # fmt: skip
+SuppliedBy = Literal["citizen", "team", "officer", "system"]
+TipClass = Literal[
+    "denunciation_of_crime", "crime_report", "recommendation_to_prosecute", "complaint_denunciation", "feedback",
+    "administrative", "civil", "duplicate", "not_competent",
+]  # fmt: skip
+FoundThrough = Literal["tip", "patrol", "other"]
+ActivityKind = Literal["patrol", "traffic_control", "security_duty"]
+ActivityState = Literal["entered", "confirmed", "returned"]
+Role = Literal["leader", "deputy", "member"]
+
+
+class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tip (tin báo), counted on the civil day it was received."""
+
+    unit: str
+    received_on: date
+    state: TipState
+    supplied_by: SuppliedBy
+    classified_as: TipClass | None = None
+    closed_on: date | None = None
+
+
+class Case(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A case (vụ việc), counted on the day it was found and on the day it was resolved."""
+
+    unit: str
+    kind: str
+    found_on: date
+    found_through: FoundThrough
+    resolved_on: date | None = None
+
+
+class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A patrol, traffic control or security duty, counted on the civil day it began once it is confirmed."""
+
+    kind: ActivityKind
+    unit: str
+    held_on: date
+    state: ActivityState
+    turns: int = 0
+
+
+class Team(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A team (Tổ bảo vệ ANTT) and the days on which it exists, both inclusive."""
+
+    unit: str
+    from_on: date
+    until_on: date | None = None
+
+
+class MemberTerm(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One member's time in one role of one team, both days inclusive."""
+
+    unit: str
+    role: Role
+    from_on: date
+    until_on: date | None = None
+
+
+class TrainingClass(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A training class (lớp tập huấn), counted on its last day."""
+
+    unit: str
+    held_on: date
+
+
+class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A training certificate given to a member, counted on the day of issue."""
+
+    unit: str
+    issued_on: date
+    role: Role
+
+
+Fact = Tip | Case | Activity | Team | MemberTerm | TrainingClass | Certificate
+
+# Which fact each event tells of. A consumer that meets a type that is not here stops: it is older than its source.
+EVENTS: dict[str, type[Fact]] = {
+    "TipReceived": Tip,
+    "TipReported": Tip,
+    "TipClassified": Tip,
+    "TipVerificationStarted": Tip,
+    "TipForwarded": Tip,
+    "TipResolved": Tip,
+    "TipRejected": Tip,
+    "InformantNotified": Tip,
+    "TipWithdrawn": Tip,
+    "TipCorrected": Tip,
+    "TipReopened": Tip,
+    "CaseOpened": Case,
+    "CaseResolved": Case,
+    "CaseReopened": Case,
+    "ActivityEntered": Activity,
+    "ActivityConfirmed": Activity,
+    "ActivityReturned": Activity,
+    "ActivityCorrected": Activity,
+    "TeamCreated": Team,
+    "TeamDissolved": Team,
+    "MemberRecognised": MemberTerm,
+    "MemberReleased": MemberTerm,
+    "MemberRoleChanged": MemberTerm,
+    "TrainingHeld": TrainingClass,
+    "CertificateIssued": Certificate,
+    "CertificateRevoked": Certificate,
+}
+
+AnyFact = TypeVar("AnyFact")
+
+
+class Change(msgspec.Struct, Generic[AnyFact], frozen=True, omit_defaults=True):
+    """The data of an event: the fact before and after it, and identifiers for subscribers."""
+
+    before: AnyFact | None = None
+    after: AnyFact | None = None
+    links: dict[str, str] = {}  # noqa: RUF012 (msgspec copies the default)
+
+
+_encode = msgspec.json.Encoder().encode
+_decoders = {of: msgspec.json.Decoder(Change[of]) for of in set(EVENTS.values())}  # type: ignore[valid-type]
+
+
+class UnknownEvent(Exception):
+    """An event of a type or version that this code does not know; it is never skipped."""
+
+
+def encode(change: Change[Any]) -> str:
+    """The event's data as it stands in the outbox and on the log: JSON."""
+    return _encode(change).decode()
+
+
+def decode(type: str, version: int, data: bytes) -> Change[Any]:
+    """The change that an event tells of. Raises UnknownEvent, or msgspec.DecodeError when the data is broken."""
+    of = EVENTS.get(type)
+    if of is None or version > DATA_VERSION:
+        raise UnknownEvent(f"{type} version {version}")
+    return _decoders[of].decode(data)

@@ -1,0 +1,324 @@
+"""The HTTP conventions, once: how a command comes in and is answered, how a problem looks, how a list is paged.
+
+`CommandRoute` is the edge. FastAPI documents a command's route from its signature as it does any
+other; at run time this class reads the body, finds the caller, runs the command, commits its unit of
+work and only then answers. (FastAPI's own handling costs more than a durable commit: docs/performance.md.)
+"""
+
+import hashlib
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from shared.auth import Identity
+from shared.errors import (
+    BodyTooLarge,
+    Changed,
+    InvalidInput,
+    KeyInFlight,
+    KeyReused,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionRequired,
+    Problem,
+    WrongMediaType,
+)
+from shared.outbox import Answer, Position, UnitOfWork
+from shared.text import Line
+
+
+class Input(BaseModel):
+    """What crosses HTTP inwards: unknown fields are refused, text is NFC without control characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(Input):
+    """A keyset page: at most `limit` rows after the one named by `after`, which a `Link: rel="next"` gives."""
+
+    limit: Annotated[int, Query(ge=1, le=500)] = 50
+    after: UUID | None = None
+
+
+class Step(Input):
+    """The input of a step that needs no more than, maybe, a reason."""
+
+    reason: Line | None = None
+
+
+def _work() -> UnitOfWork:
+    raise RuntimeError("a unit of work comes from CommandRoute")
+
+
+# The unit of work of one request: commands add, change and emit; the edge commits.
+Work = Annotated[UnitOfWork, Depends(_work)]
+
+Headers = dict[bytes, bytes]
+_TRIES = 5
+
+
+class CommandRoute(APIRoute):
+    """A route whose function is a command: `(path values, body, caller, work) -> answer`."""
+
+    # FastAPI makes a route anew when it includes a router; its signature is read once, at the first request.
+    _parameters: list[tuple[str, str, Any]] | None = None
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a Problem raised on the way changes nothing and is rendered by the application."""
+        if self._parameters is None:
+            self._parameters = _parameters(self.endpoint, set(self.param_convertors))
+        if scope["method"] not in self.methods:
+            raise MethodNotAllowed()
+        service = scope["app"].state.service
+        headers: Headers = dict(scope["headers"])
+        body = await _read(receive, headers, service.settings.body_bytes)
+        authorization = headers.get(b"authorization")
+        caller = await service.tokens.identity(authorization.decode("latin-1") if authorization else None)
+        key = headers.get(b"idempotency-key")
+        if key is None:
+            status, content, extra = await self._run(service, scope, headers, body, caller, None)
+        else:
+            status, content, extra = await self._once(service, scope, headers, body, caller, key)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", b"application/json"),
+                    (b"content-length", b"%d" % len(content)),
+                    *extra,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": content})
+
+    async def _run(
+        self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, key: "_Key | None"
+    ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        if_match = headers.get(b"if-match")
+        if if_match is None and scope["method"] in ("PATCH", "PUT"):
+            raise PreconditionRequired()
+        status = self.status_code or 200
+        arguments = self._arguments(scope, headers, body, caller)
+        for tries_left in reversed(range(_TRIES)):
+            work = UnitOfWork(service.writer, if_match.decode("latin-1") if if_match else None)
+            result = await self.endpoint(**arguments, **{name: work for name, kind, _ in self._parameters or () if kind == "work"})
+            content: bytes = result.__pydantic_serializer__.to_json(result)
+            if key is not None:
+                work.answer = Answer(key.key, key.fingerprint, status, key.seal(content))
+            try:
+                position = await work.commit()
+                break
+            except Changed:
+                if not tries_left:
+                    raise
+        extra = []
+        if position is not None:
+            extra.append((b"antt-position", position_text(service.name, position).encode()))
+        rows = work.changed or work.added
+        if rows and "version" in rows[0][1]:
+            extra.append((b"etag", b'"%d"' % rows[0][1]["version"]))
+        return status, content, extra
+
+    async def _once(
+        self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, text: bytes
+    ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        """Run the command unless its Idempotency-Key was seen; then give the first answer again."""
+        key = _Key(service.secret, scope, body, caller, text)
+        if key.key in service.keys_in_flight:
+            raise KeyInFlight()
+        service.keys_in_flight.add(key.key)
+        try:
+            first = await service.database.fetchrow("SELECT * FROM answers WHERE key = $1", key.key)
+            if first is None:
+                return await self._run(service, scope, headers, body, caller, key)
+            if first["fingerprint"] != key.fingerprint:
+                raise KeyReused()
+            extra = [(b"idempotency-replayed", b"true")]
+            if first["seq"] is not None:
+                position = Position(first["generation"], first["seq"])
+                extra.append((b"antt-position", position_text(service.name, position).encode()))
+            return first["status"], key.open(first["body"]), extra
+        finally:
+            service.keys_in_flight.discard(key.key)
+
+    def _arguments(self, scope: Scope, headers: Headers, body: bytes, caller: Identity) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        try:
+            for name, kind, of in self._parameters or ():
+                if kind == "body":
+                    if body and not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+                        raise WrongMediaType()
+                    arguments[name] = of.validate_json(body or b"{}")
+                elif kind == "path":
+                    arguments[name] = of.validate_strings(scope["path_params"][name])
+                elif kind == "caller":
+                    arguments[name] = caller
+        except ValidationError as error:
+            raise invalid_input(error.errors(include_url=False, include_context=False, include_input=False)) from None
+        return arguments
+
+
+def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[str, str, Any]]:
+    """What each parameter of a command takes: the unit of work, the caller, a value of the path, or the body."""
+    found: list[tuple[str, str, Any]] = []
+    for name, parameter in inspect.signature(endpoint).parameters.items():
+        marked = getattr(parameter.annotation, "__origin__", None)
+        if marked is UnitOfWork:
+            found.append((name, "work", None))
+        elif marked is Identity:
+            found.append((name, "caller", None))
+        else:
+            found.append((name, "path" if name in in_path else "body", TypeAdapter(parameter.annotation)))
+    return found
+
+
+async def _read(receive: Receive, headers: Headers, most: int) -> bytes:
+    """The whole body; BodyTooLarge as soon as more than `most` bytes are announced or have come."""
+    if int(headers.get(b"content-length", b"0")) > most:
+        raise BodyTooLarge(most_bytes=most)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise BodyTooLarge(most_bytes=most)
+    return body
+
+
+class _Key:
+    """An Idempotency-Key of one caller at one address, and the seal on its answer."""
+
+    def __init__(self, secret: bytes, scope: Scope, body: bytes, caller: Identity, text: bytes) -> None:
+        if not 1 <= len(text) <= 255:
+            raise InvalidInput(errors=[{"at": "Idempotency-Key", "code": "length", "message": "1 to 255 characters"}])
+        place = b"\0".join((caller.subject.encode(), scope["method"].encode(), scope["path"].encode()))
+        self.key = hashlib.sha256(place + b"\0" + text).digest()
+        self.fingerprint = hashlib.sha256(body).digest()
+        self._cipher = AESGCM(hashlib.sha256(b"answers" + secret).digest())
+
+    def seal(self, content: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, content, self.key)
+
+    def open(self, sealed: bytes) -> bytes:
+        return self._cipher.decrypt(sealed[:12], sealed[12:], self.key)
+
+
+def position_text(source: str, position: Position) -> str:
+    """A position as headers and queries carry it: `incidents:1:1234` (source, generation, seq)."""
+    return f"{source}:{position.generation}:{position.seq}"
+
+
+def invalid_input(errors: Sequence[Any]) -> InvalidInput:
+    """One problem for all that pydantic found; it never repeats the input."""
+    return InvalidInput(
+        errors=[
+            {"at": ".".join(str(part) for part in error["loc"]), "code": error["type"], "message": error["msg"]}
+            for error in errors
+        ]
+    )
+
+
+def language_of(request: Request) -> str:
+    """`en` when the client prefers it to Vietnamese, else `vi`."""
+    best, language = 0.0, "vi"
+    for part in request.headers.get("accept-language", "").split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if weight > best and tag.lower()[:2] in ("vi", "en"):
+            best, language = weight, tag.lower()[:2]
+    return language
+
+
+def render(request: Request, problem: Problem) -> Response:
+    """The problem as application/problem+json in the client's language."""
+    return Response(
+        problem.body(language_of(request)),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers={**problem.headers, "Content-Language": language_of(request)},
+    )
+
+
+class _ProblemOut(BaseModel):
+    """RFC 9457: `type` is stable, `title` is for a person; further members name what it was about."""
+
+    model_config: ClassVar = ConfigDict(extra="allow", title="Problem")
+    type: str
+    title: str
+    status: int
+
+
+def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The documented error answers of a route or a router."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for kind in (InvalidInput, *kinds):
+        named = answers.setdefault(
+            kind.status,
+            {"description": "", "content": {"application/problem+json": {"schema": _ProblemOut.model_json_schema()}}},
+        )
+        named["description"] = ", ".join(filter(None, (named["description"], kind.name)))
+    return answers
+
+
+def install_problems(app: FastAPI) -> None:
+    """Render whatever is raised as a problem."""
+
+    async def problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return render(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return render(request, invalid_input(error.errors()))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}.get(error.status_code, InvalidInput)
+        answer = render(request, known())
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def failed(request: Request, error: Exception) -> Response:
+        return render(request, Problem())
+
+    handlers: list[tuple[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = [
+        (Problem, problem),
+        (RequestValidationError, invalid),
+        (HTTPException, refused),
+        (Exception, failed),
+    ]
+    for kind, handler in handlers:
+        app.add_exception_handler(kind, handler)
+
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+def link_next(request: Request, response: Response, items: Sequence[Any], limit: int) -> None:
+    """Name the next page in a `Link: rel="next"`, unless this page is the last."""
+    if len(items) == limit:
+        query = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", str(items[-1].id))])
+        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+
+
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer of plain values, as JSON."""
+    return Response(msgspec.json.encode(content), status, headers, "application/json")

@@ -1,0 +1,160 @@
+"""The event log: one interface, two transports. A reader asks for batches after a mark and goes on for ever.
+
+The outbox of each service is the record and keeps every event. Embedded, a reader reads it in place;
+in production the relay copies it to Kafka (`shared/log_kafka.py`) and readers read that. Marks,
+batches and records are the same in both, so everything above is the same code.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+import asyncpg
+
+from shared.outbox import Position
+from shared.settings import Service, Settings
+
+SOURCES: tuple[Service, ...] = ("teams", "incidents")
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Record(NamedTuple):
+    """One event as the log carries it. `previous_seq` is the seq before it in its source, so that a gap is seen."""
+
+    generation: int
+    seq: int
+    previous_seq: int
+    id: UUID
+    type: str
+    dataversion: int
+    subject: str
+    recorded_at: datetime
+    data: bytes
+    traceparent: str | None
+
+
+class Mark(NamedTuple):
+    """How far a reader has come: the last event read, and where the log keeps it."""
+
+    generation: int = 1
+    seq: int = 0
+    event_id: UUID | None = None
+    recorded_at: datetime = _LONG_AGO
+    offset: int = 0
+
+    @property
+    def position(self) -> Position:
+        """The place in the source's outbox, the same on either log."""
+        return Position(self.generation, self.seq)
+
+
+class Batch(NamedTuple):
+    """Events in the order of their commits, maybe none; `watermark`: whatever was committed before it has been read."""
+
+    records: list[Record]
+    mark: Mark
+    watermark: datetime | None
+
+
+class Log(Protocol):
+    """What a consumer stands on."""
+
+    def follow(self, source: Service, after: Mark, most: int) -> AsyncIterator[Batch]:
+        """Batches after the mark, of at most `most` events, for ever; an empty one each second brings the watermark."""
+
+
+class SourceWentBack(Exception):
+    """The source no longer has the event that was read last: its database was restored. `antt recover` mends it."""
+
+
+class CountedBeyondRecovery(Exception):
+    """A recovery took back events that this reader has seen: `antt rebuild` counts anew without them."""
+
+
+class GapInLog(Exception):
+    """The log lacks events that its source has; the relay writes them again when it is restarted on an empty topic."""
+
+
+_READ = """
+SELECT seq, id, type, dataversion, subject, recorded_at, data, traceparent
+FROM outbox WHERE seq > $1 AND recorded_at >= $2 ORDER BY seq LIMIT $3
+"""
+
+
+class EmbeddedLog:
+    """Reads each outbox in place, woken by the writer's NOTIFY; a poll each second stands behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def follow(self, source: Service, after: Mark, most: int) -> AsyncIterator[Batch]:
+        """See Log. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
+        connection = await asyncpg.connect(self._settings.database_url(source), server_settings={"jit": "off"})
+        wake = asyncio.Event()
+        try:
+            await connection.add_listener("outbox", lambda *_: wake.set())
+            # A reader that waits for a dead server would wait for ever without this.
+            connection.add_termination_listener(lambda *_: wake.set())
+            generations = await read_generations(connection)
+            mark = await _checked(connection, generations, after)
+            while True:
+                wake.clear()
+                asked_at = await connection.fetchval("SELECT statement_timestamp()")
+                rows = await connection.fetch(_READ, mark.seq, mark.recorded_at, most)
+                records, previous = [], mark.seq
+                for row in rows:
+                    generation = generation_of(generations, row["seq"])
+                    records.append(
+                        Record(
+                            generation, row["seq"], previous, row["id"], row["type"], row["dataversion"], row["subject"],
+                            row["recorded_at"], row["data"].encode(), row["traceparent"],
+                        )
+                    )  # fmt: skip
+                    previous = row["seq"]
+                if records:
+                    last = records[-1]
+                    mark = Mark(last.generation, last.seq, last.id, last.recorded_at)
+                yield Batch(records, mark, asked_at if len(rows) < most else None)
+                if len(rows) < most:
+                    try:
+                        await asyncio.wait_for(wake.wait(), 1)
+                    except TimeoutError:
+                        pass
+        finally:
+            connection.terminate()
+
+
+async def read_generations(connection: asyncpg.Connection) -> list[tuple[int, int]]:
+    """The outbox's generations, oldest first: (generation, the last seq before it)."""
+    rows = await connection.fetch("SELECT generation, after_seq FROM outbox_generations ORDER BY generation")
+    return [(row["generation"], row["after_seq"]) for row in rows]
+
+
+def generation_of(generations: list[tuple[int, int]], seq: int) -> int:
+    """The generation in which an event of this seq was appended."""
+    return max(generation for generation, after_seq in generations if after_seq < seq)
+
+
+async def _checked(connection: asyncpg.Connection, generations: list[tuple[int, int]], after: Mark) -> Mark:
+    """The mark, once it is sure that the outbox goes on from there."""
+    for generation, after_seq in generations:
+        if generation > after.generation and after_seq < after.seq:
+            raise CountedBeyondRecovery(f"generation {generation} begins after {after_seq}, read was {after.seq}")
+    if after.event_id is not None:
+        id = await connection.fetchval(
+            "SELECT id FROM outbox WHERE seq = $1 AND recorded_at = $2", after.seq, after.recorded_at
+        )
+        if id != after.event_id:
+            raise SourceWentBack(f"the outbox no longer holds event {after.event_id} at {after.seq}")
+    return after
+
+
+def open_log(settings: Settings) -> Log:
+    """The log that this deployment reads."""
+    if settings.log == "kafka":
+        from shared.log_kafka import KafkaLog
+
+        return KafkaLog(settings)
+    return EmbeddedLog(settings)

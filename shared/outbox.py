@@ -1,0 +1,231 @@
+"""One unit of work for each request, many requests for each transaction: rows and their events commit together.
+
+A command adds rows and emits events; nothing of it reaches the database before the edge commits.
+The writer takes every unit of work that waits, writes each table with one statement, appends the
+events to the outbox as the last one, and answers each request only after the commit. The append
+takes a lock that the database holds until the commit, so the outbox's order is the order of commits.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy import Table
+from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
+
+from shared import events, telemetry
+from shared.database import Database, Row, arrays, insert_statement, table_of, update_statement
+from shared.errors import Changed, Conflict, DatabaseUnavailable, NotFound, Overloaded, PreconditionFailed, Problem
+
+log = structlog.get_logger()
+
+
+class Position(NamedTuple):
+    """A place in one source's outbox. A new generation begins when a database was restored to an earlier time."""
+
+    generation: int
+    seq: int
+
+
+START = Position(1, 0)
+
+APPEND = """
+INSERT INTO outbox (id, type, dataversion, subject, data, traceparent)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[])
+RETURNING seq, (SELECT max(generation) FROM outbox_generations) AS generation
+"""
+KEEP_ANSWERS = """
+INSERT INTO answers (key, fingerprint, status, body, generation, seq)
+SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::bytea[], $5::int[], $6::bigint[])
+"""
+
+
+class Answer(NamedTuple):
+    """The first answer to an Idempotency-Key, its body encrypted with a key that the database does not have."""
+
+    key: bytes
+    fingerprint: bytes
+    status: int
+    body: bytes
+
+
+class UnitOfWork:
+    """What one request changes, gathered while its command decides and committed by the edge."""
+
+    def __init__(self, writer: "Writer", if_match: str | None = None) -> None:
+        self._writer = writer
+        self._if_match = if_match
+        self.added: list[tuple[Table, Row]] = []
+        self.changed: list[tuple[Table, Row]] = []
+        self.outgoing: list[tuple[UUID, str, int, str, str, str | None]] = []
+        self.answer: Answer | None = None
+        self.done: asyncio.Future[Position | None] | None = None
+
+    async def load(self, model: type[SQLModel], id: UUID) -> Row:
+        """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match."""
+        row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)
+        if row is None:
+            raise NotFound(id=id)
+        if self._if_match is not None and self._if_match != f'"{row["version"]}"':
+            raise PreconditionFailed(id=id, etag=f'"{row["version"]}"')
+        return dict(row)
+
+    def add(self, model: type[SQLModel], **values: Any) -> Row:
+        """A new record; its columns that are not named stay empty."""
+        self.added.append((table_of(model), values))
+        return values
+
+    def change(self, model: type[SQLModel], row: Row, **values: Any) -> Row:
+        """The loaded record with new values. If it has moved on by the commit, the command is decided again."""
+        changed = {**row, **values, "version": row["version"] + 1}
+        self.changed.append((table_of(model), changed))
+        return changed
+
+    def emit(
+        self, type: str, subject: UUID, before: events.Fact | None, after: events.Fact | None, **links: UUID | None
+    ) -> None:
+        """Tell that something happened to `subject`; a counter will see `before` and `after`, never `links`."""
+        named = {name: str(link) for name, link in links.items() if link is not None}
+        data = events.encode(events.Change(before, after, named))
+        self.outgoing.append((uuid7(), type, events.DATA_VERSION, str(subject), data, telemetry.traceparent()))
+
+    async def commit(self) -> Position | None:
+        """Wait until all of it is durable; the position of its last event, None when it tells of nothing."""
+        return await self._writer.commit(self)
+
+
+class Writer:
+    """The one writer of a process: it commits together all that waits when it becomes free."""
+
+    def __init__(self, database: Database, queue: int, batch: int) -> None:
+        self.database = database
+        self._queue: deque[UnitOfWork] = deque()
+        self._most_waiting = queue
+        self._most_together = batch
+        self._wake = asyncio.Event()
+
+    async def commit(self, work: UnitOfWork) -> Position | None:
+        """Queue the work and wait for its commit. Raises Overloaded at once when too much waits already."""
+        if len(self._queue) >= self._most_waiting:
+            raise Overloaded()
+        work.done = asyncio.get_running_loop().create_future()
+        self._queue.append(work)
+        self._wake.set()
+        return await work.done
+
+    async def run(self) -> None:
+        """Commit what waits, for ever; a background task of the service."""
+        try:
+            while True:
+                await self._wake.wait()
+                together = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
+                if not self._queue:
+                    self._wake.clear()
+                await self._commit_together(together)
+        finally:
+            _fail(self._queue, DatabaseUnavailable())
+
+    async def _commit_together(self, works: Sequence[UnitOfWork]) -> None:
+        try:
+            async with self.database.connection() as connection:
+                try:
+                    await _write(connection, works)
+                except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
+                    # One bad row never fails its neighbours: each is written alone.
+                    for work in works:
+                        try:
+                            await _write(connection, [work])
+                        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+                            log.warning("write refused", reason=type(error).__name__)
+                            _fail([work], Conflict())
+        except DatabaseUnavailable as error:
+            _fail(works, error)
+        except Exception:
+            log.exception("write failed")
+            _fail(works, Problem())
+        finally:
+            _fail(works, DatabaseUnavailable())
+
+
+def _fail(works: Sequence[UnitOfWork] | deque[UnitOfWork], problem: Problem) -> None:
+    for work in works:
+        if work.done is not None and not work.done.done():
+            work.done.set_exception(problem)
+
+
+async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
+    """Commit these works in one transaction and answer each; one whose record moved on is answered Changed."""
+    positions: dict[int, Position] = {}
+    async with connection.transaction():
+        works, stale = await _without_stale(connection, works)
+        inserts: dict[Table, list[Row]] = defaultdict(list)
+        updates: dict[Table, list[Row]] = defaultdict(list)
+        for work in works:
+            for table, row in work.added:
+                inserts[table].append(row)
+            for table, row in work.changed:
+                updates[table].append(row)
+        # Tables in one order and rows in the order of their keys, so that two processes never wait for each other.
+        for table in sorted(inserts, key=_order):
+            await connection.execute(insert_statement(table), *arrays(table, inserts[table]))
+        for table in sorted(updates, key=_order):
+            await connection.execute(update_statement(table), *arrays(table, updates[table]))
+        outgoing = [event for work in works for event in work.outgoing]
+        if outgoing:
+            appended = iter(await connection.fetch(APPEND, *map(list, zip(*outgoing, strict=True))))
+            for work in works:
+                for _ in work.outgoing:
+                    seq, generation = next(appended)
+                    positions[id(work)] = Position(generation, seq)
+        # Only requests with an Idempotency-Key pay for this statement behind the append: it names their position.
+        answers = [(*work.answer, *positions.get(id(work), (None, None))) for work in works if work.answer]
+        if answers:
+            await connection.execute(KEEP_ANSWERS, *map(list, zip(*answers, strict=True)))
+    _fail(stale, Changed())
+    for work in works:
+        if work.done is not None and not work.done.done():
+            work.done.set_result(positions.get(id(work)))
+
+
+def _order(table: Table) -> int:
+    return table.metadata.sorted_tables.index(table)
+
+
+async def _without_stale(
+    connection: asyncpg.Connection, works: Sequence[UnitOfWork]
+) -> tuple[list[UnitOfWork], list[UnitOfWork]]:
+    """Lock the records that the works change; part the works whose records are as they were read from the others."""
+    wanted: dict[Table, set[UUID]] = defaultdict(set)
+    for work in works:
+        for table, row in work.changed:
+            wanted[table].add(row["id"])
+    if not wanted:
+        return list(works), []
+    versions: dict[tuple[Table, UUID], int] = {}
+    for table in sorted(wanted, key=_order):
+        rows = await connection.fetch(
+            f"SELECT id, version FROM {table.name} WHERE id = ANY($1) ORDER BY id FOR UPDATE", sorted(wanted[table])
+        )
+        versions |= {(table, row["id"]): row["version"] for row in rows}
+    current, stale = [], []
+    for work in works:
+        keys = {(table, row["id"]): row["version"] for table, row in work.changed}
+        if all(versions.get(key) == version - 1 for key, version in keys.items()):
+            versions |= keys
+            current.append(work)
+        else:
+            stale.append(work)
+    return current, stale
+
+
+async def keep_house(database: Database) -> None:
+    """Make the coming months' partitions and forget old answers, each day; a background task of the service."""
+    while True:
+        await database.fetch("SELECT outbox_make_partitions(13)")
+        await database.fetch("DELETE FROM answers WHERE answered_at < now() - interval '30 days'")
+        await asyncio.sleep(86_400)

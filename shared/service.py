@@ -1,0 +1,172 @@
+"""What every service is made of: its database, its writer, its tokens, its background tasks, and its common routes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+import swagger_ui_bundle
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import auth, outbox, telemetry
+from shared.database import Database
+from shared.errors import DatabaseUnavailable
+from shared.http import install_problems, json_response
+from shared.settings import Service as ServiceName
+from shared.settings import Settings, settings
+
+log = structlog.get_logger()
+
+REQUESTS = Histogram("antt_request_seconds", "Time to answer a request.", ["service", "method", "route", "status"])
+
+Task = Callable[["Service"], Coroutine[Any, Any, None]]
+
+
+class Service:
+    """One running service. Rooms reach it as `request.app.state.service`."""
+
+    def __init__(self, name: ServiceName, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        self.database = Database(
+            settings.database_url(name), settings.database_connections, settings.transaction_seconds
+        )
+        self.writer = outbox.Writer(self.database, settings.intake_queue, settings.intake_batch)
+        self.tokens = auth.Tokens(settings)
+        self.secret = auth.ensure_secret(settings)
+        self.keys_in_flight: set[bytes] = set()
+        self.down: dict[str, str] = {}
+        self.state: dict[str, Any] = {}
+
+    async def supervise(self, name: str, task: Task) -> None:
+        """Run a background task for ever; readiness is false while it is down."""
+        self.down[name] = "starting"
+        while True:
+            running = asyncio.ensure_future(task(self))
+            try:
+                await asyncio.wait({running}, timeout=1)
+                if not running.done():
+                    self.down.pop(name, None)
+                await running
+                self.down[name] = "ended"
+            except asyncio.CancelledError:
+                running.cancel()
+                raise
+            except Exception as error:
+                self.down[name] = f"{type(error).__name__}: {error}"[:300]
+                log.exception("background task failed", service=self.name, task=name)
+            await asyncio.sleep(1)
+
+    async def readiness(self) -> dict[str, str]:
+        """What is down and why; empty when the service can do its work."""
+        down = dict(self.down)
+        try:
+            await self.database.fetchrow("SELECT 1")
+        except DatabaseUnavailable:
+            down["database"] = "does not answer"
+        return down
+
+
+def create_app(
+    name: ServiceName, title: str, rooms: list[APIRouter], tasks: dict[str, Task], opened: Callable[[Service], Awaitable[None]] | None = None
+) -> FastAPI:
+    """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics."""
+    configuration = settings()
+    telemetry.configure_logs(configuration.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = Service(name, configuration)
+        app.state.service = service
+        await service.database.open()
+        if opened is not None:
+            await opened(service)
+        running = [asyncio.create_task(service.supervise(label, task)) for label, task in tasks.items()]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await service.database.close()
+
+    app = FastAPI(
+        title=title,
+        version="1",
+        openapi_url=f"/{name}/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry={"auto_configure": telemetry.TRACING},
+    )
+    for room in rooms:
+        app.include_router(room, prefix=f"/{name}/v1")
+    _common_routes(app, name)
+    install_problems(app)
+    app.add_middleware(cast(Any, Observed), service=name)
+    return app
+
+
+class Observed:
+    """Times each request by its route's template; pure ASGI, for a task per request would cost more than the route."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and time it."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, status = time.perf_counter(), 500
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
+            route = getattr(scope.get("route"), "path", "unknown")
+            REQUESTS.labels(self._service, scope["method"], route, status).observe(time.perf_counter() - started)
+
+
+def _common_routes(app: FastAPI, name: ServiceName) -> None:
+    assets = Path(swagger_ui_bundle.swagger_ui_path)
+    app.mount(f"/{name}/v1/docs/assets", StaticFiles(directory=assets))
+
+    @app.get(f"/{name}/v1/docs", include_in_schema=False)
+    async def docs() -> Response:
+        base = f"/{name}/v1/docs/assets"
+        return get_swagger_ui_html(
+            openapi_url=f"/{name}/v1/openapi.json",
+            title=app.title,
+            swagger_js_url=f"{base}/swagger-ui-bundle.js",
+            swagger_css_url=f"{base}/swagger-ui.css",
+            swagger_favicon_url=f"{base}/favicon-32x32.png",
+        )
+
+    @app.get(f"/{name}/health/live", tags=["health"])
+    async def live() -> dict[str, str]:
+        """The process answers; nothing else is asked."""
+        return {"status": "live"}
+
+    @app.get(f"/{name}/health/ready", tags=["health"], responses={503: {"description": "something named in `down` is down"}})
+    async def ready(request: Request) -> Response:
+        """Whether requests should be sent here: 503 while a background task, the database or the log is down."""
+        down = await request.app.state.service.readiness()
+        return json_response({"status": "down" if down else "ready", "down": down}, 503 if down else 200)
+
+    @app.get(f"/{name}/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,65 @@
+"""Every setting of the three services: an environment variable ANTT_… with a default that works on one machine."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Service = Literal["teams", "incidents", "stats"]
+
+
+class Settings(BaseSettings):
+    """What an operator may set. A service reads it once, at its start; `antt doctor` tells what is wrong with it."""
+
+    model_config = SettingsConfigDict(env_prefix="ANTT_", extra="ignore")
+
+    province: str = Field("2024:74", description="The province served, as edition:code.")
+    data: Path = Field(Path("var/data"), description="Folder of databases, broker, keys and logs of a local run.")
+    log: Literal["embedded", "kafka"] = Field("embedded", description="How events travel between services.")
+
+    teams_database_url: str = Field("", description="PostgreSQL of teams; empty: the embedded one in the data folder.")
+    incidents_database_url: str = Field("", description="PostgreSQL of incidents; empty: the embedded one.")
+    stats_database_url: str = Field("", description="PostgreSQL of stats; empty: the embedded one.")
+    kafka_bootstrap: str = Field("", description="host:port of Kafka; empty: the broker that `antt run` starts.")
+
+    teams_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches teams.")
+    incidents_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches incidents.")
+
+    jwks: str = Field("", description="File or URL of the JWKS that tokens are checked against; empty: the embedded issuer's.")
+    issuer: str = Field("antt", description="Expected `iss` of a token.")
+    audience: str = Field("antt", description="Expected `aud` of a token.")
+    secret_key_file: str = Field("", description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.")
+
+    body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
+    intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
+    intake_batch: int = Field(500, description="Most requests that share one transaction.")
+    transaction_seconds: int = Field(10, description="A write transaction that lasts longer is ended by PostgreSQL.")
+    database_connections: int = Field(6, description="Most connections of one process to its database.")
+
+    team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
+    counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
+    dead_letters_in_a_row: int = Field(20, description="So many failures in a row stop the consumer instead of the events.")
+    count_batch: int = Field(10_000, description="Most events counted in one transaction.")
+    relay_batch: int = Field(5_000, description="Most outbox rows that the relay reads at once.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    def database_url(self, service: Service) -> str:
+        """The service's own database, as a postgresql:// URL."""
+        from_environment: str = getattr(self, f"{service}_database_url")
+        # `antt run` writes the socket's folder down, so that every command of the same data folder finds it.
+        socket = self.data / "postgres.socket"
+        return from_environment or f"postgresql:///{service}?host={socket.read_text().strip()}&user=antt"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the embedded issuer's key and of the secret behind receipts, outside every database."""
+        return self.data / "keys"
+
+
+@lru_cache
+def settings() -> Settings:
+    """This process's settings."""
+    return Settings()
