@@ -66,6 +66,11 @@ class UnitOfWork:
         self.answer: Answer | None = None
         self.done: asyncio.Future[Position | None] | None = None
 
+    @property
+    def database(self) -> Database:
+        """For what a command must know before it decides."""
+        return self._writer.database
+
     async def load(self, model: type[SQLModel], id: UUID) -> Row:
         """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match."""
         row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)

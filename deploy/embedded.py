@@ -1,0 +1,39 @@
+"""The three services on one port, in one process: what `antt run` serves unless Kafka is asked for."""
+
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.incidents.app import create_app as incidents
+from services.stats.app import create_app as stats
+from services.teams.app import create_app as teams
+
+
+def create_app() -> ASGIApp:
+    """One application that hands each request to the service its path names."""
+    services: dict[str, FastAPI] = {"teams": teams(), "incidents": incidents(), "stats": stats()}
+    stack = AsyncExitStack()
+
+    async def lifespan(receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            for app in services.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+        except BaseException as error:
+            await send({"type": "lifespan.startup.failed", "message": repr(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await stack.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def one_port(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        name = scope["path"].split("/", 2)[1]
+        app: ASGIApp = services.get(name) or RedirectResponse("/stats/v1/docs")
+        await app(scope, receive, send)
+
+    return one_port

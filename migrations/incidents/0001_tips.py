@@ -1,0 +1,50 @@
+"""Tips and their steps, the outbox, the teams that incidents has heard of."""
+
+from migrations.outbox import FOLLOWED, OUTBOX
+from migrations.scripts import run_script
+
+revision = "incidents_0001"
+down_revision = None
+
+TABLES = """
+CREATE TABLE known_teams (id uuid PRIMARY KEY, unit text NOT NULL);
+
+CREATE TABLE tips (
+    id uuid PRIMARY KEY,
+    unit text NOT NULL,
+    content text NOT NULL,
+    topic text,
+    channel text NOT NULL,
+    supplied_by text NOT NULL,
+    team_id uuid,
+    state text NOT NULL,
+    classified_as text,
+    occurred_at timestamptz,
+    received_at timestamptz NOT NULL,
+    received_on date NOT NULL,
+    closed_on date,
+    receipt_hash bytea NOT NULL,
+    recorded_by text NOT NULL,
+    version int NOT NULL
+);
+CREATE INDEX tips_by_unit ON tips (unit, id);
+CREATE UNIQUE INDEX tips_by_receipt ON tips (receipt_hash);
+
+CREATE TABLE tip_steps (
+    id uuid PRIMARY KEY,
+    tip_id uuid NOT NULL REFERENCES tips,
+    command text NOT NULL,
+    state_before text NOT NULL,
+    state_after text NOT NULL,
+    reason text,
+    taken_by text NOT NULL,
+    taken_at timestamptz NOT NULL
+);
+CREATE INDEX tip_steps_by_tip ON tip_steps (tip_id, id);
+"""
+
+
+def upgrade() -> None:
+    """Make the first tables."""
+    for script in (OUTBOX, FOLLOWED, TABLES):
+        run_script(script)

@@ -1,0 +1,86 @@
+"""The outbox, the same in every service that tells of its changes."""
+
+OUTBOX = """
+-- Every event for ever, in the order of the commits; no personal data.
+CREATE TABLE outbox (
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    recorded_at timestamptz NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    dataversion smallint NOT NULL,
+    subject text NOT NULL,
+    data text NOT NULL,
+    traceparent text,
+    PRIMARY KEY (seq, recorded_at)
+) PARTITION BY RANGE (recorded_at);
+
+-- The time of the last append, in microseconds: a sequence, since it costs no row version.
+CREATE SEQUENCE outbox_clock;
+ALTER TABLE outbox ALTER recorded_at
+    SET DEFAULT timestamptz 'epoch' + currval('outbox_clock') * interval '1 microsecond';
+
+CREATE FUNCTION outbox_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Held until the commit, so that no event appears behind a reader: the order of seq is the order of commits.
+    PERFORM pg_advisory_xact_lock(7302);
+    -- Set under the lock and never back, even when the machine's clock goes back.
+    PERFORM setval('outbox_clock',
+        greatest(nextval('outbox_clock'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint));
+    PERFORM pg_notify('outbox', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER outbox_in_order BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_in_order();
+
+CREATE FUNCTION outbox_is_for_ever() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the outbox keeps every event as it was';
+END $$;
+CREATE TRIGGER outbox_is_for_ever BEFORE UPDATE OR DELETE OR TRUNCATE ON outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION outbox_is_for_ever();
+
+-- Makes the partitions of this month and the coming ones that are not there yet.
+CREATE FUNCTION outbox_make_partitions(ahead int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    month timestamptz := date_trunc('month', now(), 'UTC');
+BEGIN
+    FOR i IN 0..ahead LOOP
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
+            'outbox_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM'),
+            month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
+        month := (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    END LOOP;
+END $$;
+SELECT outbox_make_partitions(13);
+
+-- A generation begins when the database was restored to an earlier time (antt recover).
+CREATE TABLE outbox_generations (
+    generation int PRIMARY KEY,
+    after_seq bigint NOT NULL,
+    opened_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO outbox_generations (generation, after_seq) VALUES (1, 0);
+
+-- The first answer to each Idempotency-Key; the body is encrypted with a key that is not here.
+CREATE TABLE answers (
+    key bytea PRIMARY KEY,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    body bytea NOT NULL,
+    generation int,
+    seq bigint,
+    answered_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX answers_by_age ON answers (answered_at);
+"""
+
+FOLLOWED = """
+-- How far this service has followed the events of others.
+CREATE TABLE followed (
+    source text PRIMARY KEY,
+    generation int NOT NULL,
+    seq bigint NOT NULL,
+    event_id uuid,
+    recorded_at timestamptz NOT NULL,
+    "offset" bigint NOT NULL
+);
+"""

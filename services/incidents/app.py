@@ -1,0 +1,21 @@
+"""The incidents service: the intake of tips, cases and activities."""
+
+from fastapi import FastAPI
+
+from services.incidents import known_teams
+from services.incidents.tips import routes as tips
+from shared import outbox, service
+
+
+def create_app() -> FastAPI:
+    """The application, configured by the environment (shared/settings.py)."""
+    return service.create_app(
+        "incidents",
+        "Tin báo, vụ việc và hoạt động · incidents",
+        rooms=[tips.router, tips.reads],
+        tasks={
+            "writer": lambda service: service.writer.run(),
+            "housekeeping": lambda service: outbox.keep_house(service.database),
+            "known teams": known_teams.follow,
+        },
+    )

@@ -1,0 +1,258 @@
+"""From a batch of events to the counters, in one transaction with the position: each event counts exactly once.
+
+A counter is a function of events alone: what an event adds is measure(after) - measure(before). A
+batch is summed for each unit and day first; only the sums are spread to the units above and to
+successors, and written, with the months they make up, by one upsert each.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+import structlog
+
+from services.stats.indicators import INDICATORS, Flow, Stock
+from services.stats.vectors import lane, lanes_of
+from shared import events, units
+from shared.days import day_of
+from shared.log import SOURCES, Batch, Mark, Record, open_log
+from shared.settings import Service
+
+log = structlog.get_logger()
+
+Cells = dict[tuple[str, date, date], int]
+
+_by_fact: dict[type[events.Fact], list[tuple[int, Flow | Stock]]] = {}
+for _index, _indicator in enumerate(INDICATORS):
+    _by_fact.setdefault(_indicator.of, []).append((lane(_index), _indicator))
+_measured: dict[events.Fact, dict[date, int]] = {}
+
+
+class CountingSet(NamedTuple):
+    """The counters that are written: the set's tables, and the columns that both it and INDICATORS have."""
+
+    id: int
+    lanes: dict[str, int]
+
+
+class ConsumerFenced(Exception):
+    """Another consumer has counted beyond this one's position; nothing of this batch was written."""
+
+
+class TooManyDeadLetters(Exception):
+    """So many events in a row fail that the fault is more likely here than in them."""
+
+
+def measure(fact: events.Fact | None) -> dict[date, int]:
+    """What a fact counts: for each day a vector with a lane for each indicator. No fact counts nothing."""
+    if fact is None:
+        return {}
+    measured = _measured.get(fact)
+    if measured is None:
+        if len(_measured) >= 200_000:
+            _measured.clear()
+        measured = _measured[fact] = _measure(fact)
+    return measured
+
+
+def _measure(fact: events.Fact) -> dict[date, int]:
+    vector: Counter[date] = Counter()
+    for one, indicator in _by_fact[type(fact)]:
+        if not indicator.where(fact):
+            continue
+        if isinstance(indicator, Flow):
+            if (day := getattr(fact, indicator.on)) is not None:
+                vector[day] += one * indicator.amount(fact)
+        else:
+            vector[getattr(fact, indicator.since)] += one
+            if (until := getattr(fact, indicator.until)) is not None:
+                vector[until + timedelta(days=1)] -= one
+    return dict(vector)
+
+
+def add_record(cells: Cells, record: Record, recorded_on: date, sign: int = 1) -> None:
+    """Add what one event changes to the cells of its own units and days."""
+    change = events.decode(record.type, record.dataversion, record.data)
+    for fact, factor in ((change.before, -sign), (change.after, sign)):
+        for day, vector in measure(fact).items():
+            key = (fact.unit, day, recorded_on)  # type: ignore[union-attr]
+            cells[key] = cells.get(key, 0) + factor * vector
+
+
+def spread(cells: Cells) -> Cells:
+    """The cells of every unit in which a fact counts: its own, those above, and those that came after."""
+    wide: Cells = {}
+    for (unit, day, recorded_on), vector in cells.items():
+        for counted_in in units.spread(unit):
+            key = (counted_in, day, recorded_on)
+            wide[key] = wide.get(key, 0) + vector
+    return wide
+
+
+def by_month(cells: Cells) -> Cells:
+    """The same cells, summed for each month of the fact and each month in which it was recorded."""
+    months: Cells = {}
+    for (unit, day, recorded_on), vector in cells.items():
+        key = (unit, day.replace(day=1), recorded_on.replace(day=1))
+        months[key] = months.get(key, 0) + vector
+    return months
+
+
+def count(records: Iterable[Record], dead: list[tuple[Record, str]], most_in_a_row: int) -> Cells:
+    """The cells of a batch. An event that cannot be counted goes to `dead` and leaves no trace in the cells."""
+    cells: Cells = {}
+    in_a_row = 0
+    for record in records:
+        try:
+            mine: Cells = {}
+            add_record(mine, record, day_of(record.recorded_at))
+            for key in mine:
+                units.spread(key[0])
+        except (msgspec.DecodeError, KeyError, ArithmeticError, ValueError, TypeError) as error:
+            dead.append((record, f"{type(error).__name__}: {error}"))
+            in_a_row += 1
+            if in_a_row >= most_in_a_row:
+                raise TooManyDeadLetters(f"{in_a_row} in a row, the last at {record.seq}") from error
+            continue
+        in_a_row = 0
+        for key, vector in mine.items():
+            cells[key] = cells.get(key, 0) + vector
+    return cells
+
+
+def tables(set_id: int) -> tuple[str, str]:
+    """The names of a set's two tables: by day, by month."""
+    return f"counters_day_{set_id}", f"counters_month_{set_id}"
+
+
+async def make_set(connection: asyncpg.Connection, serving: bool) -> CountingSet:
+    """Make the tables of a new set from INDICATORS."""
+    definition = {indicator.name: indicator.version for indicator in INDICATORS}
+    set_id = await connection.fetchval(
+        "INSERT INTO counter_sets (indicators, serving) VALUES ($1, $2) RETURNING id", definition, serving
+    )
+    columns = ", ".join(f"{indicator.name} bigint NOT NULL DEFAULT 0" for indicator in INDICATORS)
+    for table in tables(set_id):
+        await connection.execute(
+            f"""CREATE TABLE {table} (unit text COLLATE "C", happened_on date, recorded_on date, {columns},
+            PRIMARY KEY (unit, happened_on, recorded_on)) WITH (fillfactor = 80)"""
+        )
+    for source in SOURCES:
+        await connection.execute(
+            """INSERT INTO positions (set_id, source, generation, seq, event_id, recorded_at, "offset")
+            VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+            set_id, source, *Mark(),
+        )  # fmt: skip
+    return _counting_set(set_id, definition)
+
+
+def _counting_set(set_id: int, definition: dict[str, int]) -> CountingSet:
+    return CountingSet(
+        set_id, {i.name: index for index, i in enumerate(INDICATORS) if definition.get(i.name) == i.version}
+    )
+
+
+async def serving_set(connection: asyncpg.Connection) -> CountingSet:
+    """The set that answers are read from; the first consumer of an empty installation makes it."""
+    row = await connection.fetchrow("SELECT id, indicators FROM counter_sets WHERE serving")
+    if row is not None:
+        return _counting_set(row["id"], row["indicators"])
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE counter_sets")
+        if await connection.fetchval("SELECT count(*) FROM counter_sets WHERE serving"):
+            return await serving_set(connection)
+        return await make_set(connection, serving=True)
+
+
+async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Cells) -> None:
+    """Add the spread cells to the set's two tables, each with one upsert in the order of its key."""
+    wide = spread(cells)
+    for table, rows in zip(tables(counters.id), (wide, by_month(wide)), strict=True):
+        await _upsert(connection, table, counters, rows)
+
+
+async def _upsert(connection: asyncpg.Connection, table: str, counters: CountingSet, cells: Cells) -> None:
+    lanes = list(counters.lanes.values())
+    rows = []
+    for key in sorted(cells):
+        if cells[key]:
+            values = lanes_of(cells[key], len(INDICATORS))
+            rows.append((*key, *(values[index] for index in lanes)))
+    if not rows:
+        return
+    columns = ["unit", "happened_on", "recorded_on", *counters.lanes]
+    types = ["text", "date", "date", *(["bigint"] * len(lanes))]
+    arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
+    sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in counters.lanes)
+    await connection.execute(
+        f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({arrays})
+        ON CONFLICT (unit, happened_on, recorded_on) DO UPDATE SET {sums}""",
+        *map(list, zip(*rows, strict=True)),
+    )
+
+
+async def apply(
+    connection: asyncpg.Connection, counters: CountingSet, source: Service, after: Mark, batch: Batch, most_dead_in_a_row: int
+) -> None:
+    """Count a batch and move the position over it, in one transaction; ConsumerFenced if another has moved it."""
+    dead: list[tuple[Record, str]] = []
+    cells = count(batch.records, dead, most_dead_in_a_row)
+    async with connection.transaction():
+        moved = await connection.execute(
+            """UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
+              watermark = coalesce($8, watermark)
+            WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($9, $10)""",
+            counters.id, source, *batch.mark, batch.watermark, *after.position,
+        )  # fmt: skip
+        if moved != "UPDATE 1":
+            raise ConsumerFenced(f"{source} of set {counters.id} is no longer at {after.position}")
+        if dead:
+            await _bury(connection, counters, source, dead)
+        await write(connection, counters, cells)
+        if batch.records:
+            await connection.execute("SELECT pg_notify('counted', $1)", f"{source}:{batch.mark.generation}:{batch.mark.seq}")
+
+
+async def _bury(
+    connection: asyncpg.Connection, counters: CountingSet, source: Service, dead: Sequence[tuple[Record, str]]
+) -> None:
+    log.error("events not counted", source=source, count=len(dead), first=dead[0][1])
+    await connection.executemany(
+        """INSERT INTO dead_letters
+          (set_id, source, generation, seq, id, type, dataversion, subject, recorded_at, data, reason)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+        [
+            (counters.id, source, r.generation, r.seq, r.id, r.type, r.dataversion, r.subject, r.recorded_at, r.data, reason)
+            for r, reason in dead
+        ],
+    )
+
+
+async def mark_of(connection: asyncpg.Connection, set_id: int, source: Service) -> Mark:
+    """How far a set has counted a source."""
+    row = await connection.fetchrow("SELECT * FROM positions WHERE set_id = $1 AND source = $2", set_id, source)
+    assert row is not None
+    return Mark(*[row[name] for name in Mark._fields])
+
+
+async def run(service: Any) -> None:
+    """Count every source for ever; a background task of stats, or the command `antt count`."""
+    turn = asyncio.Lock()
+    async with asyncio.TaskGroup() as group:
+        for source in SOURCES:
+            group.create_task(_run(service, source, turn))
+
+
+async def _run(service: Any, source: Service, turn: asyncio.Lock) -> None:
+    async with service.database.connection() as connection:
+        counters = await serving_set(connection)
+        mark = await mark_of(connection, counters.id, source)
+    async for batch in open_log(service.settings).follow(source, mark, service.settings.count_batch):
+        # The sources of one process take turns, so that they never wait for each other's rows in the database.
+        async with turn, service.database.connection() as connection:
+            await apply(connection, counters, source, mark, batch, service.settings.dead_letters_in_a_row)
+        mark = batch.mark

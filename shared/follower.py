@@ -1,0 +1,35 @@
+"""A service that needs what another knows follows its events, and keeps its place beside what it has learnt."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from shared.log import Mark, Record, open_log
+from shared.settings import Service
+
+
+async def follow_events(
+    service: Any, source: Service, apply: Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
+) -> None:
+    """Hand every event of a source to `apply`, once and in order, in one transaction with the place reached."""
+    log = open_log(service.settings)
+    row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
+    mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
+    async for batch in log.follow(source, mark, 1_000):
+        if not batch.records:
+            continue
+        async with service.database.connection() as connection, connection.transaction():
+            await apply(connection, batch.records)
+            # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.
+            moved = await connection.execute(
+                """INSERT INTO followed (source, generation, seq, event_id, recorded_at, "offset")
+                VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, seq = excluded.seq,
+                  event_id = excluded.event_id, recorded_at = excluded.recorded_at, "offset" = excluded."offset"
+                WHERE (followed.generation, followed.seq) = ($7, $8)""",
+                source, *batch.mark, *mark.position,
+            )  # fmt: skip
+            if moved != "INSERT 0 1":
+                raise RuntimeError(f"another process followed {source} beyond {mark.position}")
+        mark = batch.mark

@@ -1,0 +1,38 @@
+"""Where and when a fact may be: a unit that the deployment serves, of the edition that holds on the fact's day."""
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from shared import units
+from shared.days import day_of, now
+from shared.errors import DayInTheFuture, UnitNotInForce, UnitNotServed, UnknownUnit
+from shared.settings import settings
+
+# Clocks of other systems may run ahead of ours by this much.
+_CLOCK_TOLERANCE = timedelta(minutes=2)
+
+
+@lru_cache
+def _served(province: str) -> frozenset[str]:
+    return units.served(province)
+
+
+def served() -> frozenset[str]:
+    """The units that this deployment serves, of both editions."""
+    return _served(settings().province)
+
+
+def require_place(unit: str, day: date) -> None:
+    """Raise unless a fact of `day` may belong to `unit` here: known, served, of that day's edition, not in the future."""
+    if unit not in served():
+        raise UnknownUnit(unit=unit) if units.get(unit) is None else UnitNotServed(unit=unit)
+    if day > day_of(now() + _CLOCK_TOLERANCE):
+        raise DayInTheFuture(day=day)
+    if unit[:4] != units.edition_on(day):
+        raise UnitNotInForce(unit=unit, day=day, edition=units.edition_on(day))
+
+
+def require_past(instant: datetime) -> None:
+    """Raise when an instant lies in the future."""
+    if instant > now() + _CLOCK_TOLERANCE:
+        raise DayInTheFuture(at=instant)
