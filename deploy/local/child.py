@@ -10,6 +10,7 @@ import os
 import pwd
 import signal
 import sys
+from pathlib import Path
 
 # From <linux/prctl.h>, <linux/securebits.h> and <linux/capability.h>.
 PR_SET_PDEATHSIG = 1
@@ -24,18 +25,22 @@ CAPABILITY_VERSION_3 = 0x20080522
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def command(program: list[str], *, parent: int, ending: str = "TERM", user: str = "") -> list[str]:
+def command(
+    program: list[str], *, parent: int, ending: str = "TERM", user: str = "", folder: Path | str = "."
+) -> list[str]:
     """The command line of `program` as a child of process `parent`, whose death sends it SIG`ending`.
 
+    It runs as `user` (empty: the same) and in `folder`.
     The kernel means the thread that started the child: it must be one that lives as long as the process.
     """
     # -I and -S: neither environment nor site-packages can change what this file does, and it starts sooner.
-    wrapper = [sys.executable, "-I", "-S", os.path.abspath(__file__)]
-    return [*wrapper, "--parent", str(parent), "--ending", ending, "--user", user, "--", *program]
+    wrapper = [sys.executable, "-I", "-S", os.path.abspath(__file__), "--parent", str(parent)]
+    return [*wrapper, "--ending", ending, "--user", user, "--folder", str(folder), "--", *program]
 
 
-def become(program: list[str], *, parent: int, ending: str, user: str) -> None:
-    """Run `program` in place of this process, as `user` where one is named."""
+def become(program: list[str], *, parent: int, ending: str, user: str, folder: str) -> None:
+    """Run `program` in place of this process."""
+    os.chdir(folder)
     if user:
         give_up_root(user)
     # Changing the user clears this wish, so it comes after; exec keeps it.
@@ -90,10 +95,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--parent", type=int, required=True)
     arguments.add_argument("--ending", required=True)
-    arguments.add_argument("--user", default="")
+    arguments.add_argument("--user", required=True)
+    arguments.add_argument("--folder", required=True)
     arguments.add_argument("program", nargs="+")
     asked = arguments.parse_args()
-    become(asked.program, parent=asked.parent, ending=asked.ending, user=asked.user)
+    become(asked.program, parent=asked.parent, ending=asked.ending, user=asked.user, folder=asked.folder)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import get_args
 
-from deploy.local import child
+from deploy.local import AlreadyRunning, child
 from deploy.local.sockets import private_folder
 from shared.settings import Service
 
@@ -58,10 +58,6 @@ log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%d '
 log_checkpoints = off
 """
-
-
-class AlreadyRunning(Exception):
-    """Another server works in this data folder."""
 
 
 def prepare(data: Path, parent: int) -> list[str]:

