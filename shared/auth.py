@@ -101,7 +101,8 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._claims = JWTClaimsRegistry(
-            iss={"essential": True, "value": settings.issuer}, aud={"essential": True, "value": settings.audience}
+            iss={"essential": True, "value": settings.issuer},
+            aud={"essential": True, "value": settings.audience},
         )
         self._keys = KeySet([])
         self._fetched_at = float("-inf")
@@ -152,13 +153,13 @@ class Tokens:
         self._keys = KeySet.import_key_set(msgspec.json.decode(text))
 
 
-async def _caller(request: Request) -> Identity:
+async def _caller(request: Request, _documented: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Identity:
     tokens: Tokens = request.app.state.service.tokens
     return await tokens.identity(request.headers.get("authorization"))
 
 
 # The seam of access: every command and every read that needs a caller takes this one parameter.
-Caller = Annotated[Identity, Depends(_caller), Depends(HTTPBearer(auto_error=False))]
+Caller = Annotated[Identity, Depends(_caller)]
 
 
 def write_once(path: Path, content: bytes) -> None:

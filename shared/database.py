@@ -29,7 +29,10 @@ UNAVAILABLE = (
 
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: msgspec.json.encode(value).decode(), decoder=msgspec.json.decode
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
     )
 
 
@@ -49,7 +52,11 @@ class Database:
             min_size=1,
             max_size=self._connections,
             init=_prepare,
-            server_settings={"transaction_timeout": f"{self._transaction_seconds}s", "timezone": "UTC", "jit": "off"},
+            server_settings={
+                "transaction_timeout": f"{self._transaction_seconds}s",
+                "timezone": "UTC",
+                "jit": "off",
+            },
         )
 
     async def close(self) -> None:

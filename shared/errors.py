@@ -88,7 +88,10 @@ class UnitNotServed(Problem):
 
 class UnitNotInForce(Problem):
     status, name = 422, "unit-not-in-force"
-    vi, en = "Đơn vị không thuộc danh mục có hiệu lực vào ngày đó.", "The unit is of an edition that does not hold on that day."
+    vi, en = (
+        "Đơn vị không thuộc danh mục có hiệu lực vào ngày đó.",
+        "The unit is of an edition that does not hold on that day.",
+    )
 
 
 class DayInTheFuture(Problem):
@@ -98,12 +101,18 @@ class DayInTheFuture(Problem):
 
 class KeyReused(Problem):
     status, name = 422, "idempotency-key-reused"
-    vi, en = "Idempotency-Key này đã dùng cho một nội dung khác.", "This Idempotency-Key was used with another payload."
+    vi, en = (
+        "Idempotency-Key này đã dùng cho một nội dung khác.",
+        "This Idempotency-Key was used with another payload.",
+    )
 
 
 class KeyInFlight(Problem):
     status, name = 409, "idempotency-key-in-flight"
-    vi, en = "Yêu cầu với Idempotency-Key này đang được thực hiện.", "A request with this Idempotency-Key is in flight."
+    vi, en = (
+        "Yêu cầu với Idempotency-Key này đang được thực hiện.",
+        "A request with this Idempotency-Key is in flight.",
+    )
     headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -137,7 +146,10 @@ class PreconditionRequired(Problem):
 
 class Overloaded(Problem):
     status, name = 503, "overloaded"
-    vi, en = "Hệ thống đang quá tải; hãy thử lại sau ít giây.", "The system is overloaded; try again in a few seconds."
+    vi, en = (
+        "Hệ thống đang quá tải; hãy thử lại sau ít giây.",
+        "The system is overloaded; try again in a few seconds.",
+    )
     headers: ClassVar = {"Retry-After": "2"}
 
 
@@ -152,5 +164,8 @@ class DatabaseUnavailable(Problem):
 
 class NotYetCounted(Problem):
     status, name = 503, "not-yet-counted"
-    vi, en = "Số liệu chưa cập nhật đến vị trí được yêu cầu.", "The counters have not reached the position asked for."
+    vi, en = (
+        "Số liệu chưa cập nhật đến vị trí được yêu cầu.",
+        "The counters have not reached the position asked for.",
+    )
     headers: ClassVar = {"Retry-After": "1"}

@@ -114,7 +114,9 @@ class CommandRoute(APIRoute):
         arguments = self._arguments(scope, headers, body, caller)
         for tries_left in reversed(range(_TRIES)):
             work = UnitOfWork(service.writer, if_match.decode("latin-1") if if_match else None)
-            result = await self.endpoint(**arguments, **{name: work for name, kind, _ in self._parameters or () if kind == "work"})
+            result = await self.endpoint(
+                **arguments, **{name: work for name, kind, _ in self._parameters or () if kind == "work"}
+            )
             content: bytes = result.__pydantic_serializer__.to_json(result)
             if key is not None:
                 work.answer = Answer(key.key, key.fingerprint, status, key.seal(content))
@@ -227,7 +229,11 @@ def invalid_input(errors: Sequence[Any]) -> InvalidInput:
     """One problem for all that pydantic found; it never repeats the input."""
     return InvalidInput(
         errors=[
-            {"at": ".".join(str(part) for part in error["loc"]), "code": error["type"], "message": error["msg"]}
+            {
+                "at": ".".join(str(part) for part in error["loc"]),
+                "code": error["type"],
+                "message": error["msg"],
+            }
             for error in errors
         ]
     )
@@ -272,7 +278,10 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     for kind in (InvalidInput, *kinds):
         named = answers.setdefault(
             kind.status,
-            {"description": "", "content": {"application/problem+json": {"schema": _ProblemOut.model_json_schema()}}},
+            {
+                "description": "",
+                "content": {"application/problem+json": {"schema": _ProblemOut.model_json_schema()}},
+            },
         )
         named["description"] = ", ".join(filter(None, (named["description"], kind.name)))
     return answers
@@ -315,7 +324,9 @@ Item = TypeVar("Item", bound=BaseModel)
 def link_next(request: Request, response: Response, items: Sequence[Any], limit: int) -> None:
     """Name the next page in a `Link: rel="next"`, unless this page is the last."""
     if len(items) == limit:
-        query = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", str(items[-1].id))])
+        query = urlencode(
+            [(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", str(items[-1].id))]
+        )
         response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
 
 

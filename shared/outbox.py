@@ -20,7 +20,15 @@ from uuid_utils.compat import uuid7
 
 from shared import events, telemetry
 from shared.database import Database, Row, arrays, insert_statement, table_of, update_statement
-from shared.errors import Changed, Conflict, DatabaseUnavailable, NotFound, Overloaded, PreconditionFailed, Problem
+from shared.errors import (
+    Changed,
+    Conflict,
+    DatabaseUnavailable,
+    NotFound,
+    Overloaded,
+    PreconditionFailed,
+    Problem,
+)
 
 log = structlog.get_logger()
 
@@ -92,7 +100,12 @@ class UnitOfWork:
         return changed
 
     def emit(
-        self, type: str, subject: UUID, before: events.Fact | None, after: events.Fact | None, **links: UUID | None
+        self,
+        type: str,
+        subject: UUID,
+        before: events.Fact | None,
+        after: events.Fact | None,
+        **links: UUID | None,
     ) -> None:
         """Tell that something happened to `subject`; a counter will see `before` and `after`, never `links`."""
         named = {name: str(link) for name, link in links.items() if link is not None}
@@ -214,7 +227,8 @@ async def _without_stale(
     versions: dict[tuple[Table, UUID], int] = {}
     for table in sorted(wanted, key=_order):
         rows = await connection.fetch(
-            f"SELECT id, version FROM {table.name} WHERE id = ANY($1) ORDER BY id FOR UPDATE", sorted(wanted[table])
+            f"SELECT id, version FROM {table.name} WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            sorted(wanted[table]),
         )
         versions |= {(table, row["id"]): row["version"] for row in rows}
     current, stale = [], []

@@ -75,7 +75,11 @@ class Service:
 
 
 def create_app(
-    name: ServiceName, title: str, rooms: list[APIRouter], tasks: dict[str, Task], opened: Callable[[Service], Awaitable[None]] | None = None
+    name: ServiceName,
+    title: str,
+    rooms: list[APIRouter],
+    tasks: dict[str, Task],
+    opened: Callable[[Service], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics."""
     configuration = settings()
@@ -161,7 +165,11 @@ def _common_routes(app: FastAPI, name: ServiceName) -> None:
         """The process answers; nothing else is asked."""
         return {"status": "live"}
 
-    @app.get(f"/{name}/health/ready", tags=["health"], responses={503: {"description": "something named in `down` is down"}})
+    @app.get(
+        f"/{name}/health/ready",
+        tags=["health"],
+        responses={503: {"description": "something named in `down` is down"}},
+    )
     async def ready(request: Request) -> Response:
         """Whether requests should be sent here: 503 while a background task, the database or the log is down."""
         down = await request.app.state.service.readiness()

@@ -27,10 +27,16 @@ class Settings(BaseSettings):
     teams_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches teams.")
     incidents_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches incidents.")
 
-    jwks: str = Field("", description="File or URL of the JWKS that tokens are checked against; empty: the embedded issuer's.")
+    jwks: str = Field(
+        "",
+        description="File or URL of the JWKS that tokens are checked against; empty: the embedded issuer's.",
+    )
     issuer: str = Field("antt", description="Expected `iss` of a token.")
     audience: str = Field("antt", description="Expected `aud` of a token.")
-    secret_key_file: str = Field("", description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.")
+    secret_key_file: str = Field(
+        "",
+        description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.",
+    )
 
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
@@ -40,7 +46,9 @@ class Settings(BaseSettings):
 
     team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
     counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
-    dead_letters_in_a_row: int = Field(20, description="So many failures in a row stop the consumer instead of the events.")
+    dead_letters_in_a_row: int = Field(
+        20, description="So many failures in a row stop the consumer instead of the events."
+    )
     count_batch: int = Field(10_000, description="Most events counted in one transaction.")
     relay_batch: int = Field(5_000, description="Most outbox rows that the relay reads at once.")
 

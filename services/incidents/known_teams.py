@@ -29,7 +29,10 @@ class TeamNotYetKnown(Problem):
     """The registry may have created it an instant ago, or it does not exist."""
 
     status, name = 409, "team-not-yet-known"
-    vi, en = "Chưa biết tổ này; hãy thử lại sau ít giây.", "This team is not known yet; try again in a few seconds."
+    vi, en = (
+        "Chưa biết tổ này; hãy thử lại sau ít giây.",
+        "This team is not known yet; try again in a few seconds.",
+    )
     headers = {"Retry-After": "2"}  # noqa: RUF012
 
 
@@ -44,7 +47,9 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
             raise TeamNotYetKnown(team_id=team_id)
         await asyncio.sleep(0.05)
     if unit != known["unit"] and unit not in units.area(known["unit"]) and known["unit"] not in units.area(unit):
-        raise InvalidInput(errors=[{"at": "team_id", "code": "foreign-team", "message": "the team serves another unit"}])
+        raise InvalidInput(
+            errors=[{"at": "team_id", "code": "foreign-team", "message": "the team serves another unit"}]
+        )
 
 
 async def follow(service: Any) -> None:

@@ -196,7 +196,12 @@ async def _upsert(connection: asyncpg.Connection, table: str, counters: Counting
 
 
 async def apply(
-    connection: asyncpg.Connection, counters: CountingSet, source: Service, after: Mark, batch: Batch, most_dead_in_a_row: int
+    connection: asyncpg.Connection,
+    counters: CountingSet,
+    source: Service,
+    after: Mark,
+    batch: Batch,
+    most_dead_in_a_row: int,
 ) -> None:
     """Count a batch and move the position over it, in one transaction; ConsumerFenced if another has moved it."""
     dead: list[tuple[Record, str]] = []
@@ -214,7 +219,9 @@ async def apply(
             await _bury(connection, counters, source, dead)
         await write(connection, counters, cells)
         if batch.records:
-            await connection.execute("SELECT pg_notify('counted', $1)", f"{source}:{batch.mark.generation}:{batch.mark.seq}")
+            await connection.execute(
+                "SELECT pg_notify('counted', $1)", f"{source}:{batch.mark.generation}:{batch.mark.seq}"
+            )
 
 
 async def _bury(
@@ -226,7 +233,19 @@ async def _bury(
           (set_id, source, generation, seq, id, type, dataversion, subject, recorded_at, data, reason)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
         [
-            (counters.id, source, r.generation, r.seq, r.id, r.type, r.dataversion, r.subject, r.recorded_at, r.data, reason)
+            (
+                counters.id,
+                source,
+                r.generation,
+                r.seq,
+                r.id,
+                r.type,
+                r.dataversion,
+                r.subject,
+                r.recorded_at,
+                r.data,
+                reason,
+            )
             for r, reason in dead
         ],
     )

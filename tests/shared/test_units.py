@@ -342,9 +342,7 @@ def test_a_name_is_found_without_diacritics_whatever_its_case_and_the_order_of_i
 
 
 def test_search_keeps_to_the_parent_the_level_and_the_edition() -> None:
-    assert [unit.id for unit in units.search(parent="2024:722", limit=500)] == list(
-        units.children("2024:722")
-    )
+    assert [unit.id for unit in units.search(parent="2024:722", limit=500)] == list(units.children("2024:722"))
     assert [unit.id for unit in units.search("binh duong", level="province", edition="2024")] == ["2024:74"]
     assert units.search("binh duong", level="province", edition="2025") == []
     assert units.search(parent="2024:no") == []

@@ -121,9 +121,7 @@ def _require_may_step(caller: Identity, tip: Row, command: str, step: Step, reas
         raise InvalidInput(errors=[{"at": "reason", "code": "missing", "message": "this step needs a reason"}])
 
 
-def _record_step(
-    work: UnitOfWork, caller: Identity, tip: Row, command: str, reason: str | None, values: Row
-) -> TipOut:
+def _record_step(work: UnitOfWork, caller: Identity, tip: Row, command: str, reason: str | None, values: Row) -> TipOut:
     changed = work.change(Tip, tip, **values)
     work.add(
         TipStep,

@@ -45,9 +45,7 @@ async def report(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
 @router.post("/{tip_id}/classify")
 async def classify(tip_id: UUID, step: ClassifyTip, caller: Caller, work: Work) -> TipOut:
     """Give the tip its official class."""
-    return await commands.take_step(
-        work, caller, tip_id, "classify", step.reason, classified_as=step.classified_as
-    )
+    return await commands.take_step(work, caller, tip_id, "classify", step.reason, classified_as=step.classified_as)
 
 
 @router.post("/{tip_id}/verify")
@@ -99,7 +97,9 @@ async def reopen(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
 
 
 @reads.get("")
-async def list_tips(query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response) -> TipPage:
+async def list_tips(
+    query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response
+) -> TipPage:
     """Tips that the caller may see, in the order of their arrival."""
     page = await reading.list_tips(request.app.state.service.database, caller, query)
     link_next(request, response, page.items, query.limit)

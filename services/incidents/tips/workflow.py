@@ -29,6 +29,10 @@ STEPS: dict[str, Step] = {
     "withdraw": Step(OPEN, "withdrawn", "handle_tip", "TipWithdrawn", needs_reason=True),
     "correct": Step((*OPEN, "resolved", "rejected", "notified"), None, "handle_tip", "TipCorrected", needs_reason=True),
     "reopen": Step(
-        ("resolved", "rejected", "notified", "withdrawn"), "verifying", "handle_tip", "TipReopened", needs_reason=True
+        ("resolved", "rejected", "notified", "withdrawn"),
+        "verifying",
+        "handle_tip",
+        "TipReopened",
+        needs_reason=True,
     ),
 }

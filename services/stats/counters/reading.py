@@ -119,7 +119,8 @@ async def sums(
     keys = "unit, happened_on" if by_day else "unit"
     totals = ", ".join(f"sum({name})::bigint AS {name}" for name in columns)
     rows: list[asyncpg.Record] = await connection.fetch(
-        f"SELECT {keys}, {totals} FROM ({' UNION ALL '.join(selects)}) cells GROUP BY {keys} ORDER BY {keys}", *arguments
+        f"SELECT {keys}, {totals} FROM ({' UNION ALL '.join(selects)}) cells GROUP BY {keys} ORDER BY {keys}",
+        *arguments,
     )
     return rows
 
@@ -135,7 +136,10 @@ async def figures(
 ) -> dict[str, dict[str, int]]:
     """For each unit its figures: a flow over [first, last], a stock at the end of `last`; zero where nothing is."""
     found = {unit: dict.fromkeys(names, 0) for unit in unit_ids}
-    for columns, start in (([n for n in names if n in FLOWS], first), ([n for n in names if n in STOCKS], BEGINNING)):
+    for columns, start in (
+        ([n for n in names if n in FLOWS], first),
+        ([n for n in names if n in STOCKS], BEGINNING),
+    ):
         if columns:
             for row in await sums(connection, set_id, columns, unit_ids, parts(start, last, known_at)):
                 found[row["unit"]].update({name: row[name] for name in columns})

@@ -14,7 +14,11 @@ router = APIRouter(tags=["counters"])
 
 @router.get("/counters")
 async def counters(
-    request: Request, unit: str, from_: Annotated[date, Query(alias="from")], to: date, known_at: date | None = None
+    request: Request,
+    unit: str,
+    from_: Annotated[date, Query(alias="from")],
+    to: date,
+    known_at: date | None = None,
 ) -> Response:
     """The figures of one unit over one range, both days included."""
     async with request.app.state.service.database.connection() as connection:
@@ -22,4 +26,12 @@ async def counters(
         assert state is not None
         names = [i.name for i in INDICATORS]
         found = await reading.figures(connection, state.set_id, names, [unit], from_, to, known_at)
-    return json_response({"unit": unit, "from": from_, "to": to, "counters": found[unit], "freshness": reading.freshness(state)})
+    return json_response(
+        {
+            "unit": unit,
+            "from": from_,
+            "to": to,
+            "counters": found[unit],
+            "freshness": reading.freshness(state),
+        }
+    )

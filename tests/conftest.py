@@ -1,0 +1,133 @@
+"""What tests stand on: a real PostgreSQL, fresh databases for each test, and the three services on one address."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, get_args
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from starlette.types import ASGIApp, Message
+
+from deploy.local import postgres
+from migrations.run import migrate
+from shared.auth import TokenRole, issue_token
+from shared.settings import Service, settings
+
+PROVINCE = "2024:74"
+COMMUNE = "2025:25942"  # a commune of today's edition that the province served became
+OLD_COMMUNE = "2024:25942"
+WHOLE_NOV_2026 = {"from": "2026-11-01", "to": "2026-11-30"}
+
+
+@pytest.fixture(scope="session")
+def data() -> Iterator[Path]:
+    """A data folder with a running server, its three databases migrated and kept as templates."""
+    with tempfile.TemporaryDirectory(prefix="antt-test-") as folder:
+        data = Path(folder)
+        data.chmod(0o755)
+        os.environ |= {"ANTT_DATA": str(data), "ANTT_PROVINCE": PROVINCE}
+        settings.cache_clear()
+        with postgres.running(data):
+            for service in get_args(Service):
+                migrate(settings(), service)
+            yield data
+
+
+@pytest.fixture
+async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
+    """Fresh databases, copied from the migrated ones; the settings name them for as long as the test runs."""
+    socket = (data / "postgres.socket").read_text().strip()
+    admin = await asyncpg.connect(f"postgresql:///postgres?host={socket}&user=antt")
+    urls = {}
+    for service in get_args(Service):
+        name = f"{service}_{uuid4().hex[:12]}"
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {service}")
+        urls[service] = f"postgresql:///{name}?host={socket}&user=antt"
+        monkeypatch.setenv(f"ANTT_{service.upper()}_DATABASE_URL", urls[service])
+    settings.cache_clear()
+    yield urls
+    settings.cache_clear()
+    for url in urls.values():
+        await admin.execute(f"DROP DATABASE {url.split('/')[3].split('?')[0]} WITH (FORCE)")
+    await admin.close()
+
+
+class Antt:
+    """The three services as a client of theirs sees them."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    def token(self, role: TokenRole = "commune_officer", unit: str = COMMUNE, team: str = "") -> dict[str, str]:
+        """The header that names a caller."""
+        return {"Authorization": f"Bearer {issue_token(settings(), role, unit, team)}"}
+
+    async def get(self, path: str, caller: dict[str, str] | None = None, **query: Any) -> httpx.Response:
+        """A GET; `from_` stands for `from`."""
+        return await self.http.get(path, params={k.rstrip("_"): v for k, v in query.items()}, headers=caller)
+
+    async def post(
+        self, path: str, body: Any = None, caller: dict[str, str] | None = None, **headers: str
+    ) -> httpx.Response:
+        """A POST of JSON; further headers by keyword, `_` for `-`."""
+        extra = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(path, json={} if body is None else body, headers={**(caller or {}), **extra})
+
+    async def counters(self, counted: str | None = None, unit: str = "2025:79", **period: str) -> dict[str, int]:
+        """The counters of a unit, of November 2026 unless told, once the position is counted."""
+        query = {"unit": unit, **WHOLE_NOV_2026, **{k.rstrip("_"): v for k, v in period.items()}}
+        if counted:
+            query["counted"] = counted
+        answer = await self.http.get("/stats/v1/counters", params=query, headers=self.token("operator", PROVINCE))
+        assert answer.status_code == 200, answer.text
+        counters: dict[str, int] = answer.json()["counters"]
+        return counters
+
+
+@asynccontextmanager
+async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
+    """Start an application and end it, as a server does."""
+    incoming: asyncio.Queue[Message] = asyncio.Queue()
+    outgoing: asyncio.Queue[Message] = asyncio.Queue()
+    running = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, incoming.get, outgoing.put)  # type: ignore[arg-type]
+    )
+    await incoming.put({"type": "lifespan.startup"})
+    started = await outgoing.get()
+    assert started["type"] == "lifespan.startup.complete", started
+    try:
+        yield
+    finally:
+        await incoming.put({"type": "lifespan.shutdown"})
+        await outgoing.get()
+        await running
+
+
+@pytest.fixture
+async def antt(databases: dict[str, str]) -> AsyncIterator[Antt]:
+    """The three services on fresh databases, on the embedded log, in this process."""
+    from deploy.embedded import create_app
+
+    app = create_app()
+    async with lifespan(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://antt") as http:
+            yield Antt(http)
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """Wait for a condition, which may be a coroutine function; its value, once that is true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            value = condition()
+            if asyncio.iscoroutine(value):
+                value = await value
+            if value:
+                return value
+            await asyncio.sleep(0.02)

@@ -1,0 +1,47 @@
+"""Tips: intake, receipts, steps."""
+
+from tests.conftest import COMMUNE, Antt
+
+
+async def test_a_tip_from_anyone_is_acknowledged_with_a_receipt_and_a_position(antt: Antt) -> None:
+    answer = await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Gây rối trật tự"})
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["state"] == "received"
+    assert len(body["receipt"]) == 16
+    assert answer.headers["antt-position"] == "incidents:1:1"
+    status = await antt.http.get("/incidents/v1/tips/by-receipt", headers={"Antt-Receipt": body["receipt"]})
+    assert status.json()["state"] == "received"
+
+
+async def test_the_same_idempotency_key_gives_the_first_answer_again(antt: Antt) -> None:
+    tip = {"unit": COMMUNE, "content": "Mất trộm xe máy"}
+    first = await antt.post("/incidents/v1/tips", tip, Idempotency_Key="k1")
+    again = await antt.post("/incidents/v1/tips", tip, Idempotency_Key="k1")
+    assert again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["antt-position"] == first.headers["antt-position"]
+    other = await antt.post("/incidents/v1/tips", {**tip, "content": "Khác"}, Idempotency_Key="k1")
+    assert (other.status_code, other.json()["type"]) == (422, "urn:antt:problem:idempotency-key-reused")
+
+
+async def test_a_tip_walks_its_workflow_and_each_step_tells_who_and_why(antt: Antt) -> None:
+    officer = antt.token("commune_officer", COMMUNE)
+    tip = (await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Đánh bạc"})).json()
+    base = f"/incidents/v1/tips/{tip['id']}"
+    for step, body in (
+        ("report", {}),
+        ("classify", {"classified_as": "crime_report"}),
+        ("verify", {}),
+        ("resolve", {"reason": "đã xử phạt"}),
+        ("notify", {}),
+    ):
+        answer = await antt.post(f"{base}/{step}", body, officer)
+        assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "notified"
+    again = await antt.post(f"{base}/verify", {}, officer)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:antt:problem:step-not-allowed")
+    steps = (await antt.get(f"{base}/steps", officer)).json()
+    assert [step["command"] for step in steps] == ["report", "classify", "verify", "resolve", "notify"]
+    assert steps[3]["reason"] == "đã xử phạt"
+    assert (await antt.counters(answer.headers["antt-position"]))["tips_resolved"] == 1
