@@ -1,5 +1,11 @@
 """The real parts of a run on one machine: PostgreSQL and Kafka from packages, and what starts them."""
 
+from typer.exceptions import TyperException
 
-class AlreadyRunning(Exception):
+
+class NotStarted(TyperException):
+    """A server could not be started; the text tells a person why, and the command line shows nothing but it."""
+
+
+class AlreadyRunning(NotStarted):
     """Another server works in this data folder."""

@@ -44,11 +44,16 @@ def become(program: list[str], *, parent: int, ending: str, user: str, folder: s
     if user:
         give_up_root(user)
     # Changing the user clears this wish, so it comes after; exec keeps it.
-    check(libc.prctl(PR_SET_PDEATHSIG, signal.Signals[f"SIG{ending}"], 0, 0, 0))
-    # A parent that died before the wish was made sends nothing any more.
-    if os.getppid() != parent:
-        sys.exit(f"{program[0]} is not started: process {parent}, which asked for it, has gone")
+    end_with(parent, ending)
     os.execvp(program[0], program)
+
+
+def end_with(parent: int, ending: str) -> None:
+    """Have the kernel send this process SIG`ending` when its parent dies."""
+    check(libc.prctl(PR_SET_PDEATHSIG, signal.Signals[f"SIG{ending}"], 0, 0, 0))
+    # A parent that died before this was asked for sends nothing any more.
+    if os.getppid() != parent:
+        sys.exit(f"not started: process {parent}, which asked for it, has gone")
 
 
 def give_up_root(user: str) -> None:

@@ -12,12 +12,14 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -29,7 +31,7 @@ from jgo.maven import MavenContext
 from rich.console import Console
 from rich.progress import track
 
-from deploy.local import AlreadyRunning, child
+from deploy.local import AlreadyRunning, NotStarted, child
 
 LOCK = Path(__file__).with_name("jgo.lock.toml")
 
@@ -100,7 +102,7 @@ def prepare(data: Path, port: int, parent: int) -> list[str]:
         format_storage = child.command([*java, *tool], parent=os.getpid(), folder=folder)
         done = subprocess.run(format_storage, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
-            raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")
+            raise NotStarted(f"Kafka's storage could not be formatted:\n{done.stdout}")
     return child.command([*java, "kafka.Kafka", "server.properties"], parent=parent, folder=folder)
 
 
@@ -117,7 +119,7 @@ def running(data: Path, port: int = 0) -> Iterator[str]:
     with (data / "logs" / "kafka.log").open("ab") as log:
         broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        await_ready(bootstrap, broker, data / "logs" / "kafka.log")
+        await_ready(bootstrap, data / "logs" / "kafka.log", broker)
         yield bootstrap
     finally:
         broker.terminate()
@@ -155,14 +157,26 @@ def is_free(port: int) -> bool:
         return True
 
 
-def await_ready(bootstrap: str, broker: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def serve(data: Path, port: int = 0) -> NoReturn:
+    """Become this data folder's broker, until SIGTERM; it ends with the process that started us.
+
+    Port 0: as for running().
+    """
+    port = port or port_of(data)
+    command = prepare(data, port, os.getppid())
+    print(f"Kafka: 127.0.0.1:{port}")
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def await_ready(bootstrap: str, log: Path, broker: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:
     """Wait until the broker answers and counts itself as alive."""
     deadline = time.monotonic() + seconds
     while not is_ready(bootstrap):
-        if broker.poll() is not None:
-            raise RuntimeError(f"Kafka ended at its start, see {log}")
+        if broker and broker.poll() is not None:
+            raise NotStarted(f"Kafka ended at its start, see {log}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Kafka at {bootstrap} does not answer after {seconds:.0f} s, see {log}")
+            raise NotStarted(f"Kafka at {bootstrap} does not answer after {seconds:.0f} s, see {log}")
         time.sleep(0.05)
 
 
@@ -223,15 +237,13 @@ def jars() -> list[Path]:
     with (settings.cache_dir / "antt.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = [file for file, (_, sha256) in locked.items() if checksum(file) != sha256]
-        for file in track(
-            missing, "Fetching Apache Kafka …", console=Console(stderr=True), disable=not missing
-        ):
+        for file in track(missing, "Fetching Apache Kafka …", console=Console(stderr=True), disable=not missing):
             artifact, sha256 = locked[file]
             # What is there is half a file of a fetch that was killed, or not what it says it is.
             file.unlink(missing_ok=True)
             artifact.resolve()
             if checksum(file) != sha256:
-                raise RuntimeError(f"{file} has not the checksum that {LOCK.name} holds for it")
+                raise NotStarted(f"{file} has not the checksum that {LOCK.name} holds for it")
     return list(locked)
 
 

@@ -9,14 +9,15 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
-from deploy.local import AlreadyRunning, child
+from deploy.local import AlreadyRunning, NotStarted, child
 from deploy.local.sockets import private_folder
 from shared.settings import Service
 
@@ -97,14 +98,22 @@ def running(data: Path) -> Iterator[None]:
             shutil.rmtree((data / "postgres.socket").read_text().strip(), ignore_errors=True)
 
 
+def serve(data: Path) -> NoReturn:
+    """Become this data folder's server, until SIGINT; it ends with the process that started us."""
+    command = prepare(data, os.getppid())
+    print(f"PostgreSQL: postgresql:///teams?host={(data / 'postgres.socket').read_text().strip()}&user=antt")
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
 def await_ready(data: Path, server: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:
     """Wait until the data folder's server accepts connections, crash recovery included."""
     deadline = time.monotonic() + seconds
     while not is_ready(data / "postgres"):
         if server and server.poll() is not None:
-            raise RuntimeError(f"PostgreSQL ended at its start, see {data / 'logs' / 'postgres.log'}")
+            raise NotStarted(f"PostgreSQL ended at its start, see {data / 'logs' / 'postgres.log'}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"PostgreSQL of {data} accepts no connection after {seconds:.0f} s")
+            raise NotStarted(f"PostgreSQL of {data} accepts no connection after {seconds:.0f} s")
         time.sleep(0.02)
 
 
@@ -180,4 +189,4 @@ def run(program: list[str], user: str, text: str = "") -> None:
     command = child.command(program, parent=os.getpid(), user=user)
     done = subprocess.run(command, input=text, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
-        raise RuntimeError(f"{Path(program[0]).name} failed:\n{done.stdout}")
+        raise NotStarted(f"{Path(program[0]).name} failed:\n{done.stdout}")
