@@ -1,9 +1,7 @@
 """The real parts of a run on one machine: PostgreSQL and Kafka from packages, and what starts them."""
 
-from typer.exceptions import TyperException
 
-
-class NotStarted(TyperException):
+class NotStarted(Exception):
     """A server could not be started; the text tells a person why, and the command line shows nothing but it."""
 
 

@@ -9,7 +9,6 @@ import base64
 import fcntl
 import hashlib
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from rich.console import Console
 from rich.progress import track
 
 from deploy.local import AlreadyRunning, NotStarted, child
+from deploy.local.sockets import free_port, is_free
 
 LOCK = Path(__file__).with_name("jgo.lock.toml")
 
@@ -136,25 +136,6 @@ def port_of(data: Path) -> int:
     if kept.exists() and is_free(int(kept.read_text())):
         return int(kept.read_text())
     return free_port()
-
-
-def free_port() -> int:
-    """A port that nobody listens on, below the range from which outgoing connections take theirs."""
-    while not is_free(port := random.randrange(20_000, 32_000)):
-        continue
-    return port
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens there."""
-    with socket.socket() as probe:
-        # As servers do: connections that have just ended don't count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def serve(data: Path, port: int = 0) -> NoReturn:

@@ -1,8 +1,13 @@
-"""Folders for Unix sockets: short, since a socket's path ends at 107 bytes, and closed to other users."""
+"""Places to listen at: ports that are free, and folders for Unix sockets.
+
+Such a folder is short, since a socket's path ends at 107 bytes, and closed to other users.
+"""
 
 import hashlib
 import os
 import pwd
+import random
+import socket
 import tempfile
 from pathlib import Path
 from stat import S_ISDIR
@@ -36,3 +41,22 @@ def is_private(folder: Path, owner: int) -> bool:
     except FileNotFoundError:
         return False
     return S_ISDIR(found.st_mode) and found.st_uid == owner and found.st_mode & 0o077 == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below the range from which outgoing connections take theirs."""
+    while not is_free(port := random.randrange(20_000, 32_000)):
+        continue
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        # As servers do: connections that have just ended don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,127 @@
+"""The command `antt`: a thin list. Each command imports what does its work when it is called, so that help is fast.
+
+Every setting is an environment variable ANTT_…; an option sets it for this one command and all that it starts.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from deploy.local import NotStarted
+
+
+class Words(typer.Typer):
+    """A command line that tells in a line what a person can mend, without a traceback."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().__call__(*args, **options)
+        except NotStarted as error:
+            sys.exit(f"antt: {error}")
+
+
+app = Words(
+    help="Counts what the grassroots security-and-order force achieves, from every report as it comes in.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def sets(variable: str) -> Callable[[Any], Any]:
+    """An option's callback: the value goes into the environment, where shared/settings.py reads it."""
+
+    def write(value: Any) -> Any:
+        if value is not None:
+            os.environ[variable] = str(value)
+        return value
+
+    return write
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of databases, broker, keys and logs [ANTT_DATA]", callback=sets("ANTT_DATA")),
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on [ANTT_HOST]", callback=sets("ANTT_HOST"))]
+Log = Annotated[
+    Literal["embedded", "kafka"] | None,
+    typer.Option(help="How events travel between services [ANTT_LOG]", callback=sets("ANTT_LOG")),
+]
+
+
+@app.command()
+def run(data: Data = None, port: int = 8000, log: Log = None, host: Host = None) -> None:
+    """Serve everything on this machine, until Ctrl-C or SIGTERM."""
+    from deploy.run import run
+
+    run(port)
+
+
+@app.command()
+def serve(
+    service: Literal["teams", "incidents", "stats", "all"],
+    data: Data = None,
+    port: int = 8000,
+    log: Log = None,
+    host: Host = None,
+) -> None:
+    """Serve one service, or all three on one port, in this process."""
+    import uvicorn
+
+    uvicorn.run(
+        "deploy.embedded:create_app" if service == "all" else f"services.{service}.app:create_app",
+        factory=True,
+        host=os.environ.get("ANTT_HOST", "127.0.0.1"),
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        # Each request is counted and timed in /metrics; a line for each would cost more than most of them.
+        access_log=False,
+        # The application decides how logs are written.
+        log_config=None,
+        # Streams never end by themselves; whoever reads them comes back to the next process.
+        timeout_graceful_shutdown=3,
+    )
+
+
+@app.command()
+def migrate(data: Data = None) -> None:
+    """Bring the three databases to the newest version of their tables."""
+    from typing import get_args
+
+    from migrations.run import migrate
+    from shared.settings import Service, settings
+
+    for service in get_args(Service):
+        migrate(settings(), service)
+
+
+@app.command()
+def postgres(data: Data = None) -> None:
+    """Serve the data folder's PostgreSQL alone, until Ctrl-C."""
+    from deploy.local.postgres import serve
+    from shared.settings import settings
+
+    serve(settings().data)
+
+
+@app.command()
+def kafka(
+    data: Data = None,
+    port: Annotated[int, typer.Option(help="0: the port it had last, or else a free one")] = 0,
+) -> None:
+    """Serve the data folder's Kafka alone, until Ctrl-C."""
+    from deploy.local.kafka import serve
+    from shared.settings import settings
+
+    serve(settings().data, port)
+
+
+if __name__ == "__main__":
+    app()

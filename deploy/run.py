@@ -1,0 +1,253 @@
+"""`antt run`: everything on one machine. supervisord starts the programs, restarts what dies, and ends them all.
+
+What runs is the table `programs()`. Each program is a child that the kernel ends when supervisord dies, writes to
+DATA/logs, and is started again however often it ends. `migrate` runs until it succeeds once; services come after it.
+"""
+
+import fcntl
+import os
+import shlex
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+from xmlrpc.client import Error, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from deploy.local import AlreadyRunning, NotStarted, child
+from deploy.local.sockets import is_free, private_folder
+from shared.settings import Service, Settings, settings
+
+ANTT = [sys.executable, "-m", "deploy.cli"]
+
+SUPERVISOR = """\
+; Written by `antt run` at every start.
+[supervisord]
+logfile=%(ENV_ANTT_DATA)s/logs/supervisord.log
+pidfile=%(ENV_ANTT_DATA)s/supervisord.pid
+
+; The one door: a socket in a folder that only this user may enter.
+[unix_http_server]
+file={socket}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[group:services]
+programs={services}
+priority=3
+"""
+
+# A program that dies within its first second is tried again after 1, 2, 3 … seconds, one that dies later at once;
+# supervisord would give up after `startretries`, so that is for ever.
+PROGRAM = """
+[program:{name}]
+command={command}
+priority={stage}
+autostart={autostart}
+autorestart={autorestart}
+startsecs={startsecs}
+startretries=1000000000
+stopsignal={ending}
+stopwaitsecs={seconds_to_end}
+redirect_stderr=true
+stdout_logfile=%(ENV_ANTT_DATA)s/logs/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
+"""
+
+
+@dataclass
+class Program:
+    """What runs, and how it ends. A lower stage starts earlier and ends later; stage 3 waits for `migrate`."""
+
+    name: str
+    command: list[str]
+    stage: int = 3
+    ending: str = "TERM"
+    # What has not ended by then is killed.
+    seconds_to_end: int = 4
+    once: bool = False
+
+
+def programs(ports: dict[Service, int], kafka_port: int, settings: Settings) -> list[Program]:
+    """What runs. A database or a broker that the settings name is somebody else's, and so is not among it."""
+    table = [Program("migrate", [sys.executable, "-m", "deploy.run"], stage=2, once=True)]
+    if not all(getattr(settings, f"{service}_database_url") for service in get_args(Service)):
+        # Its last checkpoint may take a while; without it the next start takes longer.
+        table += [Program("postgres", [*ANTT, "postgres"], stage=1, ending="INT", seconds_to_end=20)]
+    if settings.log == "embedded":
+        return [*table, Program("all", [*ANTT, "serve", "all", "--port", str(ports["teams"])])]
+    if kafka_port:
+        table += [Program("kafka", [*ANTT, "kafka", "--port", str(kafka_port)], stage=1)]
+    for service, port in ports.items():
+        table += [Program(service, [*ANTT, "serve", service, "--port", str(port)])]
+    return [
+        *table,
+        Program("relay-teams", [*ANTT, "relay", "teams"]),
+        Program("relay-incidents", [*ANTT, "relay", "incidents"]),
+        Program("count", [*ANTT, "count"]),
+    ]
+
+
+def run(port: int) -> NoReturn:
+    """Become the supervisor of this data folder. Raises NotStarted."""
+    began = time.monotonic()
+    data = settings().data.resolve()
+    (data / "logs").mkdir(parents=True, exist_ok=True)
+    hold(data / "run.lock")
+    one_port = settings().log == "embedded"
+    ports = {service: port if one_port else port + offset for offset, service in enumerate(get_args(Service))}
+    await_free(set(ports.values()))
+    kafka_port = 0
+    if settings().log == "kafka" and not settings().kafka_bootstrap:
+        from deploy.local.kafka import port_of
+
+        kafka_port = port_of(data)
+    table = programs(ports, kafka_port, settings())
+    # The programs find each other through the environment, as they do wherever else they run.
+    os.environ |= {"ANTT_DATA": str(data), "ANTT_LOG": settings().log}
+    os.environ |= {f"ANTT_{service.upper()}_URL": f"http://localhost:{ports[service]}" for service in ports}
+    if kafka_port:
+        os.environ["ANTT_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
+    configuration = data / "supervisord.conf"
+    configuration.write_text(describe(table, private_folder(data / "supervisor.socket")))
+    supervisor = os.getpid()
+    if os.fork() == 0:
+        child.end_with(supervisor, "KILL")
+        watch(data, ports, began)
+    os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-ns", "-c", str(configuration)])
+
+
+def hold(lock: Path) -> None:
+    """Lock the data folder as long as this process lives, whatever program it becomes."""
+    held = os.open(lock, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = lock.read_text().strip()
+        raise AlreadyRunning(f"{lock.parent} is already served: stop process {holder} first") from None
+    os.set_inheritable(held, True)
+    os.truncate(held, 0)
+    os.write(held, f"{os.getpid()}\n".encode())
+
+
+def await_free(ports: set[int]) -> None:
+    """Wait a moment for services that are just ending to leave their ports. Raises NotStarted."""
+    deadline = time.monotonic() + 5
+    while taken := [port for port in sorted(ports) if not is_free(port)]:
+        if time.monotonic() > deadline:
+            raise NotStarted(f"port {taken[0]} is in use: choose another with --port")
+        time.sleep(0.05)
+
+
+def describe(table: list[Program], folder: Path) -> str:
+    """supervisord's configuration for these programs."""
+    services = ",".join(program.name for program in table if program.stage == 3)
+    sections = [SUPERVISOR.format(socket=folder / "socket", services=services)]
+    for program in table:
+        command = child.command(program.command, parent=os.getpid(), ending=program.ending)
+        sections += PROGRAM.format(
+            name=program.name,
+            # A percent sign begins a substitution there.
+            command=shlex.join(command).replace("%", "%%"),
+            stage=program.stage,
+            autostart=program.stage < 3,
+            autorestart="unexpected" if program.once else "true",
+            startsecs=0 if program.once else 1,
+            ending=program.ending,
+            seconds_to_end=program.seconds_to_end,
+        )
+    return "".join(sections)
+
+
+def supervisor(data: Path) -> Any:
+    """The functions that supervisord offers on its socket."""
+    folder = (data / "supervisor.socket").read_text().strip()
+    transport = SupervisorTransport(serverurl=f"unix://{folder}/socket")
+    proxy: Any = ServerProxy("http://localhost", transport=transport)
+    return proxy.supervisor
+
+
+def pids(data: Path) -> dict[str, int]:
+    """The processes of a running `antt run`, by the names of its programs."""
+    return {program["name"]: program["pid"] for program in supervisor(data).getAllProcessInfo() if program["pid"]}
+
+
+def open_services() -> None:
+    """Migrate the databases once they answer, then have the services started."""
+    from migrations.run import migrate
+
+    data = settings().data
+    started = {program["name"] for program in supervisor(data).getAllProcessInfo()}
+    if "postgres" in started:
+        from deploy.local import postgres
+
+        postgres.await_ready(data)
+    if "kafka" in started:
+        from deploy.local import kafka
+
+        kafka.await_ready(settings().kafka_bootstrap, data / "logs" / "kafka.log")
+    for service in get_args(Service):
+        migrate(settings(), service)
+    supervisor(data).startProcessGroup("services", False)
+
+
+def watch(data: Path, ports: dict[Service, int], began: float) -> NoReturn:
+    """Tell the person at the terminal when all is ready, and which program died, with its last words if it keeps dying."""
+    signal.signal(signal.SIGINT, lambda *_: tell("Ending …"))
+    tell(f"Starting in {data}")
+    deaths: Counter[str] = Counter()
+    stopped: dict[str, int] = {}
+    ready = False
+    while True:
+        time.sleep(0.5)
+        if not ready and all(is_ready(service, port) for service, port in ports.items()):
+            ready = True
+            tell(f"Ready after {time.monotonic() - began:.1f} s")
+            for service, port in ports.items():
+                tell(f"  {service:10} http://localhost:{port}/{service}/v1/docs")
+        try:
+            if supervisor(data).getState()["statename"] != "RUNNING":
+                continue
+            found = supervisor(data).getAllProcessInfo()
+        except (OSError, Error, HTTPException):
+            continue
+        for program in found:
+            name, stop = program["name"], program["stop"]
+            done = program["statename"] == "EXITED" and program["exitstatus"] == 0
+            if stop == stopped.get(name, 0) or done:
+                continue
+            stopped[name] = stop
+            deaths[name] += 1
+            log = data / "logs" / f"{name}.log"
+            tell(f"{name} ended and is started again; see {log}")
+            # At the 2nd, 4th, 8th … time: enough to be read, too little to hide the rest.
+            if deaths[name] > 1 and deaths[name].bit_count() == 1:
+                tell(*(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-15:]))
+
+
+def is_ready(service: Service, port: int) -> bool:
+    """Whether a service says that it can do its work."""
+    connection = HTTPConnection("localhost", port, timeout=1)
+    try:
+        connection.request("GET", f"/{service}/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def tell(*lines: str) -> None:
+    """Print for the person at the terminal."""
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    open_services()
