@@ -1,0 +1,57 @@
+# What a person or a machine does with this repository. Everything runs in .venv, from the versions in requirements.lock.
+
+# `make demo LOG=kafka` sends events through a real broker; `make demo EXIT=1` ends after the table of figures.
+LOG = embedded
+EXIT =
+PORT = 8000
+DATA = var/data
+
+BIN = .venv/bin
+UV = 0.13.9
+INSTALLED = .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check bench kafka lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+install: $(INSTALLED) ## Make .venv with the locked dependencies and the command .venv/bin/antt
+
+# The stamp is newer than what it was made from until one of them changes.
+$(INSTALLED): requirements.lock pyproject.toml
+	test -x $(BIN)/python || python3 -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	touch $@
+
+run: $(INSTALLED) ## Serve everything on PORT from the lasting folder DATA, until Ctrl-C
+	$(BIN)/antt run --data $(DATA) --port $(PORT) --log $(LOG)
+
+demo: $(INSTALLED) ## Replay a real quarter of a province and compare the counters (LOG=kafka, EXIT=1)
+	$(BIN)/antt demo --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
+
+test: $(INSTALLED) ## Run every test, those with a real PostgreSQL and a real Kafka too
+	$(BIN)/pytest
+
+check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## Measure, each figure beside its baseline, and write var/bench.json
+	$(BIN)/python -m tests.bench
+
+kafka: $(INSTALLED) ## Start a Kafka broker alone, until Ctrl-C
+	$(BIN)/antt kafka --data $(DATA)
+
+lock: $(INSTALLED) ## Choose the versions anew: requirements.lock and Kafka's jgo.lock.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --quiet --upgrade --output-file requirements.lock
+	$(BIN)/jgo --quiet --resolver python --file deploy/local/jgo.toml lock
+
+clean: ## Remove the virtual environment and all caches; the data in var/ stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
