@@ -74,10 +74,12 @@ def serve(
     """Serve one service, or all three on one port, in this process."""
     import uvicorn
 
+    from shared.settings import settings
+
     uvicorn.run(
         "deploy.embedded:create_app" if service == "all" else f"services.{service}.app:create_app",
         factory=True,
-        host=os.environ.get("ANTT_HOST", "127.0.0.1"),
+        host=settings().host,
         port=port,
         loop="uvloop",
         http="httptools",
@@ -100,6 +102,32 @@ def migrate(data: Data = None) -> None:
 
     for service in get_args(Service):
         migrate(settings(), service)
+
+
+@app.command()
+def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
+    """Copy a service's outbox to its Kafka topic, until Ctrl-C."""
+    import uvloop
+
+    from shared.log_kafka import relay_for_ever
+    from shared.settings import settings
+    from shared.telemetry import configure_logs
+
+    configure_logs(settings().log_level)
+    uvloop.run(relay_for_ever(settings(), service))
+
+
+@app.command()
+def count(data: Data = None, log: Log = None) -> None:
+    """Count events into the counters of stats, until Ctrl-C."""
+    import uvloop
+
+    from services.stats.counting import count_for_ever
+    from shared.settings import settings
+    from shared.telemetry import configure_logs
+
+    configure_logs(settings().log_level)
+    uvloop.run(count_for_ever(settings()))
 
 
 @app.command()

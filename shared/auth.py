@@ -12,6 +12,7 @@ from collections import OrderedDict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -23,7 +24,7 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from shared import units
-from shared.errors import Forbidden, ForeignArea, Unauthenticated
+from shared.errors import Forbidden, ForeignArea, Unauthenticated, UnknownUnit
 from shared.settings import Settings
 
 TokenRole = Literal["operator", "province_officer", "commune_officer", "team_leader", "system"]
@@ -80,6 +81,27 @@ class Identity(NamedTuple):
             raise ForeignArea(unit=unit)
         if reach == TEAM and (team is None or str(team) != self.team):
             raise ForeignArea(unit=unit)
+
+    def require_role(self, action: str) -> None:
+        """Raise as `require` does unless the role may do this somewhere; for what comes before a record is known."""
+        if not self.may(action):
+            raise Unauthenticated() if self.role == "anyone" else Forbidden(action=action)
+
+    def reach(self, action: str, unit: str | None) -> tuple[UUID | None, list[str] | None]:
+        """What a list is narrowed to: the team, for its leader, and the units, `unit` and below where one is named.
+
+        Raises as `require` does, and UnknownUnit for a unit that is none.
+        """
+        self.require_role(action)
+        if unit is not None and units.get(unit) is None:
+            raise UnknownUnit(unit=unit)
+        below = units.area(unit) if unit is not None else None
+        if MAY[action][self.role] == TEAM:
+            return UUID(self.team), sorted(below) if below is not None else None
+        area = units.area(self.unit)
+        if unit is not None and unit not in area:
+            raise ForeignArea(unit=unit)
+        return None, sorted(area if below is None else area & below)
 
 
 ANYONE = Identity()
@@ -149,7 +171,7 @@ class Tokens:
             async with httpx.AsyncClient(timeout=5) as client:
                 text = (await client.get(source)).raise_for_status().content
         else:
-            text = Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()
+            text = Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
         self._keys = KeySet.import_key_set(msgspec.json.decode(text))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import msgspec
@@ -68,7 +68,8 @@ class Database:
         """A connection of the pool; a server that is gone is `DatabaseUnavailable`."""
         try:
             async with self.pool.acquire(timeout=5) as connection:
-                yield connection
+                # The pool's proxy stands for the connection in all that we use of it.
+                yield cast(asyncpg.Connection, connection)
         except (*UNAVAILABLE, TimeoutError) as error:
             raise DatabaseUnavailable() from error
 

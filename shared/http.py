@@ -79,7 +79,7 @@ class CommandRoute(APIRoute):
         """Answer one request; a Problem raised on the way changes nothing and is rendered by the application."""
         if self._parameters is None:
             self._parameters = _parameters(self.endpoint, set(self.param_convertors))
-        if scope["method"] not in self.methods:
+        if scope["method"] not in (self.methods or ()):
             raise MethodNotAllowed()
         service = scope["app"].state.service
         headers: Headers = dict(scope["headers"])
@@ -129,9 +129,10 @@ class CommandRoute(APIRoute):
         extra = []
         if position is not None:
             extra.append((b"antt-position", position_text(service.name, position).encode()))
-        rows = work.changed or work.added
-        if rows and "version" in rows[0][1]:
-            extra.append((b"etag", b'"%d"' % rows[0][1]["version"]))
+        # The version that the answer shows, for a command may change other records beside its own.
+        version = getattr(result, "version", None)
+        if version is not None:
+            extra.append((b"etag", b'"%d"' % version))
         return status, content, extra
 
     async def _once(
@@ -275,7 +276,8 @@ class _ProblemOut(BaseModel):
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """The documented error answers of a route or a router."""
     answers: dict[int | str, dict[str, Any]] = {}
-    for kind in (InvalidInput, *kinds):
+    documented: list[type[Problem]] = [InvalidInput, *kinds]
+    for kind in documented:
         named = answers.setdefault(
             kind.status,
             {
@@ -300,8 +302,8 @@ def install_problems(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        known = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}.get(error.status_code, InvalidInput)
-        answer = render(request, known())
+        known: dict[int, type[Problem]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+        answer = render(request, known.get(error.status_code, InvalidInput)())
         answer.headers.update(error.headers or {})
         return answer
 

@@ -6,7 +6,8 @@ batches and records are the same in both, so everything above is the same code.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -61,8 +62,14 @@ class Batch(NamedTuple):
 class Log(Protocol):
     """What a consumer stands on."""
 
-    def follow(self, source: Service, after: Mark, most: int) -> AsyncIterator[Batch]:
-        """Batches after the mark, of at most `most` events, for ever; an empty one each second brings the watermark."""
+    def follow(
+        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+    ) -> AsyncIterator[Batch]:
+        """Batches after the mark, of at most `most` events, for ever; an empty one each second brings the watermark.
+
+        `recovered` names generations and the last seq before each: events of earlier generations above it are
+        passed over, since a recovery took them back.
+        """
 
 
 class SourceWentBack(Exception):
@@ -71,6 +78,10 @@ class SourceWentBack(Exception):
 
 class CountedBeyondRecovery(Exception):
     """A recovery took back events that this reader has seen: `antt rebuild` counts anew without them."""
+
+    def __init__(self, generation: int, after_seq: int, read: int) -> None:
+        super().__init__(f"generation {generation} begins after {after_seq}, read was {read}: run antt rebuild")
+        self.generation, self.after_seq = generation, after_seq
 
 
 class GapInLog(Exception):
@@ -89,8 +100,10 @@ class EmbeddedLog:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def follow(self, source: Service, after: Mark, most: int) -> AsyncIterator[Batch]:
-        """See Log. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
+    async def follow(
+        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+    ) -> AsyncIterator[Batch]:
+        """See Log; a recovered outbox no longer has what was taken back. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
         connection = await asyncpg.connect(self._settings.database_url(source), server_settings={"jit": "off"})
         wake = asyncio.Event()
         try:
@@ -118,10 +131,8 @@ class EmbeddedLog:
                     mark = Mark(last.generation, last.seq, last.id, last.recorded_at)
                 yield Batch(records, mark, asked_at if len(rows) < most else None)
                 if len(rows) < most:
-                    try:
+                    with suppress(TimeoutError):
                         await asyncio.wait_for(wake.wait(), 1)
-                    except TimeoutError:
-                        pass
         finally:
             connection.terminate()
 
@@ -141,7 +152,7 @@ async def _checked(connection: asyncpg.Connection, generations: list[tuple[int, 
     """The mark, once it is sure that the outbox goes on from there."""
     for generation, after_seq in generations:
         if generation > after.generation and after_seq < after.seq:
-            raise CountedBeyondRecovery(f"generation {generation} begins after {after_seq}, read was {after.seq}")
+            raise CountedBeyondRecovery(generation, after_seq, after.seq)
     if after.event_id is not None:
         id = await connection.fetchval(
             "SELECT id FROM outbox WHERE seq = $1 AND recorded_at = $2", after.seq, after.recorded_at

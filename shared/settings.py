@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     stats_database_url: str = Field("", description="PostgreSQL of stats; empty: the embedded one.")
     kafka_bootstrap: str = Field("", description="host:port of Kafka; empty: the broker that `antt run` starts.")
 
+    kafka_topics: str = Field("", description="First part of every topic's name; empty: antt.<province>.")
+
     teams_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches teams.")
     incidents_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches incidents.")
 
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
         description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.",
     )
 
+    host: str = Field("127.0.0.1", description="Address that the services listen on.")
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
     intake_batch: int = Field(500, description="Most requests that share one transaction.")

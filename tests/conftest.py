@@ -14,10 +14,11 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from deploy.local import postgres
+from deploy.local import kafka, postgres
 from migrations.run import migrate
 from shared.auth import TokenRole, issue_token
-from shared.settings import Service, settings
+from shared.log import SOURCES
+from shared.settings import Service, Settings, settings
 
 PROVINCE = "2024:74"
 COMMUNE = "2025:25942"  # a commune of today's edition that the province served became
@@ -95,7 +96,7 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Start an application and end it, as a server does."""
     incoming: asyncio.Queue[Message] = asyncio.Queue()
     outgoing: asyncio.Queue[Message] = asyncio.Queue()
-    running = asyncio.create_task(
+    running: asyncio.Task[None] = asyncio.create_task(
         app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, incoming.get, outgoing.put)  # type: ignore[arg-type]
     )
     await incoming.put({"type": "lifespan.startup"})
@@ -107,6 +108,43 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
         await incoming.put({"type": "lifespan.shutdown"})
         await outgoing.get()
         await running
+
+
+@pytest.fixture(scope="session")
+def broker(data: Path) -> Iterator[str]:
+    """A real Kafka broker, started by the first test that needs it."""
+    with kafka.running(data) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture
+def kafka_log(broker: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings for a log over the broker, with topics that no other test uses."""
+    monkeypatch.setenv("ANTT_LOG", "kafka")
+    monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", broker)
+    monkeypatch.setenv("ANTT_KAFKA_TOPICS", f"antt-{uuid4().hex[:8]}")
+    settings.cache_clear()
+    yield settings()
+    settings.cache_clear()
+
+
+@pytest.fixture
+async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> AsyncIterator["Antt"]:
+    """The three services on fresh databases, with relays and a consumer on a real broker, in this process."""
+    from deploy.embedded import create_app
+    from services.stats.counting import count_for_ever
+    from shared.log_kafka import relay_for_ever
+
+    app = create_app()
+    async with lifespan(app):
+        beside = [asyncio.create_task(relay_for_ever(kafka_log, source)) for source in SOURCES]
+        beside.append(asyncio.create_task(count_for_ever(kafka_log)))
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://antt") as http:
+            yield Antt(http)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
 
 @pytest.fixture

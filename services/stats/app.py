@@ -10,5 +10,9 @@ from shared.settings import settings
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
-    tasks: dict[str, service.Task] = {"counting": counting.run} if settings().log == "embedded" else {}
+    tasks: dict[str, service.Task] = (
+        {"counting": lambda service: counting.run(service.settings, service.database)}
+        if settings().log == "embedded"
+        else {}
+    )
     return service.create_app("stats", "Thống kê · stats", rooms=[counters.router], tasks=tasks)

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -18,9 +18,10 @@ import structlog
 from services.stats.indicators import INDICATORS, Flow, Stock
 from services.stats.vectors import lane, lanes_of
 from shared import events, units
+from shared.database import Database
 from shared.days import day_of
 from shared.log import SOURCES, Batch, Mark, Record, open_log
-from shared.settings import Service
+from shared.settings import Service, Settings
 
 log = structlog.get_logger()
 
@@ -258,20 +259,41 @@ async def mark_of(connection: asyncpg.Connection, set_id: int, source: Service) 
     return Mark(*[row[name] for name in Mark._fields])
 
 
-async def run(service: Any) -> None:
-    """Count every source for ever; a background task of stats, or the command `antt count`."""
+async def run(settings: Settings, database: Database) -> None:
+    """Count every source until something fails; a background task of stats, and what `antt count` does."""
     turn = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
         for source in SOURCES:
-            group.create_task(_run(service, source, turn))
+            group.create_task(_run(settings, database, source, turn))
 
 
-async def _run(service: Any, source: Service, turn: asyncio.Lock) -> None:
-    async with service.database.connection() as connection:
-        counters = await serving_set(connection)
-        mark = await mark_of(connection, counters.id, source)
-    async for batch in open_log(service.settings).follow(source, mark, service.settings.count_batch):
-        # The sources of one process take turns, so that they never wait for each other's rows in the database.
-        async with turn, service.database.connection() as connection:
-            await apply(connection, counters, source, mark, batch, service.settings.dead_letters_in_a_row)
-        mark = batch.mark
+async def _run(settings: Settings, database: Database, source: Service, turn: asyncio.Lock) -> None:
+    holder = await asyncpg.connect(database.url)
+    try:
+        # One consumer counts a source; another waits here and goes on when this one's connection ends.
+        await holder.execute("SELECT pg_advisory_lock(7304, $1)", SOURCES.index(source))
+        async with database.connection() as connection:
+            counters = await serving_set(connection)
+            mark = await mark_of(connection, counters.id, source)
+        async for batch in open_log(settings).follow(source, mark, settings.count_batch):
+            # The sources of one process take turns, so that they never wait for each other's rows in the database.
+            async with turn, database.connection() as connection:
+                await apply(connection, counters, source, mark, batch, settings.dead_letters_in_a_row)
+            mark = batch.mark
+    finally:
+        holder.terminate()
+
+
+async def count_for_ever(settings: Settings) -> None:
+    """The consumer as a process of its own: whatever fails is logged, and counting begins again a second later."""
+    database = Database(settings.database_url("stats"), settings.database_connections, settings.transaction_seconds)
+    await database.open()
+    try:
+        while True:
+            try:
+                await run(settings, database)
+            except* Exception as failed:
+                log.error("counting begins again", reason=[f"{type(e).__name__}: {e}"[:300] for e in failed.exceptions])
+            await asyncio.sleep(1)
+    finally:
+        await database.close()

@@ -1,6 +1,5 @@
 """The verbs of tips: report one, and take it through the steps of its workflow."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -100,15 +99,14 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     tip = await work.load(Tip, tip_id)
     _require_may_step(caller, tip, "correct", STEPS["correct"], correction.reason)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
-    received_at: datetime = values.get("received_at", tip["received_at"])
-    values["received_on"] = day_of(received_at)
-    unit = values.get("unit", tip["unit"])
+    values["received_on"] = day_of(correction.received_at or tip["received_at"])
+    unit: str = correction.unit or tip["unit"]
     require_place(unit, values["received_on"])
     caller.require("handle_tip", unit)
-    if "occurred_at" in values:
-        require_past(values["occurred_at"])
-    if "team_id" in values:
-        await known_teams.require(work, values["team_id"], unit)
+    if correction.occurred_at is not None:
+        require_past(correction.occurred_at)
+    if correction.team_id is not None:
+        await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
     return _record_step(work, caller, tip, "correct", correction.reason, values)
 

@@ -1,37 +1,59 @@
-"""The HTTP side of counters (the thin path; widened next)."""
+"""The HTTP side of counters: one unit and one range, a series, the units below, and changes as they happen."""
 
-from datetime import date
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.stats.counters import reading
-from services.stats.indicators import INDICATORS
-from shared.http import json_response
+from services.stats.counters import answering
+from services.stats.counters.schemas import BreakdownOut, CountersOut, Figures, IndicatorOut, Series, SeriesOut
+from services.stats.indicators import INDICATORS, Flow
+from shared.auth import Caller
+from shared.errors import Forbidden, NotYetCounted, Unauthenticated
+from shared.http import json_response, problems
 
-router = APIRouter(tags=["counters"])
+router = APIRouter(tags=["counters"], responses=problems(Unauthenticated, Forbidden, NotYetCounted))
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "the figures are those of If-None-Match"}}
 
 
-@router.get("/counters")
-async def counters(
-    request: Request,
-    unit: str,
-    from_: Annotated[date, Query(alias="from")],
-    to: date,
-    known_at: date | None = None,
-) -> Response:
-    """The figures of one unit over one range, both days included."""
-    async with request.app.state.service.database.connection() as connection:
-        state = await reading.state(connection)
-        assert state is not None
-        names = [i.name for i in INDICATORS]
-        found = await reading.figures(connection, state.set_id, names, [unit], from_, to, known_at)
-    return json_response(
-        {
-            "unit": unit,
-            "from": from_,
-            "to": to,
-            "counters": found[unit],
-            "freshness": reading.freshness(state),
-        }
-    )
+@router.get("/indicators")
+async def indicators() -> list[IndicatorOut]:
+    """Every indicator: its name, its Vietnamese name, what it counts in, and whether it is a flow or a stock."""
+    return [
+        IndicatorOut(
+            name=i.name, vietnamese=i.vietnamese, unit=i.unit, nature="flow" if isinstance(i, Flow) else "stock"
+        )
+        for i in INDICATORS
+    ]
+
+
+@router.get("/counters", response_model=CountersOut, responses=_UNCHANGED)
+async def counters(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
+    """The figures of one unit over one range, both days included; without a token, whole months of the province."""
+    return _answer(request, await answering.counters(request.app.state.service, caller, query))
+
+
+@router.get("/series", response_model=SeriesOut, responses=_UNCHANGED)
+async def series(query: Annotated[Series, Query()], caller: Caller, request: Request) -> Response:
+    """The figures of one unit by day, month, quarter or year; at most 400 periods."""
+    return _answer(request, await answering.series(request.app.state.service, caller, query))
+
+
+@router.get("/breakdown", response_model=BreakdownOut, responses=_UNCHANGED)
+async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
+    """The figures of the units right below a unit, a row each, and of what belongs to none of them alone."""
+    return _answer(request, await answering.breakdown(request.app.state.service, caller, query))
+
+
+@router.get("/live", response_class=EventSourceResponse)
+async def live(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> AsyncIterator[ServerSentEvent]:
+    """Server-Sent Events: what /counters answers, now and on each change, at most four times a second."""
+    async for answer in answering.live(request.app.state.service, caller, query):
+        yield ServerSentEvent(raw_data=answer)
+
+
+def _answer(request: Request, answer: answering.Answer) -> Response:
+    if request.headers.get("if-none-match") == answer.etag:
+        return Response(status_code=304, headers={"ETag": answer.etag})
+    return json_response(answer.content, headers={"ETag": answer.etag})

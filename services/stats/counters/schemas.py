@@ -1,0 +1,130 @@
+"""What crosses HTTP about counters."""
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+from services.stats.indicators import INDICATORS
+from shared.http import Input
+from shared.log import SOURCES
+from shared.outbox import Position
+from shared.text import UnitId
+
+_POSITION = re.compile(rf"^({'|'.join(SOURCES)}):(\d{{1,9}}):(\d{{1,18}})$")
+_NAMES = {indicator.name for indicator in INDICATORS}
+
+
+def _positions(text: str) -> str:
+    if not all(_POSITION.match(part) for part in text.split(",")):
+        raise ValueError("give the Antt-Position of a write, as incidents:1:1234; several are joined by a comma")
+    return text
+
+
+def positions_of(text: str) -> dict[str, Position]:
+    """The positions that a query names, by source."""
+    parts = [part.split(":") for part in text.split(",")]
+    return {source: Position(int(generation), int(seq)) for source, generation, seq in parts}
+
+
+def _known(name: str) -> str:
+    if name not in _NAMES:
+        raise ValueError("there is no such indicator; GET /stats/v1/indicators lists them")
+    return name
+
+
+IndicatorName = Annotated[str, AfterValidator(_known)]
+Period = Literal["day", "month", "quarter", "year"]
+
+
+class Figures(Input):
+    """What every question about figures may say besides its unit and range.
+
+    `known_at`: as known at the end of that day; `counted`: wait until these writes are counted;
+    `edition`: the edition in which units are shown, which must be the asked unit's own.
+    """
+
+    unit: UnitId
+    from_: Annotated[date, Field(alias="from")]
+    to: date
+    indicator: Annotated[list[IndicatorName], Query()] = []  # noqa: RUF012 (pydantic copies the default)
+    edition: Literal["2024", "2025"] | None = None
+    known_at: date | None = None
+    counted: Annotated[str, AfterValidator(_positions)] | None = None
+
+
+class Series(Figures):
+    """A series by day, month, quarter or year."""
+
+    by: Period = "month"
+
+
+class Freshness(BaseModel):
+    """How fresh figures are. `position`: for each source the last event counted, in `generation`; `watermark`: whatever
+    was committed before it is counted; `lag_seconds`: how long ago that is; `uncounted`: events that failed to count."""
+
+    position: dict[str, int]
+    generation: dict[str, int]
+    watermark: AwareDatetime | None
+    lag_seconds: float | None
+    uncounted: int
+
+
+class CountersOut(BaseModel):
+    """The figures of one unit: flows over [from, to], stocks at the end of `to`."""
+
+    unit: str
+    from_: date = Field(alias="from")
+    to: date
+    counters: dict[str, int]
+    partial: bool = Field(False, description="Present and true where the deployment serves only a part of the unit.")
+    exact: bool = Field(True, description="Present and false where the unit has facts of units that were split.")
+    freshness: Freshness
+
+
+class Bucket(BaseModel):
+    """One period of a series, clipped to the range asked for."""
+
+    from_: date = Field(alias="from")
+    to: date
+    counters: dict[str, int]
+
+
+class SeriesOut(BaseModel):
+    """The figures of one unit, period by period."""
+
+    unit: str
+    from_: date = Field(alias="from")
+    to: date
+    by: Period
+    series: list[Bucket]
+    freshness: Freshness
+
+
+class ChildRow(BaseModel):
+    """One unit below the one asked for; `unattributed` is what cannot be given to a single one of them."""
+
+    unit: str
+    name: str
+    counters: dict[str, int]
+
+
+class BreakdownOut(BaseModel):
+    """The figures of the units below a unit, one row each."""
+
+    unit: str
+    from_: date = Field(alias="from")
+    to: date
+    rows: list[ChildRow]
+    freshness: Freshness
+
+
+class IndicatorOut(BaseModel):
+    """One indicator: what it counts and in which unit. Two units are never added."""
+
+    name: str
+    vietnamese: str
+    unit: str
+    nature: Literal["flow", "stock"]

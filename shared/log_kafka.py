@@ -1,0 +1,280 @@
+"""The log over Apache Kafka: the relay copies an outbox to its topic, and readers follow the topic.
+
+One province, one source, one topic of one partition, so the order of commits is the order of the
+topic. A record is a CloudEvent 1.0 in binary mode. The relay keeps no cursor: it goes on after the
+last record of its topic, which also heals a broker that lost its disk. No other file knows Kafka.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.log import (
+    Batch,
+    CountedBeyondRecovery,
+    EmbeddedLog,
+    GapInLog,
+    Mark,
+    Record,
+    read_generations,
+)
+from shared.settings import Service, Settings
+
+log = structlog.get_logger()
+
+_RELAY_LOCK = 7303
+# A fetch asks for this much at once; an event has about 500 bytes.
+_FETCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 900_000
+
+
+def topic_of(settings: Settings, source: Service) -> str:
+    """The topic of a source's events; its watermarks go to the topic of the same name with `.watermark`."""
+    prefix = settings.kafka_topics or f"antt.{settings.province.replace(':', '-')}"
+    return f"{prefix}.{source}"
+
+
+async def ensure_topics(settings: Settings, source: Service) -> None:
+    """Make the source's topics unless they are there; events stay for ever, watermarks for an hour."""
+    topic = topic_of(settings, source)
+    # The broker's own number of copies (-1); aiokafka takes that only beside an empty assignment.
+    events = NewTopic(topic, 1, -1, {}, {"retention.ms": "-1", "retention.bytes": "-1"})
+    watermarks = NewTopic(f"{topic}.watermark", 1, -1, {}, {"retention.ms": "3600000"})
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        answer = await admin.create_topics([events, watermarks])
+        for failed in answer.topic_errors:
+            error = for_code(failed[1])
+            if failed[1] and error is not TopicAlreadyExistsError:
+                raise error(failed[2])
+    finally:
+        await admin.close()
+
+
+class Watermark(msgspec.Struct):
+    """Whatever was committed before `at` is in the topic, up to this event."""
+
+    generation: int
+    seq: int
+    at: datetime
+
+
+def _headers(record: Record, source: bytes) -> list[tuple[str, bytes]]:
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(record.id).encode()),
+        ("ce_source", source),
+        ("ce_type", record.type.encode()),
+        ("ce_subject", record.subject.encode()),
+        ("ce_time", record.recorded_at.isoformat().encode()),
+        ("ce_dataversion", b"%d" % record.dataversion),
+        ("ce_generation", b"%d" % record.generation),
+        ("ce_sequence", b"%d" % record.seq),
+        ("ce_previoussequence", b"%d" % record.previous_seq),
+        ("content-type", b"application/json"),
+    ]
+    if record.traceparent:
+        headers.append(("traceparent", record.traceparent.encode()))
+    return headers
+
+
+def _record(message: Any) -> Record:
+    headers: dict[str, bytes] = dict(message.headers)
+    trace = headers.get("traceparent")
+    return Record(
+        int(headers["ce_generation"]),
+        int(headers["ce_sequence"]),
+        int(headers["ce_previoussequence"]),
+        UUID(headers["ce_id"].decode()),
+        headers["ce_type"].decode(),
+        int(headers["ce_dataversion"]),
+        headers["ce_subject"].decode(),
+        datetime.fromisoformat(headers["ce_time"].decode()),
+        message.value,
+        trace.decode() if trace else None,
+    )
+
+
+def _consumer(settings: Settings) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        # The position is kept beside the counters, in their transaction; Kafka keeps none.
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        request_timeout_ms=10_000,
+    )
+
+
+class KafkaLog:
+    """Follows a source's topic. Records already read are passed over, and a gap is read again from the beginning."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def follow(
+        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+    ) -> AsyncIterator[Batch]:
+        """See Log. Raises CountedBeyondRecovery when a recovery took back what the mark includes, GapInLog when
+        events are missing between the mark and the topic's next record."""
+        await ensure_topics(self._settings, source)
+        topic = topic_of(self._settings, source)
+        events, watermarks = TopicPartition(topic, 0), TopicPartition(f"{topic}.watermark", 0)
+        consumer = _consumer(self._settings)
+        await consumer.start()
+        try:
+            consumer.assign([events, watermarks])
+            consumer.seek(events, after.offset)
+            await consumer.seek_to_end(watermarks)
+            mark, from_beginning = after, after.offset == 0
+            newest: Watermark | None = None
+            while True:
+                got = await consumer.getmany(timeout_ms=1_000, max_records=most)
+                for message in got.get(watermarks, ()):
+                    newest = msgspec.json.decode(message.value, type=Watermark)
+                records = []
+                try:
+                    for message in got.get(events, ()):
+                        record = _next(_record(message), mark, recovered or {})
+                        if record is not None:
+                            records.append(record)
+                            mark = Mark(
+                                record.generation, record.seq, record.id, record.recorded_at, message.offset + 1
+                            )
+                except GapInLog:
+                    if from_beginning:
+                        raise
+                    # The topic was made anew, or the offset belongs to another one: what was read is passed over.
+                    log.warning("log is read again from its beginning", source=source, after=after.position)
+                    from_beginning = True
+                    await consumer.seek_to_beginning(events)
+                reached = newest is not None and (newest.generation, newest.seq) <= mark.position
+                yield Batch(records, mark, newest.at if newest is not None and reached else None)
+        finally:
+            await consumer.stop()
+
+
+def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | None:
+    """The record if it is the one after the mark, None if it is to be passed over; raises on a gap."""
+    if record.generation < mark.generation or (record.generation, record.seq) <= mark.position:
+        return None
+    if any(record.generation < later and record.seq > after_seq for later, after_seq in recovered.items()):
+        return None
+    if record.generation > mark.generation and record.previous_seq < mark.seq:
+        raise CountedBeyondRecovery(record.generation, record.previous_seq, mark.seq)
+    if record.previous_seq != mark.seq:
+        raise GapInLog(f"the record after {mark.position} tells of {record.previous_seq} before it")
+    return record
+
+
+async def relay(settings: Settings, source: Service) -> None:
+    """Copy a source's outbox to its topic, in order, for ever. One relay at a time; a second one waits its turn."""
+    connection = await asyncpg.connect(settings.database_url(source))
+    try:
+        # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
+        await connection.execute("SELECT pg_advisory_lock($1)", _RELAY_LOCK)
+        await ensure_topics(settings, source)
+        mark = await _resume(settings, source, await read_generations(connection))
+        log.info("relay goes on", source=source, after=mark.position)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=1_000_000,
+            request_timeout_ms=10_000,
+        )
+        await producer.start()
+        try:
+            await _relay(settings, source, mark, producer)
+        finally:
+            await producer.stop()
+    finally:
+        connection.terminate()
+
+
+async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOKafkaProducer) -> None:
+    topic = topic_of(settings, source)
+    ce_source = f"/antt/{settings.province}/{source}".encode()
+    watermark_sent_at = 0.0
+    sending: list[asyncio.Future[Any]] = []
+    async for batch in EmbeddedLog(settings).follow(source, mark, settings.relay_batch):
+        # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
+        for future in sending:
+            await future
+        sending = await _send(producer, topic, ce_source, batch.records)
+        if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
+            for future in sending:
+                await future
+            sending = []
+            value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))
+            await producer.send_and_wait(f"{topic}.watermark", value, partition=0)
+            watermark_sent_at = monotonic()
+
+
+async def _send(
+    producer: AIOKafkaProducer, topic: str, source: bytes, records: list[Record]
+) -> list[asyncio.Future[Any]]:
+    """Hand the records to the producer in batches; a future for each batch."""
+    futures, builder, size = [], producer.create_batch(), 0
+    for record in records:
+        headers = _headers(record, source)
+        size += len(record.data) + 500
+        timestamp = int(record.recorded_at.timestamp() * 1000)
+        if size > _BATCH_BYTES or not builder.append(timestamp=timestamp, key=None, value=record.data, headers=headers):
+            futures.append(await producer.send_batch(builder, topic, partition=0))
+            builder, size = producer.create_batch(), len(record.data) + 500
+            if not builder.append(timestamp=timestamp, key=None, value=record.data, headers=headers):
+                raise ValueError(f"event {record.seq} of {topic} is larger than a batch may be")
+    if builder.record_count():
+        futures.append(await producer.send_batch(builder, topic, partition=0))
+    return futures
+
+
+async def _resume(settings: Settings, source: Service, generations: list[tuple[int, int]]) -> Mark:
+    """Where the relay goes on: after the topic's last record, or where a later generation of the outbox begins."""
+    last = await _last_record(settings, source)
+    if last is None:
+        return Mark()
+    begins = [after_seq for generation, after_seq in generations if generation > last.generation]
+    if begins and min(begins) < last.seq:
+        return Mark(last.generation + 1, min(begins))
+    return Mark(last.generation, last.seq, last.id, last.recorded_at)
+
+
+async def _last_record(settings: Settings, source: Service) -> Record | None:
+    partition = TopicPartition(topic_of(settings, source), 0)
+    consumer = _consumer(settings)
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        if end == 0:
+            return None
+        consumer.seek(partition, end - 1)
+        async with asyncio.timeout(30):
+            return _record(await consumer.getone(partition))
+    finally:
+        await consumer.stop()
+
+
+async def relay_for_ever(settings: Settings, source: Service) -> None:
+    """Relay, and begin again a second after a broker or a database was gone; whatever else fails ends it."""
+    while True:
+        try:
+            await relay(settings, source)
+        except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("relay begins again", source=source, reason=f"{type(error).__name__}: {error}"[:300])
+        await asyncio.sleep(1)
