@@ -1,9 +1,16 @@
 """Civil days: a fact belongs to the day it had in Viet Nam, wherever the server's clock stands."""
 
 from datetime import UTC, date, datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from pydantic import AwareDatetime, Field, Strict
+
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+
+# A day and an instant as they may enter: ISO 8601 texts, no numbers; no counter begins before 1900.
+Day = Annotated[date, Strict(), Field(ge=date(1900, 1, 1))]
+Instant = Annotated[AwareDatetime, Strict(), Field(ge=datetime(1900, 1, 2, tzinfo=UTC))]
 
 
 def now() -> datetime:

@@ -22,6 +22,7 @@ TipClass = Literal[
     "administrative", "civil", "duplicate", "not_competent",
 ]  # fmt: skip
 FoundThrough = Literal["tip", "patrol", "other"]
+CaseState = Literal["open", "resolved"]
 ActivityKind = Literal["patrol", "traffic_control", "security_duty"]
 ActivityState = Literal["entered", "confirmed", "returned"]
 Role = Literal["leader", "deputy", "member"]
@@ -108,6 +109,7 @@ EVENTS: dict[str, type[Fact]] = {
     "CaseOpened": Case,
     "CaseResolved": Case,
     "CaseReopened": Case,
+    "CaseCorrected": Case,
     "ActivityEntered": Activity,
     "ActivityConfirmed": Activity,
     "ActivityReturned": Activity,
@@ -130,7 +132,7 @@ class Change(msgspec.Struct, Generic[AnyFact], frozen=True, omit_defaults=True):
 
     before: AnyFact | None = None
     after: AnyFact | None = None
-    links: dict[str, str] = {}  # noqa: RUF012 (msgspec copies the default)
+    links: dict[str, str] = {}
 
 
 _encode = msgspec.json.Encoder().encode

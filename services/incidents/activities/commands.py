@@ -1,0 +1,124 @@
+"""The verbs of activities: enter one, confirm it, return it, correct it. Only confirmed ones are counted."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.incidents import known_teams
+from services.incidents.activities.models import Activity, ActivityStep
+from services.incidents.activities.schemas import OWN_FIELDS, ActivityOut, CorrectActivity, EnterActivity
+from services.incidents.activities.workflow import BEGINS, BEGINS_CONFIRMED, CORRECT_BY_TEAM, STEPS
+from services.incidents.steps import Step, invalid, record_step, require_may_step
+from shared import events
+from shared.auth import Identity
+from shared.database import Row
+from shared.days import day_of
+from shared.outbox import UnitOfWork
+from shared.places import require_past, require_place
+
+# Tết duty is a week; what is longer is several activities, or a slip of the pen.
+LONGEST = timedelta(days=7)
+
+
+async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
+    """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
+    values = await _decide(work, caller, activity)
+    row = work.add(
+        Activity,
+        id=uuid7(),
+        kind=activity.kind,
+        state=BEGINS.get(caller.role, BEGINS_CONFIRMED),
+        recorded_by=caller.subject,
+        version=1,
+        **values,
+    )
+    work.emit("ActivityEntered", row["id"], None, fact(row), team_id=row["team_id"])
+    return ActivityOut.of(row)
+
+
+async def confirm_activity(work: UnitOfWork, caller: Identity, activity_id: UUID, reason: str | None) -> ActivityOut:
+    """Confirm what a team entered; from now on it counts. Raises StepNotAllowed unless it is `entered`."""
+    return await _take_step(work, caller, activity_id, "confirm", reason)
+
+
+async def return_activity(work: UnitOfWork, caller: Identity, activity_id: UUID, reason: str) -> ActivityOut:
+    """Give it back to who entered it; it does not count until it is corrected and confirmed."""
+    return await _take_step(work, caller, activity_id, "return", reason)
+
+
+async def correct_activity(
+    work: UnitOfWork, caller: Identity, activity_id: UUID, correction: CorrectActivity
+) -> ActivityOut:
+    """Put the activity as it should have been in the place of what was entered; its kind stays.
+
+    A team corrects what the police have not confirmed, and it waits for them again; anyone else's
+    correction is confirmed, and the counters move from the old unit and day to the new.
+    """
+    before = await work.load(Activity, activity_id)
+    step = CORRECT_BY_TEAM if caller.role == "team_leader" else STEPS["correct"]
+    require_may_step(caller, before, "correct", step, correction.reason)
+    if correction.activity.kind != before["kind"]:
+        raise invalid("activity.kind", "kind-stays", "return this one and enter another of the right kind")
+    values = await _decide(work, caller, correction.activity)
+    return _record(work, caller, before, "correct", step, correction.reason, values)
+
+
+async def _take_step(
+    work: UnitOfWork, caller: Identity, activity_id: UUID, command: str, reason: str | None
+) -> ActivityOut:
+    before = await work.load(Activity, activity_id)
+    require_may_step(caller, before, command, STEPS[command], reason)
+    return _record(work, caller, before, command, STEPS[command], reason, {})
+
+
+async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> dict[str, Any]:
+    """The columns that an entry gives, once it is sure that it can be and that the caller may say so."""
+    held_on = day_of(activity.started_at)
+    require_place(activity.unit, held_on)
+    team_id = activity.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
+    caller.require("enter_activity", activity.unit, str(team_id) if team_id else None)
+    if activity.ended_at < activity.started_at:
+        raise invalid("ended_at", "before-start", "it cannot end before it starts")
+    if activity.ended_at - activity.started_at > LONGEST:
+        raise invalid("ended_at", "too-long", "an activity lasts at most 7 days")
+    require_past(activity.ended_at)
+    if team_id is not None:
+        await known_teams.require(work, team_id, activity.unit)
+    details = {name: getattr(activity, name) for name in OWN_FIELDS[activity.kind]}
+    return {
+        "unit": activity.unit,
+        "team_id": team_id,
+        "started_at": activity.started_at,
+        "ended_at": activity.ended_at,
+        "held_on": held_on,
+        "turns": details.pop("turns", 0),
+        "details": details,
+    }
+
+
+def _record(
+    work: UnitOfWork,
+    caller: Identity,
+    before: Row,
+    command: str,
+    step: Step,
+    reason: str | None,
+    values: dict[str, Any],
+) -> ActivityOut:
+    after = work.change(Activity, before, **values, state=step.to)
+    record_step(work, caller, ActivityStep, command, before, after, reason, activity_id=before["id"])
+    work.emit(step.event, before["id"], fact(before), fact(after), team_id=after["team_id"])
+    return ActivityOut.of(after)
+
+
+def fact(activity: Row) -> events.Activity:
+    """What of an activity may be counted."""
+    return events.Activity(
+        kind=activity["kind"],
+        unit=activity["unit"],
+        held_on=activity["held_on"],
+        state=activity["state"],
+        turns=activity["turns"],
+    )

@@ -1,0 +1,108 @@
+"""The HTTP side of activities."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.incidents.activities import commands, reading
+from services.incidents.activities.schemas import (
+    KINDS,
+    ActivityOut,
+    ActivityPage,
+    AnyActivity,
+    CorrectActivity,
+    KindOut,
+    ListActivities,
+    ReturnActivity,
+)
+from services.incidents.known_teams import TeamNotYetKnown
+from services.incidents.steps import StepOut
+from shared.auth import Caller
+from shared.errors import (
+    Forbidden,
+    ForeignArea,
+    KeyReused,
+    NotFound,
+    Overloaded,
+    PreconditionFailed,
+    StepNotAllowed,
+    Unauthenticated,
+)
+from shared.http import CommandRoute, Step, Work, link_next, problems
+
+router = APIRouter(
+    prefix="/activities",
+    tags=["activities"],
+    route_class=CommandRoute,
+    responses=problems(
+        Unauthenticated,
+        Forbidden,
+        ForeignArea,
+        NotFound,
+        StepNotAllowed,
+        TeamNotYetKnown,
+        PreconditionFailed,
+        KeyReused,
+        Overloaded,
+    ),
+)
+reads = APIRouter(
+    prefix="/activities", tags=["activities"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound)
+)
+
+
+@router.post("", status_code=201)
+async def enter_activity(activity: AnyActivity, caller: Caller, work: Work) -> ActivityOut:
+    """Enter a patrol, traffic control or security duty; a team's waits for the police, others are confirmed at once."""
+    return await commands.enter_activity(work, caller, activity)
+
+
+@router.post("/{activity_id}/confirm")
+async def confirm(activity_id: UUID, step: Step, caller: Caller, work: Work) -> ActivityOut:
+    """Confirm what a team entered; from now on it counts."""
+    return await commands.confirm_activity(work, caller, activity_id, step.reason)
+
+
+@router.post("/{activity_id}/return")
+async def return_(activity_id: UUID, step: ReturnActivity, caller: Caller, work: Work) -> ActivityOut:
+    """Give the activity back with the reason; it does not count until it is corrected and confirmed."""
+    return await commands.return_activity(work, caller, activity_id, step.reason)
+
+
+@router.post("/{activity_id}/correct")
+async def correct(activity_id: UUID, correction: CorrectActivity, caller: Caller, work: Work) -> ActivityOut:
+    """Set right what was entered wrongly, with the reason; a team's correction waits for the police again."""
+    return await commands.correct_activity(work, caller, activity_id, correction)
+
+
+@reads.get("")
+async def list_activities(
+    query: Annotated[ListActivities, Query()], caller: Caller, request: Request, response: Response
+) -> ActivityPage:
+    """Activities that the caller may see, in the order in which they were entered."""
+    page = await reading.list_activities(request.app.state.service.database, caller, query)
+    link_next(request, response, page.items, query.limit)
+    return page
+
+
+@reads.get("/kinds")
+async def activity_kinds() -> list[KindOut]:
+    """The kinds of activity, with their official names and the units in which they are counted."""
+    return [
+        KindOut(kind=name, vietnamese=kind.vietnamese, unit_of_count=kind.unit_of_count) for name, kind in KINDS.items()
+    ]
+
+
+@reads.get("/{activity_id}")
+async def read_activity(activity_id: UUID, caller: Caller, request: Request, response: Response) -> ActivityOut:
+    """One activity; its ETag names the version."""
+    activity = await reading.read_activity(request.app.state.service.database, caller, activity_id)
+    response.headers["ETag"] = f'"{activity.version}"'
+    return activity
+
+
+@reads.get("/{activity_id}/steps")
+async def activity_steps(activity_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
+    """Every step the activity has taken: who, when, why."""
+    return await reading.activity_steps(request.app.state.service.database, caller, activity_id)

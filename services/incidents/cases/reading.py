@@ -1,0 +1,45 @@
+"""What may be read of cases."""
+
+from uuid import UUID
+
+from services.incidents.cases.schemas import CaseOut, CasePage, ListCases
+from services.incidents.steps import StepOut
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import ForeignArea, NotFound
+
+
+async def list_cases(database: Database, caller: Identity, query: ListCases) -> CasePage:
+    """A page of the cases in the caller's area. A case belongs to no team, so a leader sees none."""
+    team, area = caller.reach("read_records", query.unit)
+    if team is not None:
+        raise ForeignArea(unit=query.unit or caller.unit)
+    rows = await database.fetch(
+        """SELECT * FROM cases
+        WHERE ($1::uuid IS NULL OR id > $1) AND unit = ANY($2::text[])
+          AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR state = $4)
+        ORDER BY id LIMIT $5""",
+        query.after,
+        area,
+        query.kind,
+        query.state,
+        query.limit,
+    )
+    return CasePage(items=[CaseOut.of(dict(row)) for row in rows])
+
+
+async def read_case(database: Database, caller: Identity, case_id: UUID) -> CaseOut:
+    """One case. NotFound without one, ForeignArea outside the caller's area."""
+    caller.require_role("read_records")
+    row = await database.fetchrow("SELECT * FROM cases WHERE id = $1", case_id)
+    if row is None:
+        raise NotFound(id=case_id)
+    caller.require("read_records", row["unit"])
+    return CaseOut.of(dict(row))
+
+
+async def case_steps(database: Database, caller: Identity, case_id: UUID) -> list[StepOut]:
+    """The case's steps, oldest first."""
+    await read_case(database, caller, case_id)
+    rows = await database.fetch("SELECT * FROM case_steps WHERE case_id = $1 ORDER BY id", case_id)
+    return [StepOut.model_validate(dict(row)) for row in rows]
