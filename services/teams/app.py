@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from services.teams.teams import routes as teams
 from shared import outbox, service
 
 
@@ -10,7 +11,7 @@ def create_app() -> FastAPI:
     return service.create_app(
         "teams",
         "Tổ bảo vệ ANTT · teams",
-        rooms=[],
+        rooms=[teams.router, teams.reads],
         tasks={
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),

@@ -1,0 +1,33 @@
+"""The table of teams."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class TeamsModel(SQLModel, registry=registry()):
+    """The tables of teams; their own registry, since other services have tables of the same names."""
+
+
+class Team(TeamsModel, table=True):
+    """A team (Tổ bảo vệ ANTT). Its version rises with every change of who is in it, so that these follow one another."""
+
+    __tablename__ = "teams"
+    id: UUID = Field(primary_key=True)
+    unit: str
+    name: str
+    # A JSON list: the writer takes a list for an array of rows.
+    hamlets: str
+    from_on: date
+    decision_number: str
+    decision_on: date
+    decision_signer: str
+    until_on: date | None = None
+    dissolution_number: str | None = None
+    dissolution_on: date | None = None
+    dissolution_signer: str | None = None
+    dissolution_reason: str | None = None
+    recorded_by: str
+    version: int = 1

@@ -1,0 +1,51 @@
+"""What may be read of teams."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.teams.reach import reach
+from services.teams.schemas import decision_of
+from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import NotFound
+
+
+async def list_teams(database: Database, caller: Identity, query: ListTeams) -> TeamPage:
+    """A page of the teams in the caller's reach."""
+    within = reach(caller, query.unit)
+    rows = await database.fetch(
+        """SELECT * FROM teams
+        WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2)
+          AND ($3::text[] IS NULL OR unit = ANY($3))
+        ORDER BY id LIMIT $4""",
+        query.after,
+        *within,
+        query.limit,
+    )
+    return TeamPage(items=[team_out(row) for row in rows])
+
+
+async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:
+    """One team. NotFound without one, ForeignArea outside the caller's reach."""
+    reach(caller, None)
+    row = await database.fetchrow("SELECT * FROM teams WHERE id = $1", team_id)
+    if row is None:
+        raise NotFound(id=team_id)
+    caller.require("read_records", row["unit"], str(team_id))
+    return team_out(row)
+
+
+def team_out(row: Any) -> TeamOut:
+    """The team as it is shown."""
+    shown = {
+        "until_on": None,
+        "dissolution_reason": None,
+        **row,
+        "hamlets": msgspec.json.decode(row["hamlets"]),
+        "decision": decision_of(row, "decision"),
+        "dissolution": decision_of(row, "dissolution"),
+    }
+    return TeamOut.model_validate(shown)

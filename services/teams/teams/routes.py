@@ -1,0 +1,59 @@
+"""The HTTP side of teams."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.teams.teams import commands, reading
+from services.teams.teams.schemas import ChangeTeam, CreateTeam, ListTeams, TeamOut, TeamPage
+from shared.auth import Caller
+from shared.errors import (
+    Changed,
+    Forbidden,
+    KeyReused,
+    NotFound,
+    Overloaded,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unauthenticated,
+)
+from shared.http import CommandRoute, Work, link_next, problems
+
+router = APIRouter(
+    prefix="/teams",
+    tags=["teams"],
+    route_class=CommandRoute,
+    responses=problems(Unauthenticated, Forbidden, NotFound, Changed, commands.TeamDissolved, KeyReused, Overloaded),
+)
+reads = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
+
+
+@router.post("", status_code=201)
+async def create_team(team: CreateTeam, caller: Caller, work: Work) -> TeamOut:
+    """Enter a team that the commune's chairman has decided on (Law 30/2023/QH15, art. 14)."""
+    return await commands.create_team(work, caller, team)
+
+
+@router.patch("/{team_id}", responses=problems(PreconditionFailed, PreconditionRequired))
+async def change_team(team_id: UUID, changes: ChangeTeam, caller: Caller, work: Work) -> TeamOut:
+    """Change the team's name or the hamlets it serves; If-Match names the version that was read."""
+    return await commands.change_team(work, caller, team_id, changes)
+
+
+@reads.get("")
+async def list_teams(
+    query: Annotated[ListTeams, Query()], caller: Caller, request: Request, response: Response
+) -> TeamPage:
+    """Teams that the caller may see, dissolved ones too, in the order of their entry."""
+    page = await reading.list_teams(request.app.state.service.database, caller, query)
+    link_next(request, response, page.items, query.limit)
+    return page
+
+
+@reads.get("/{team_id}")
+async def read_team(team_id: UUID, caller: Caller, request: Request, response: Response) -> TeamOut:
+    """One team; its ETag names the version."""
+    team = await reading.read_team(request.app.state.service.database, caller, team_id)
+    response.headers["ETag"] = f'"{team.version}"'
+    return team

@@ -1,0 +1,66 @@
+"""What crosses HTTP about teams."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from services.teams.schemas import Day, Decision
+from shared.http import Input, Page
+from shared.text import Line, UnitId
+
+Hamlets = Annotated[list[Line], Field(max_length=50)]
+
+
+class CreateTeam(Input):
+    """A team, by decision of the commune's chairman. `hamlets`: the hamlets it serves; `from_on`: its first day."""
+
+    unit: UnitId
+    name: Line
+    hamlets: Hamlets = Field(default_factory=list)
+    from_on: Day
+    decision: Decision
+
+
+class ChangeTeam(Input):
+    """What a team is called and which hamlets it serves; a field that is left out stays."""
+
+    name: Line | None = None
+    hamlets: Hamlets | None = None
+
+
+class DissolveTeam(Input):
+    """The team's last day, and the decision that says so."""
+
+    until_on: Day
+    decision: Decision
+    reason: Line | None = None
+
+
+class TeamOut(BaseModel):
+    """A team of the registry; `until_on` is the last day of one that was dissolved."""
+
+    id: UUID
+    unit: str
+    name: str
+    hamlets: list[str]
+    from_on: date
+    until_on: date | None
+    decision: Decision
+    dissolution: Decision | None
+    dissolution_reason: str | None
+    version: int
+
+
+class TeamPage(BaseModel):
+    """A page of teams, in the order of their entry."""
+
+    items: list[TeamOut]
+
+
+class ListTeams(Page):
+    """Teams of a unit and all below it."""
+
+    unit: Annotated[UnitId | None, Query()] = None
