@@ -25,6 +25,8 @@ CREATE TABLE positions (
     recorded_at timestamptz NOT NULL,
     "offset" bigint NOT NULL,
     watermark timestamptz,
+    -- Events that could not be counted since the last one that could: many stop the consumer, also after a restart.
+    failed_in_a_row int NOT NULL DEFAULT 0,
     PRIMARY KEY (set_id, source)
 );
 

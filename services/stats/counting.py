@@ -8,7 +8,7 @@ successors, and written, with the months they make up, by one upsert each.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -26,6 +26,9 @@ from shared.settings import Service, Settings
 log = structlog.get_logger()
 
 Cells = dict[tuple[str, date, date], int]
+
+# More than one fact can be; a larger number would run over from its lane into that of another indicator.
+MOST_OF_ONE_FACT = 1_000_000_000
 
 _by_fact: dict[type[events.Fact], list[tuple[int, Flow | Stock]]] = {}
 for _index, _indicator in enumerate(INDICATORS):
@@ -67,7 +70,10 @@ def _measure(fact: events.Fact) -> dict[date, int]:
             continue
         if isinstance(indicator, Flow):
             if (day := getattr(fact, indicator.on)) is not None:
-                vector[day] += one * indicator.amount(fact)
+                amount = indicator.amount(fact)
+                if not 0 <= amount <= MOST_OF_ONE_FACT:
+                    raise ValueError(f"{indicator.name}: {amount}")
+                vector[day] += one * amount
         else:
             vector[getattr(fact, indicator.since)] += one
             if (until := getattr(fact, indicator.until)) is not None:
@@ -103,10 +109,15 @@ def by_month(cells: Cells) -> Cells:
     return months
 
 
-def count(records: Iterable[Record], dead: list[tuple[Record, str]], most_in_a_row: int) -> Cells:
-    """The cells of a batch. An event that cannot be counted goes to `dead` and leaves no trace in the cells."""
+def count(
+    records: Iterable[Record], dead: list[tuple[Record, str]], most_in_a_row: int, failed_before: int = 0
+) -> Cells:
+    """The cells of a batch. An event that cannot be counted goes to `dead` and leaves no trace in the cells.
+
+    Raises TooManyDeadLetters, which counts in the `failed_before` that the last batch ended with.
+    """
     cells: Cells = {}
-    in_a_row = 0
+    in_a_row = failed_before
     for record in records:
         try:
             mine: Cells = {}
@@ -123,6 +134,16 @@ def count(records: Iterable[Record], dead: list[tuple[Record, str]], most_in_a_r
         for key, vector in mine.items():
             cells[key] = cells.get(key, 0) + vector
     return cells
+
+
+def failed_at_end(records: Sequence[Record], dead: Sequence[tuple[Record, str]], failed_before: int) -> int:
+    """How many events in a row had failed when the batch ended; the next batch goes on from there."""
+    failed = 0
+    for record, (failing, _) in zip(reversed(records), reversed(dead), strict=False):
+        if record is not failing:
+            break
+        failed += 1
+    return failed_before + failed if failed == len(records) else failed
 
 
 def tables(set_id: int) -> tuple[str, str]:
@@ -158,10 +179,15 @@ def _counting_set(set_id: int, definition: dict[str, int]) -> CountingSet:
 
 
 async def serving_set(connection: asyncpg.Connection) -> CountingSet:
-    """The set that answers are read from; the first consumer of an empty installation makes it."""
+    """The set that answers are read from, for whoever counts in it; the first one of an empty installation makes it."""
     row = await connection.fetchrow("SELECT id, indicators FROM counter_sets WHERE serving")
     if row is not None:
-        return _counting_set(row["id"], row["indicators"])
+        counters = _counting_set(row["id"], row["indicators"])
+        known = {name: row["indicators"][name] for name in counters.lanes}
+        if known != row["indicators"]:
+            # Older code does not go on counting what newer code began; only a rebuild brings such a column back.
+            await connection.execute("UPDATE counter_sets SET indicators = $2 WHERE id = $1", counters.id, known)
+        return counters
     async with connection.transaction():
         await connection.execute("LOCK TABLE counter_sets")
         if await connection.fetchval("SELECT count(*) FROM counter_sets WHERE serving"):
@@ -203,31 +229,54 @@ async def apply(
     after: Mark,
     batch: Batch,
     most_dead_in_a_row: int,
-) -> None:
-    """Count a batch and move the position over it, in one transaction; ConsumerFenced if another has moved it."""
+    failed_before: int = 0,
+) -> int:
+    """Count a batch and move the position over it, in one transaction; how many events in a row had failed at its end.
+
+    Raises ConsumerFenced if another has moved the position.
+    """
     dead: list[tuple[Record, str]] = []
-    cells = count(batch.records, dead, most_dead_in_a_row)
+    cells = count(batch.records, dead, most_dead_in_a_row, failed_before)
+    failed = failed_at_end(batch.records, dead, failed_before)
     async with connection.transaction():
-        moved = await connection.execute(
-            """UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
-              watermark = coalesce($8, watermark)
-            WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($9, $10)""",
-            counters.id, source, *batch.mark, batch.watermark, *after.position,
-        )  # fmt: skip
-        if moved != "UPDATE 1":
-            raise ConsumerFenced(f"{source} of set {counters.id} is no longer at {after.position}")
+        await move(connection, counters, source, after, batch.mark, batch.watermark, failed)
         if dead:
-            await _bury(connection, counters, source, dead)
+            await bury(connection, counters, source, dead)
         await write(connection, counters, cells)
         if batch.records:
-            await connection.execute(
-                "SELECT pg_notify('counted', $1)", f"{source}:{batch.mark.generation}:{batch.mark.seq}"
-            )
+            await tell(connection, source, batch.mark)
+    return failed
 
 
-async def _bury(
+async def move(
+    connection: asyncpg.Connection,
+    counters: CountingSet,
+    source: Service,
+    after: Mark,
+    to: Mark,
+    watermark: datetime | None,
+    failed: int,
+) -> None:
+    """Move the set's position on by compare-and-set. Raises ConsumerFenced if it is no longer where it was."""
+    moved = await connection.execute(
+        """UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
+          watermark = coalesce($8, watermark), failed_in_a_row = $9
+        WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)""",
+        counters.id, source, *to, watermark, failed, *after.position,
+    )  # fmt: skip
+    if moved != "UPDATE 1":
+        raise ConsumerFenced(f"{source} of set {counters.id} is no longer at {after.position}")
+
+
+async def tell(connection: asyncpg.Connection, source: Service, mark: Mark) -> None:
+    """Wake whoever waits for figures, at the commit."""
+    await connection.execute("SELECT pg_notify('counted', $1)", f"{source}:{mark.generation}:{mark.seq}")
+
+
+async def bury(
     connection: asyncpg.Connection, counters: CountingSet, source: Service, dead: Sequence[tuple[Record, str]]
 ) -> None:
+    """Keep what could not be counted, with its reason and place, until it is replayed."""
     log.error("events not counted", source=source, count=len(dead), first=dead[0][1])
     await connection.executemany(
         """INSERT INTO dead_letters
@@ -235,21 +284,12 @@ async def _bury(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
         [
             (
-                counters.id,
-                source,
-                r.generation,
-                r.seq,
-                r.id,
-                r.type,
-                r.dataversion,
-                r.subject,
-                r.recorded_at,
-                r.data,
-                reason,
+                counters.id, source, r.generation, r.seq, r.id, r.type, r.dataversion, r.subject, r.recorded_at,
+                r.data, reason,
             )
             for r, reason in dead
         ],
-    )
+    )  # fmt: skip
 
 
 async def mark_of(connection: asyncpg.Connection, set_id: int, source: Service) -> Mark:
@@ -257,6 +297,14 @@ async def mark_of(connection: asyncpg.Connection, set_id: int, source: Service) 
     row = await connection.fetchrow("SELECT * FROM positions WHERE set_id = $1 AND source = $2", set_id, source)
     assert row is not None
     return Mark(*[row[name] for name in Mark._fields])
+
+
+async def failed_in_a_row(connection: asyncpg.Connection, set_id: int, source: Service) -> int:
+    """How many of the last events of a source could not be counted, without a good one between them."""
+    failed: int = await connection.fetchval(
+        "SELECT failed_in_a_row FROM positions WHERE set_id = $1 AND source = $2", set_id, source
+    )
+    return failed
 
 
 async def run(settings: Settings, database: Database) -> None:
@@ -275,10 +323,11 @@ async def _run(settings: Settings, database: Database, source: Service, turn: as
         async with database.connection() as connection:
             counters = await serving_set(connection)
             mark = await mark_of(connection, counters.id, source)
+            failed = await failed_in_a_row(connection, counters.id, source)
         async for batch in open_log(settings).follow(source, mark, settings.count_batch):
             # The sources of one process take turns, so that they never wait for each other's rows in the database.
             async with turn, database.connection() as connection:
-                await apply(connection, counters, source, mark, batch, settings.dead_letters_in_a_row)
+                failed = await apply(connection, counters, source, mark, batch, settings.dead_letters_in_a_row, failed)
             mark = batch.mark
     finally:
         holder.terminate()
