@@ -43,20 +43,26 @@ def data() -> Iterator[Path]:
 @pytest.fixture
 async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
     """Fresh databases, copied from the migrated ones; the settings name them for as long as the test runs."""
-    socket = (data / "postgres.socket").read_text().strip()
-    admin = await asyncpg.connect(f"postgresql:///postgres?host={socket}&user=antt")
-    urls = {}
-    for service in get_args(Service):
-        name = f"{service}_{uuid4().hex[:12]}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {service}")
-        urls[service] = f"postgresql:///{name}?host={socket}&user=antt"
-        monkeypatch.setenv(f"ANTT_{service.upper()}_DATABASE_URL", urls[service])
+    server = f"host={(data / 'postgres.socket').read_text().strip()}&user=antt"
+    names = {service: f"{service}_{uuid4().hex[:12]}" for service in get_args(Service)}
+    # Copying files takes a fifth of the time that PostgreSQL's default takes, which writes every page to its log.
+    await _as_admin(server, [f"CREATE DATABASE {n} TEMPLATE {s} STRATEGY FILE_COPY" for s, n in names.items()])
+    urls = {service: f"postgresql:///{name}?{server}" for service, name in names.items()}
+    for service, url in urls.items():
+        monkeypatch.setenv(f"ANTT_{service.upper()}_DATABASE_URL", url)
     settings.cache_clear()
     yield urls
     settings.cache_clear()
-    for url in urls.values():
-        await admin.execute(f"DROP DATABASE {url.split('/')[3].split('?')[0]} WITH (FORCE)")
-    await admin.close()
+    await _as_admin(server, [f"DROP DATABASE {name} WITH (FORCE)" for name in names.values()])
+
+
+async def _as_admin(server: str, statements: list[str]) -> None:
+    async def run(statement: str) -> None:
+        connection = await asyncpg.connect(f"postgresql:///postgres?{server}")
+        await connection.execute(statement)
+        await connection.close()
+
+    await asyncio.gather(*map(run, statements))
 
 
 class Antt:

@@ -88,15 +88,15 @@ async def _counters(service: Service, query: Figures) -> Answer:
 
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
-    """The figures of the units right below."""
+    """The figures of the units right below that lie in the caller's area; for a province's own, all of them."""
     require_may_read(caller, query)
     if caller.role == "anyone":
         raise Unauthenticated()
-    caller.require("read_counters", query.unit)
-    unit = units.get(query.unit)
+    area, home, unit = units.area(caller.unit), units.get(caller.unit), units.get(query.unit)
+    assert home is not None
     assert unit is not None
-    below = [child for child in units.children(query.unit) if child in served()]
-    if unit.level == "province" and unit.edition != "2024":
+    below = [child for child in units.children(query.unit) if child in served() and child in area]
+    if unit.level == home.level == "province" and unit.edition != "2024":
         below.append(units.unattributed(query.unit))
     async with service.database.connection() as connection:
         state = await _counted(connection, query)

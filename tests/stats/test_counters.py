@@ -1,0 +1,159 @@
+"""Figures over REST: ranges, series, breakdowns, freshness, who may read."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.stats.counters.reading import parts
+from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+
+REPORTED = "/incidents/v1/tips"
+
+
+async def report(antt: Antt, unit: str, received_at: str) -> str:
+    answer = await antt.post(
+        REPORTED,
+        {"unit": unit, "content": "Mất trộm", "received_at": received_at},
+        antt.token("operator", PROVINCE),
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["antt-position"])
+
+
+async def test_a_range_includes_both_its_days_and_a_day_is_that_of_viet_nam(antt: Antt) -> None:
+    await report(antt, OLD_COMMUNE, "2024-06-30T17:00:00Z")  # 00:00 on 1 July in Viet Nam
+    position = await report(antt, OLD_COMMUNE, "2024-09-30T16:59:59Z")
+    july = await antt.counters(position, PROVINCE, from_="2024-07-01", to="2024-07-01")
+    quarter = await antt.counters(position, PROVINCE, from_="2024-07-01", to="2024-09-30")
+    june = await antt.counters(position, PROVINCE, from_="2024-06-01", to="2024-06-30")
+    assert [july["tips_received"], quarter["tips_received"], june["tips_received"]] == [1, 2, 0]
+
+
+async def test_a_fact_of_an_old_commune_counts_in_what_came_after_and_only_once_in_each_edition(antt: Antt) -> None:
+    position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    period = {"from_": "2024-08-01", "to": "2024-08-31"}
+    for unit in (OLD_COMMUNE, "2024:724", PROVINCE, "2025:79"):
+        assert (await antt.counters(position, unit, **period))["tips_received"] == 1, unit
+
+
+async def test_a_figure_can_be_read_as_it_was_known_on_an_earlier_day(antt: Antt) -> None:
+    position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    period = {"from_": "2024-08-01", "to": "2024-09-15"}
+    today = date.today()
+    assert (await antt.counters(position, known_at=str(today + timedelta(days=1)), **period))["tips_received"] == 1
+    assert (await antt.counters(position, known_at=str(today - timedelta(days=2)), **period))["tips_received"] == 0
+
+
+async def test_months_of_a_series_add_up_to_the_range_and_its_ends_are_clipped(antt: Antt) -> None:
+    for day in ("2024-07-15", "2024-08-01", "2024-08-31", "2024-09-10"):
+        position = await report(antt, OLD_COMMUNE, f"{day}T05:00:00Z")
+    answer = await antt.get(
+        "/stats/v1/series",
+        antt.token("operator", PROVINCE),
+        unit=PROVINCE, from_="2024-07-10", to="2024-09-10", by="month", indicator="tips_received", counted=position,
+    )  # fmt: skip
+    series = answer.json()["series"]
+    assert [(bucket["from"], bucket["to"]) for bucket in series] == [
+        ("2024-07-10", "2024-07-31"),
+        ("2024-08-01", "2024-08-31"),
+        ("2024-09-01", "2024-09-10"),
+    ]
+    assert [bucket["counters"]["tips_received"] for bucket in series] == [1, 2, 1]
+
+
+async def test_the_rows_of_a_breakdown_with_the_unattributed_add_up_to_the_unit(antt: Antt) -> None:
+    await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    position = await report(antt, "2024:725", "2024-08-01T00:00:00Z")  # a district: no single successor
+    officer = antt.token("operator", PROVINCE)
+    period = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
+    rows = (await antt.get("/stats/v1/breakdown", officer, unit="2025:79", **period)).json()["rows"]
+    assert sum(row["counters"]["tips_received"] for row in rows) == 2
+    assert [row["counters"]["tips_received"] for row in rows if row["unit"].endswith("unattributed")] == [1]
+
+
+async def test_a_unit_of_which_only_a_part_is_served_says_so(antt: Antt) -> None:
+    position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    period = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
+    assert (await antt.get("/stats/v1/counters", unit="2025:79", **period)).json()["partial"] is True
+    assert "partial" not in (await antt.get("/stats/v1/counters", unit=PROVINCE, **period)).json()
+
+
+async def test_the_etag_is_of_the_figures_alone(antt: Antt) -> None:
+    position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    period = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
+    first = await antt.get("/stats/v1/counters", **period, counted=position)
+    elsewhere = await report(antt, OLD_COMMUNE, "2024-09-01T00:00:00Z")
+    etag = {"If-None-Match": first.headers["etag"]}
+    assert (await antt.get("/stats/v1/counters", etag, **period, counted=elsewhere)).status_code == 304
+    position = await report(antt, OLD_COMMUNE, "2024-08-02T00:00:00Z")
+    assert (await antt.get("/stats/v1/counters", etag, **period, counted=position)).status_code == 200
+
+
+async def test_without_a_token_only_whole_months_of_the_province_are_read(antt: Antt) -> None:
+    await antt.counters(await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z"))
+    month = {"from_": "2024-08-01", "to": "2024-08-31"}
+    statuses = [
+        (await antt.get("/stats/v1/counters", unit=unit, **period)).status_code
+        for unit, period in (
+            (PROVINCE, month),
+            (PROVINCE, {"from_": "2024-08-01", "to": "2024-08-30"}),
+            (OLD_COMMUNE, month),
+        )
+    ]
+    assert statuses == [200, 401, 401]
+    foreign = await antt.get("/stats/v1/counters", antt.token("commune_officer", COMMUNE), unit="2024:725", **month)
+    assert (foreign.status_code, foreign.json()["type"]) == (403, "urn:antt:problem:foreign-area")
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"unit": "2024:99"}, "unknown-unit"),
+        ({"unit": "2024:01"}, "unit-not-served"),
+        ({"unit": "74"}, "invalid-input"),
+        ({"unit": PROVINCE, "to": "2024-07-01"}, "invalid-input"),
+        ({"unit": PROVINCE, "indicator": "happiness"}, "invalid-input"),
+        ({"unit": PROVINCE, "edition": "2025"}, "invalid-input"),
+        ({"unit": PROVINCE, "counted": "incidents:one"}, "invalid-input"),
+        ({"unit": PROVINCE, "colour": "red"}, "invalid-input"),
+        ({"unit": PROVINCE, "from": "0001-01-01"}, "invalid-input"),
+    ],
+)
+async def test_a_question_that_cannot_be_answered_gets_one_clear_problem(
+    antt: Antt, query: dict[str, str], problem: str
+) -> None:
+    answer = await antt.http.get("/stats/v1/counters", params={"from": "2024-08-01", "to": "2024-08-31", **query})
+    assert (answer.status_code, answer.json()["type"]) == (422, f"urn:antt:problem:{problem}")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_waiting_for_a_position_that_never_comes_is_bounded(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTT_COUNTED_WAIT_SECONDS", "0.1")
+    from shared.settings import settings as configured
+
+    configured.cache_clear()
+    await antt.counters(await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z"))
+    answer = await antt.get(
+        "/stats/v1/counters", unit=PROVINCE, from_="2024-08-01", to="2024-08-31", counted="incidents:1:999999"
+    )
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["freshness"]["position"]["incidents"] == 1
+
+
+days = st.dates(date(2023, 11, 1), date(2025, 3, 1))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(first=days, length=st.integers(0, 400), known_at=st.none() | days, happened=days, recorded=days)
+def test_the_parts_of_a_period_hold_each_cell_exactly_once(
+    first: date, length: int, known_at: date | None, happened: date, recorded: date
+) -> None:
+    last = first + timedelta(days=length)
+    holding = 0
+    for part in parts(first, last, known_at):
+        on, at = (happened.replace(day=1), recorded.replace(day=1)) if part.monthly else (happened, recorded)
+        holding += part.first <= on <= part.last and part.recorded_first <= at <= part.recorded_last
+    wanted = first <= happened <= last and (known_at is None or recorded <= known_at)
+    assert holding == wanted
