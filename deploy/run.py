@@ -20,7 +20,7 @@ from xmlrpc.client import Error, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local import AlreadyRunning, NotStarted, child
-from deploy.local.sockets import is_free, private_folder
+from deploy.local.sockets import becomes_free, private_folder
 from shared.settings import Service, Settings, settings
 
 ANTT = [sys.executable, "-m", "deploy.cli"]
@@ -103,7 +103,9 @@ def run(port: int) -> NoReturn:
     hold(data / "run.lock")
     one_port = settings().log == "embedded"
     ports = {service: port if one_port else port + offset for offset, service in enumerate(get_args(Service))}
-    await_free(set(ports.values()))
+    for taken in ports.values():
+        if not becomes_free(taken):
+            raise NotStarted(f"port {taken} is in use: choose another with --port")
     kafka_port = 0
     if settings().log == "kafka" and not settings().kafka_bootstrap:
         from deploy.local.kafka import port_of
@@ -135,15 +137,6 @@ def hold(lock: Path) -> None:
     os.set_inheritable(held, True)
     os.truncate(held, 0)
     os.write(held, f"{os.getpid()}\n".encode())
-
-
-def await_free(ports: set[int]) -> None:
-    """Wait a moment for services that are just ending to leave their ports. Raises NotStarted."""
-    deadline = time.monotonic() + 5
-    while taken := [port for port in sorted(ports) if not is_free(port)]:
-        if time.monotonic() > deadline:
-            raise NotStarted(f"port {taken[0]} is in use: choose another with --port")
-        time.sleep(0.05)
 
 
 def describe(table: list[Program], folder: Path) -> str:

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import track
 
 from deploy.local import AlreadyRunning, NotStarted, child
-from deploy.local.sockets import free_port, is_free
+from deploy.local.sockets import becomes_free, free_port
 
 LOCK = Path(__file__).with_name("jgo.lock.toml")
 
@@ -133,8 +133,8 @@ def running(data: Path, port: int = 0) -> Iterator[str]:
 def port_of(data: Path) -> int:
     """The port that this data folder's broker had last, or a free one where somebody else has that now."""
     kept = data / "kafka.port"
-    if kept.exists() and is_free(int(kept.read_text())):
-        return int(kept.read_text())
+    if kept.exists() and becomes_free(port := int(kept.read_text())):
+        return port
     return free_port()
 
 
@@ -186,9 +186,9 @@ async def names_a_broker(bootstrap: str) -> bool:
         await client.close()
 
 
-def await_end_of_others(folder: Path) -> None:
+def await_end_of_others(folder: Path, seconds: float = 5) -> None:
     """Wait a moment for a broker that is just ending: it holds the lock of its storage while it lives."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + seconds
     (folder / "log").mkdir(exist_ok=True)
     with (folder / "log" / ".lock").open("a") as lock:
         while True:

@@ -73,6 +73,9 @@ def prepare(data: Path, parent: int) -> list[str]:
     if not folder.exists():
         make_cluster(folder, user)
     socket = private_folder(data / "postgres.socket", user)
+    # No server works in this data folder, so these are a killed one's, whoever has its number now.
+    for left in socket.glob(".s.PGSQL.*"):
+        left.unlink()
     (folder / "postgresql.conf").write_text(CONFIGURATION.format(socket=socket))
     server = [str(BINARIES / "postgres"), "-D", str(folder)]
     return child.command(server, parent=parent, ending="INT", user=user)
@@ -127,13 +130,13 @@ def is_ready(folder: Path) -> bool:
     return len(lines) >= 8 and lines[7].strip() == "ready" and int(lines[0]) in servers_in(folder)
 
 
-def await_end_of_others(folder: Path) -> None:
+def await_end_of_others(folder: Path, seconds: float = 5) -> None:
     """Wait a moment for a server that is just ending, and clear what a killed one left behind.
 
     PostgreSQL removes a stale pid file itself, but not where another process got the same number meanwhile.
     Backends outlive their killed server for a moment; only when none works in the folder is the file removed.
     """
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + seconds
     while pids := servers_in(folder):
         if time.monotonic() > deadline:
             raise AlreadyRunning(f"PostgreSQL already serves {folder}: stop process {min(pids)} first")

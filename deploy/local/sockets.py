@@ -9,6 +9,7 @@ import pwd
 import random
 import socket
 import tempfile
+import time
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -48,6 +49,14 @@ def free_port() -> int:
     while not is_free(port := random.randrange(20_000, 32_000)):
         continue
     return port
+
+
+def becomes_free(port: int, seconds: float = 5) -> bool:
+    """Whether nobody listens there, after a moment for a server that is just ending."""
+    deadline = time.monotonic() + seconds
+    while not (free := is_free(port)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return free
 
 
 def is_free(port: int) -> bool:
