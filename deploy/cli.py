@@ -151,5 +151,40 @@ def kafka(
     serve(settings().data, port)
 
 
+@app.command()
+def demo(
+    port: int = 8000,
+    log: Annotated[Literal["embedded", "kafka"], typer.Option(help="How events travel between services")] = "embedded",
+    data: Annotated[Path | None, typer.Option(help="A folder to keep; a temporary one by default")] = None,
+    then_exit: Annotated[bool, typer.Option("--exit", help="End after the table of figures")] = False,
+) -> None:
+    """Replay what a province's force did in a quarter, and compare the counters with the published figures."""
+    from deploy.demo import demo
+
+    sys.exit(demo(port, log, data, then_exit))
+
+
+@app.command()
+def token(
+    role: Annotated[
+        Literal["operator", "province_officer", "commune_officer", "team_leader", "system"], typer.Option()
+    ],
+    unit: Annotated[str, typer.Option(help="The caller's unit, as 2024:74")],
+    team: Annotated[str, typer.Option(help="The leader's team, by its id")] = "",
+    days: Annotated[int, typer.Option(help="How long it is valid")] = 30,
+    data: Data = None,
+) -> None:
+    """Print an access token of the embedded issuer."""
+    from datetime import timedelta
+
+    from shared.auth import issue_token
+    from shared.settings import settings
+
+    try:
+        typer.echo(issue_token(settings(), role, unit, team, timedelta(days=days)))
+    except ValueError as error:
+        raise NotStarted(str(error)) from None
+
+
 if __name__ == "__main__":
     app()

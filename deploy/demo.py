@@ -1,0 +1,338 @@
+"""`antt demo`: starts everything, replays a province's quarter through the REST APIs, and shows it counted.
+
+It is a client like any other: nothing here touches a database, an event or a counter.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal, get_args
+
+import httpx
+import msgspec
+import tenacity
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from deploy.local import NotStarted, child
+from deploy.local.sockets import becomes_free
+from deploy.scenarios.binh_duong import FIRST, LAST, PROVINCE, SEED, Figure, plan, published
+from deploy.scenarios.replay import Refused, Replay
+from shared.auth import TokenRole, issue_token
+from shared.settings import Service, settings
+
+QUARTER = {"unit": PROVINCE, "from": FIRST.isoformat(), "to": LAST.isoformat()}
+# The first start with Kafka fetches its jars.
+SECONDS_TO_START = 300
+SECONDS_TO_END = 60
+SECONDS_TO_COUNT = 60
+SECONDS_BETWEEN_PROBES = 0.25
+# Without a terminal a line tells of each of these parts of the plan.
+PARTS = 5
+
+
+class Demo:
+    """What is known while the plan is on its way: how much was sent, what is counted, and how late."""
+
+    def __init__(self, console: Console, addresses: dict[Service, str], client: httpx.AsyncClient) -> None:
+        self.console = console
+        self.client = client
+        self.stats = f"{addresses['stats']}/stats/v1"
+        self.figures = published()
+        self.replay = Replay(
+            plan({figure.indicator: figure.value for figure in self.figures}), f"binh-duong-{SEED}", addresses, _token
+        )
+        self.counters: dict[str, int] = {}
+        self.lags: list[float] = []
+        self.began = time.perf_counter()
+        self.parts_told = 0
+
+
+def demo(port: int, log: Literal["embedded", "kafka"], data: Path | None, then_exit: bool) -> int:
+    """Run the demonstration; 0 if every figure came out as published. Raises NotStarted.
+
+    No setting of the environment reaches it: invented records never go into a database that somebody uses.
+    """
+    for name in [name for name in os.environ if name.startswith("ANTT_")]:
+        del os.environ[name]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console(highlight=False, soft_wrap=True)
+    right = False
+    with suppress(KeyboardInterrupt), _folder(data) as folder:
+        os.environ |= {"ANTT_DATA": str(folder), "ANTT_PROVINCE": PROVINCE}
+        settings.cache_clear()
+        addresses = {
+            service: f"http://localhost:{port if log == 'embedded' else port + offset}"
+            for offset, service in enumerate(get_args(Service))
+        }
+        with _served(console, addresses, folder, port, log) as server:
+            right = asyncio.run(_show(console, addresses))
+            stays = console.is_terminal and not then_exit
+            _tell_where_to_look(console, addresses, folder, stays)
+            if stays:
+                server.wait()
+    return 0 if right else 1
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """A folder of this demonstration alone: a temporary one, or one that an earlier demonstration made."""
+    if data is None:
+        with tempfile.TemporaryDirectory(prefix="antt-demo-", ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    mark = data / "demo"
+    if any(data.iterdir()) and not mark.exists():
+        raise NotStarted(f"{data} holds other data: choose an empty folder, for the demo's records are invented")
+    mark.touch()
+    yield data.resolve()
+
+
+@contextmanager
+def _served(
+    console: Console, addresses: dict[Service, str], folder: Path, port: int, log: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`antt run` beside this process, ready; ended in order at the end, and by the kernel if this process dies."""
+    for address in set(addresses.values()):
+        if not becomes_free(taken := int(address.rpartition(":")[2])):
+            raise NotStarted(f"port {taken} is in use: choose another with --port (make demo PORT=8100)")
+    words = folder / "run.log"
+    run = [sys.executable, "-m", "deploy.cli", "run", "--data", str(folder), "--port", str(port), "--log", log]
+    with words.open("wb") as output:
+        # In its own group, so that Ctrl-C reaches this process alone and the rest is ended in order.
+        server = subprocess.Popen(
+            child.command(run, parent=os.getpid()), stdout=output, stderr=subprocess.STDOUT, process_group=0
+        )
+    try:
+        _await_ready(console, addresses, server, words, log)
+        yield server
+    finally:
+        console.print("[dim]Đang dừng mọi dịch vụ … · stopping[/]")
+        server.terminate()
+        try:
+            server.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _await_ready(
+    console: Console, addresses: dict[Service, str], server: subprocess.Popen[bytes], words: Path, log: str
+) -> None:
+    """Wait until each service says that it is ready, and tell what is waited for. Raises NotStarted."""
+    parts = "PostgreSQL, Apache Kafka" if log == "kafka" else "PostgreSQL"
+    console.print(f"Khởi động {parts} và ba dịch vụ … [dim]· starting {parts} and three services[/]")
+    began, told = time.monotonic(), 0.0
+    waiting = console.status("") if console.is_terminal else nullcontext()
+    with waiting as status, httpx.Client(timeout=2, trust_env=False) as client:
+        while missing := {service: state for service in addresses if (state := _state(client, addresses, service))}:
+            seconds = time.monotonic() - began
+            if server.poll() is not None or seconds > SECONDS_TO_START:
+                last_words = words.read_text(errors="replace").strip()[-2_000:]
+                raise NotStarted(f"the services did not become ready in {seconds:.0f} s:\n{last_words}")
+            text = "; ".join(f"{service}: {state}" for service, state in missing.items())
+            if status:
+                status.update(f"{seconds:.0f} s · chờ · waiting for {text}")
+            elif seconds > told + 10:
+                told = seconds
+                console.print(f"  {seconds:.0f} s · chờ · waiting for {text}")
+            time.sleep(0.2)
+    console.print(f"  Cả ba sẵn sàng sau {_seconds(time.monotonic() - began)} [dim]· all ready[/]")
+
+
+def _state(client: httpx.Client, addresses: dict[Service, str], service: Service) -> str:
+    """What keeps a service from being ready, in words; nothing when it is."""
+    try:
+        answer = client.get(f"{addresses[service]}/{service}/health/ready")
+        if answer.is_success:
+            return ""
+        return ", ".join(f"{part} {why}" for part, why in answer.json()["down"].items())
+    except httpx.TransportError:
+        return "chưa trả lời"
+
+
+async def _show(console: Console, addresses: dict[Service, str]) -> bool:
+    """Replay the quarter before the eyes of whoever watches; whether every figure came out as published."""
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        demo = Demo(console, addresses, client)
+        total = len(demo.replay.plan)
+        console.print(
+            f"\n[bold]Bình Dương, {_day(FIRST)} – {_day(LAST)}[/]: gửi lại {_number(total)} yêu cầu qua REST API"
+            f" [dim]· replaying {total:,} requests[/]"
+        )
+        screen = Live(console=console, get_renderable=lambda: _picture(demo), refresh_per_second=5, transient=True)
+        watching = [asyncio.create_task(watch) for watch in (_stream(demo), _probe(demo), _tell_parts(demo))]
+        demo.began = time.perf_counter()
+        try:
+            with screen if console.is_terminal else nullcontext():
+                await demo.replay.run(lambda: httpx.AsyncClient(trust_env=False, timeout=30))
+                seconds = time.perf_counter() - demo.began
+                counted = await _read_counted(demo)
+        except (Refused, httpx.HTTPError) as failure:
+            console.print("[red bold]Không gửi lại được[/] · the replay stopped:")
+            console.print(repr(failure), markup=False)
+            return False
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+    console.print(_result(demo.figures, counted))
+    _tell_how_fast(demo, seconds)
+    wrong = [figure.vietnamese for figure in demo.figures if counted.get(figure.indicator) != figure.value]
+    if wrong:
+        console.print(f"[red bold]Không khớp: {', '.join(wrong)}[/] · these figures differ")
+    return not wrong
+
+
+async def _stream(demo: Demo) -> None:
+    """Keep the province's counters as the live stream tells them; come back to it when it breaks off."""
+    while True:
+        with suppress(httpx.TransportError):
+            async with demo.client.stream("GET", f"{demo.stats}/live", params=QUARTER, timeout=None) as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:"):
+                        demo.counters = msgspec.json.decode(line.removeprefix("data:"))["counters"]
+        await asyncio.sleep(0.5)
+
+
+async def _probe(demo: Demo) -> None:
+    """Time again and again how long after the answer to a write a reader finds it counted."""
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_PROBES)
+        answered_at = demo.replay.answered_at
+        if demo.replay.counted:
+            with suppress(httpx.HTTPError):
+                await _read_counted(demo)
+                demo.lags.append(time.perf_counter() - answered_at)
+
+
+async def _read_counted(demo: Demo) -> dict[str, int]:
+    """The province's counters, read when all that was written before is counted."""
+    async for attempt in tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(httpx.HTTPError),
+        stop=tenacity.stop_after_delay(SECONDS_TO_COUNT),
+        wait=tenacity.wait_fixed(0.1),
+        reraise=True,
+    ):
+        with attempt:
+            query = {**QUARTER, "counted": demo.replay.counted}
+            answer = (await demo.client.get(f"{demo.stats}/counters", params=query)).raise_for_status()
+    counters: dict[str, int] = answer.json()["counters"]
+    return counters
+
+
+async def _tell_parts(demo: Demo) -> None:
+    """Without a terminal: a line for each part of the plan that is done."""
+    while not demo.console.is_terminal:
+        await asyncio.sleep(0.1)
+        sent, total = demo.replay.sent, len(demo.replay.plan)
+        if sent * PARTS // total > demo.parts_told:
+            demo.parts_told = sent * PARTS // total
+            seconds = time.perf_counter() - demo.began
+            patrols = _number(demo.counters.get("patrols", 0))
+            demo.console.print(
+                f"  {demo.parts_told * 100 // PARTS:3} % · {_seconds(seconds)} · đến ngày {_day(_reached(demo))}"
+                f" · {patrols} cuộc tuần tra đã đếm"
+            )
+
+
+def _reached(demo: Demo) -> Any:
+    """The day of the quarter that the replay has come to."""
+    at = demo.replay.plan[min(demo.replay.sent, len(demo.replay.plan) - 1)].at.date()
+    return min(max(at, FIRST), LAST)
+
+
+def _picture(demo: Demo) -> Group:
+    """What is seen while it runs: how far the plan is, and the province's counters as they climb."""
+    sent, total, seconds = demo.replay.sent, len(demo.replay.plan), time.perf_counter() - demo.began
+    head = Table.grid(padding=(0, 2))
+    head.add_row(
+        f"[bold]{_day(_reached(demo))}[/]",
+        ProgressBar(total, sent, width=32),
+        f"{_number(sent)}/{_number(total)}",
+        _seconds(seconds),
+        f"{_number(round(sent / seconds))} yêu cầu/s",
+    )
+    table = _figures_table("Đang đếm\n[dim]counting[/]")
+    for figure in demo.figures:
+        now = demo.counters.get(figure.indicator, 0)
+        table.add_row(*_named(figure), _number(now), ProgressBar(figure.value, min(now, figure.value), width=24))
+    return Group(head, table)
+
+
+def _result(figures: list[Figure], counted: dict[str, int]) -> Table:
+    """The published figures beside those that stats has counted."""
+    table = _figures_table("Hệ thống đếm\n[dim]counted[/]")
+    for figure in figures:
+        now = counted.get(figure.indicator, 0)
+        verdict = "[green]✓ khớp[/]" if now == figure.value else f"[red]✗ lệch {now - figure.value:+}[/]"
+        table.add_row(*_named(figure), _number(now), verdict)
+    return table
+
+
+def _figures_table(counted: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("Chỉ tiêu [dim]· indicator[/]")
+    table.add_column("Đã công bố\n[dim]published[/]", justify="right")
+    table.add_column(counted, justify="right", style="bold")
+    table.add_column("", width=24)
+    return table
+
+
+def _named(figure: Figure) -> tuple[str, str]:
+    return f"{figure.vietnamese}\n[dim]{figure.indicator}[/]", _number(figure.value)
+
+
+def _tell_how_fast(demo: Demo, seconds: float) -> None:
+    sent, retried = demo.replay.sent, demo.replay.retried
+    demo.console.print(
+        f"\nGửi lại trong [bold]{_seconds(seconds)}[/]: {_number(sent)} yêu cầu,"
+        f" {_number(round(sent / seconds))} mỗi giây, {_number(retried)} lần gửi lại [dim]· replayed, retries[/]"
+    )
+    if demo.lags:
+        demo.console.print(
+            f"Số liệu chậm nhất [bold]{_seconds(max(demo.lags))}[/], thường {_seconds(median(demo.lags))} sau khi ghi"
+            f" ({len(demo.lags)} lần đo) [dim]· counters behind writes: worst, median[/]"
+        )
+
+
+def _tell_where_to_look(console: Console, addresses: dict[Service, str], folder: Path, stays: bool) -> None:
+    """The addresses that a person may open, as long as the services run."""
+    period = "&".join(f"{name}={value}" for name, value in QUARTER.items())
+    console.print(
+        f"\n[bold]Xem tại[/] [dim]· look at{'' if stays else ', while it is served (make demo on a terminal)'}[/]"
+    )
+    console.print(f"  Số liệu    {addresses['stats']}/stats/v1/counters?{period}")
+    console.print(f"  Trực tiếp  {addresses['stats']}/stats/v1/live?{period}")
+    for service, address in addresses.items():
+        console.print(f"  Tài liệu   {address}/{service}/v1/docs")
+    if stays:
+        console.print(f"  Mã truy cập  antt token --data {folder} --role province_officer --unit {PROVINCE}")
+        console.print("\n[bold]Đang phục vụ; Ctrl-C để dừng.[/] [dim]· serving until Ctrl-C[/]")
+
+
+def _token(role: TokenRole, unit: str, team: str) -> str:
+    return issue_token(settings(), role, unit, team)
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", ".")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.{1 if value >= 1 else 2}f} s".replace(".", ",")
+
+
+def _day(day: Any) -> str:
+    return f"{day:%d/%m/%Y}"
