@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
 from shared.database import Database
-from shared.errors import DatabaseUnavailable
-from shared.http import install_problems, json_response
+from shared.errors import DatabaseUnavailable, Problem
+from shared.http import CommandRoute, install_problems, json_response, render
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
 
@@ -114,16 +114,32 @@ def create_app(
         app.include_router(room, prefix=f"/{name}/v1")
     _common_routes(app, name)
     install_problems(app)
-    app.add_middleware(cast(Any, Observed), service=name)
+    app.add_middleware(cast(Any, Observed), service=name, commands=_commands_by_path(rooms, f"/{name}/v1"))
     return app
 
 
-class Observed:
-    """Times each request by its route's template; pure ASGI, for a task per request would cost more than the route."""
+def _commands_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], CommandRoute]:
+    """The commands whose path has no parameters, by method and path."""
+    return {
+        (method, prefix + route.path): route
+        for room in rooms
+        for route in room.routes
+        if isinstance(route, CommandRoute) and not route.param_convertors
+        for method in route.methods or ()
+    }
 
-    def __init__(self, app: ASGIApp, service: str) -> None:
+
+class Observed:
+    """Times each request by its route's template, and hands a command at a fixed path straight to its route.
+
+    Pure ASGI, for a task per request would cost more than the route. FastAPI's way to a route costs as much
+    as a durable commit, so intake does not take it (docs/performance.md); every other request does.
+    """
+
+    def __init__(self, app: ASGIApp, service: str, commands: dict[tuple[str, str], CommandRoute]) -> None:
         self._app = app
         self._service = service
+        self._commands = commands
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and time it."""
@@ -138,7 +154,15 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed_send)
+            command = self._commands.get((scope["method"], scope["path"]))
+            if command is None:
+                await self._app(scope, receive, observed_send)
+            else:
+                scope["route"], scope["path_params"] = command, {}
+                try:
+                    await command.handle(scope, receive, observed_send)
+                except Problem as problem:
+                    await render(Request(scope), problem)(scope, receive, observed_send)
         finally:
             # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
             route = getattr(scope.get("route"), "path", "unknown")
