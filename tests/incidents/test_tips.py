@@ -45,3 +45,12 @@ async def test_a_tip_walks_its_workflow_and_each_step_tells_who_and_why(antt: An
     assert [step["command"] for step in steps] == ["report", "classify", "verify", "resolve", "notify"]
     assert steps[3]["reason"] == "đã xử phạt"
     assert (await antt.counters(answer.headers["antt-position"]))["tips_resolved"] == 1
+
+
+async def test_an_instant_that_has_no_civil_day_is_refused(antt: Antt) -> None:
+    officer = antt.token()
+    for instant in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", 1793620800):
+        for field in ("received_at", "occurred_at"):
+            tip = {"unit": COMMUNE, "content": "Đánh bạc", field: instant}
+            answer = await antt.post("/incidents/v1/tips", tip, officer)
+            assert (answer.status_code, answer.json()["type"]) == (422, "urn:antt:problem:invalid-input")

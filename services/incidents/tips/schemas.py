@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from shared.days import Instant
 from shared.events import SuppliedBy, TipClass, TipState
 from shared.http import Input, Page
 from shared.http import Step as StepInput
@@ -23,8 +24,8 @@ class ReportTip(Input):
     topic: Word | None = None
     channel: Channel | None = None
     team_id: UUID | None = None
-    occurred_at: AwareDatetime | None = None
-    received_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
+    received_at: Instant | None = None
 
 
 class TipReceived(BaseModel):
@@ -102,5 +103,5 @@ class CorrectTip(Input):
     content: Text | None = None
     topic: Word | None = None
     team_id: UUID | None = None
-    occurred_at: AwareDatetime | None = None
-    received_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
+    received_at: Instant | None = None
