@@ -233,7 +233,8 @@ def invalid_input(errors: Sequence[Any]) -> InvalidInput:
             {
                 "at": ".".join(str(part) for part in error["loc"]),
                 "code": error["type"],
-                "message": error["msg"],
+                # Pydantic's own words for an unknown kind would repeat it.
+                "message": "none of the known kinds" if error["type"] == "union_tag_invalid" else error["msg"],
             }
             for error in errors
         ]
