@@ -26,10 +26,27 @@ def require_place(unit: str, day: date) -> None:
     """Raise unless a fact of `day` may belong to `unit` here: known, served, of that day's edition, not in the future."""
     if unit not in served():
         raise UnknownUnit(unit=unit) if units.get(unit) is None else UnitNotServed(unit=unit)
-    if day > day_of(now() + _CLOCK_TOLERANCE):
-        raise DayInTheFuture(day=day)
+    require_not_future(day)
     if unit[:4] != units.edition_on(day):
         raise UnitNotInForce(unit=unit, day=day, edition=units.edition_on(day))
+
+
+def unit_on(unit: str, day: date) -> str:
+    """The unit in which a fact of `day` belongs to a body of `unit`, which may be of the edition before.
+
+    The unit itself while its edition holds; then the one commune that it became, or their province where that is
+    not known, so that the province's figures stay exact.
+    """
+    if unit[:4] == units.edition_on(day):
+        return unit
+    became = units.successors(unit)
+    return became[0] if len(became) == 1 else units.successors(units.ancestors(unit)[-1])[0]
+
+
+def require_not_future(day: date) -> None:
+    """Raise when a civil day has not begun in Viet Nam."""
+    if day > day_of(now() + _CLOCK_TOLERANCE):
+        raise DayInTheFuture(day=day)
 
 
 def require_past(instant: datetime) -> None:

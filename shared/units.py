@@ -144,7 +144,13 @@ def area(id: str) -> frozenset[str]:
 
 
 def search(
-    name: str = "", parent: str = "", level: str = "", edition: str = "", limit: int = 50, after: str = ""
+    name: str = "",
+    parent: str = "",
+    level: str = "",
+    edition: str = "",
+    code: str = "",
+    limit: int = 50,
+    after: str = "",
 ) -> list[Unit]:
     """The first `limit` units in the order of their ids, beginning behind the id `after`.
 
@@ -159,6 +165,7 @@ def search(
         and parent in ("", unit.parent)
         and level in ("", unit.level)
         and edition in ("", unit.edition)
+        and code in ("", unit.code)
         and all(word in folded_name for word in words)
     )
     return list(islice(found, limit))

@@ -2,7 +2,10 @@
 
 from fastapi import FastAPI
 
+from services.teams.members import routes as members
 from services.teams.teams import routes as teams
+from services.teams.training import routes as training
+from services.teams.units import routes as units
 from shared import outbox, service
 
 
@@ -11,7 +14,7 @@ def create_app() -> FastAPI:
     return service.create_app(
         "teams",
         "Tổ bảo vệ ANTT · teams",
-        rooms=[teams.router, teams.reads],
+        rooms=[units.reads, teams.router, teams.reads, members.router, members.reads, training.router, training.reads],
         tasks={
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),

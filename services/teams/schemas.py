@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from shared.days import today
-from shared.errors import DayInTheFuture
 from shared.http import Input
+from shared.places import require_not_future
 from shared.text import Line
 
 # A civil day. Nothing is counted of the time before 1900, so no fact may lie there.
@@ -23,8 +22,7 @@ class Decision(Input):
 
     def columns(self, name: str) -> dict[str, Any]:
         """The three columns of a record that keep it as its decision called `name`. Raises DayInTheFuture."""
-        if self.signed_on > today():
-            raise DayInTheFuture(day=self.signed_on)
+        require_not_future(self.signed_on)
         return {f"{name}_number": self.number, f"{name}_on": self.signed_on, f"{name}_signer": self.signer}
 
 

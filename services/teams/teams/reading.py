@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 
-from services.teams.reach import reach
 from services.teams.schemas import decision_of
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
 from shared.auth import Identity
@@ -15,14 +14,15 @@ from shared.errors import NotFound
 
 async def list_teams(database: Database, caller: Identity, query: ListTeams) -> TeamPage:
     """A page of the teams in the caller's reach."""
-    within = reach(caller, query.unit)
+    team_id, area = caller.reach("read_records", query.unit)
     rows = await database.fetch(
         """SELECT * FROM teams
         WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2)
           AND ($3::text[] IS NULL OR unit = ANY($3))
         ORDER BY id LIMIT $4""",
         query.after,
-        *within,
+        team_id,
+        area,
         query.limit,
     )
     return TeamPage(items=[team_out(row) for row in rows])
@@ -30,7 +30,7 @@ async def list_teams(database: Database, caller: Identity, query: ListTeams) -> 
 
 async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:
     """One team. NotFound without one, ForeignArea outside the caller's reach."""
-    reach(caller, None)
+    caller.require_role("read_records")
     row = await database.fetchrow("SELECT * FROM teams WHERE id = $1", team_id)
     if row is None:
         raise NotFound(id=team_id)

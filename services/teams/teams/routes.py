@@ -5,8 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.teams.errors import TeamDissolved, TermsOutlastTeam
 from services.teams.teams import commands, reading
-from services.teams.teams.schemas import ChangeTeam, CreateTeam, ListTeams, TeamOut, TeamPage
+from services.teams.teams.schemas import ChangeTeam, CreateTeam, DissolveTeam, ListTeams, TeamOut, TeamPage
 from shared.auth import Caller
 from shared.errors import (
     Changed,
@@ -24,7 +25,7 @@ router = APIRouter(
     prefix="/teams",
     tags=["teams"],
     route_class=CommandRoute,
-    responses=problems(Unauthenticated, Forbidden, NotFound, Changed, commands.TeamDissolved, KeyReused, Overloaded),
+    responses=problems(Unauthenticated, Forbidden, NotFound, Changed, TeamDissolved, KeyReused, Overloaded),
 )
 reads = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
@@ -39,6 +40,12 @@ async def create_team(team: CreateTeam, caller: Caller, work: Work) -> TeamOut:
 async def change_team(team_id: UUID, changes: ChangeTeam, caller: Caller, work: Work) -> TeamOut:
     """Change the team's name or the hamlets it serves; If-Match names the version that was read."""
     return await commands.change_team(work, caller, team_id, changes)
+
+
+@router.post("/{team_id}/dissolve", responses=problems(TermsOutlastTeam))
+async def dissolve_team(team_id: UUID, dissolution: DissolveTeam, caller: Caller, work: Work) -> TeamOut:
+    """Dissolve the team at the end of a day; the terms of its members end with it."""
+    return await commands.dissolve_team(work, caller, team_id, dissolution)
 
 
 @reads.get("")

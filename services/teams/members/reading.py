@@ -1,0 +1,71 @@
+"""What may be read of members."""
+
+from typing import Any
+from uuid import UUID
+
+from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
+from services.teams.schemas import decision_of
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import NotFound
+
+
+async def list_members(database: Database, caller: Identity, query: ListMembers) -> MemberPage:
+    """A page of the members in the caller's reach."""
+    own_team, area = caller.reach("read_records", query.unit)
+    rows = await database.fetch(
+        """SELECT member.*, to_jsonb(term) AS term
+        FROM members member
+        JOIN member_terms term ON term.member_id = member.id
+          AND CASE WHEN $5::date IS NULL THEN term.id = member.term_id
+              ELSE term.from_on <= $5 AND (term.until_on IS NULL OR term.until_on >= $5) END
+        JOIN teams team ON team.id = term.team_id
+        WHERE ($1::uuid IS NULL OR member.id > $1) AND ($2::uuid IS NULL OR team.id = $2)
+          AND ($3::text[] IS NULL OR team.unit = ANY($3)) AND ($4::uuid IS NULL OR team.id = $4)
+        ORDER BY member.id LIMIT $6""",
+        query.after,
+        own_team,
+        area,
+        query.team_id,
+        query.on,
+        query.limit,
+    )
+    return MemberPage(items=[member_out(row, row["term"]) for row in rows])
+
+
+async def read_member(database: Database, caller: Identity, member_id: UUID) -> MemberHistory:
+    """One member with every term. NotFound without one, ForeignArea outside the caller's reach."""
+    caller.require_role("read_records")
+    row = await database.fetchrow(
+        """SELECT member.*, team.unit AS team_unit, team.id AS team_id, (
+          SELECT jsonb_agg(to_jsonb(term) ORDER BY term.from_on) FROM member_terms term
+          WHERE term.member_id = member.id) AS terms
+        FROM members member
+        JOIN member_terms latest ON latest.id = member.term_id
+        JOIN teams team ON team.id = latest.team_id
+        WHERE member.id = $1""",
+        member_id,
+    )
+    if row is None:
+        raise NotFound(id=member_id)
+    caller.require("read_records", row["team_unit"], str(row["team_id"]))
+    terms = row["terms"]
+    return MemberHistory(**dict(member_out(row, terms[-1])), terms=[term_out(term) for term in terms])
+
+
+def member_out(row: Any, term: Any) -> MemberOut:
+    """The member with this term, as it is shown."""
+    return MemberOut.model_validate({"released_on": None, **row, "term": term_out(term)})
+
+
+def term_out(row: Any) -> TermOut:
+    """The term as it is shown."""
+    shown = {
+        "until_on": None,
+        "ended_for": None,
+        "end_reason": None,
+        **row,
+        "decision": decision_of(row, "decision"),
+        "end_decision": decision_of(row, "end_decision"),
+    }
+    return TermOut.model_validate(shown)

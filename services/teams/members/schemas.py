@@ -1,0 +1,127 @@
+"""What crosses HTTP about members."""
+
+from datetime import date
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from services.teams.schemas import Day, Decision
+from shared.events import Role
+from shared.http import Input, Page
+from shared.text import Line, UnitId
+
+Origin = Literal["ward_guard", "part_time_police", "civil_defence", "recruited"]
+Gender = Literal["male", "female"]
+# The four grounds of the law, and what else ends a term.
+Ground = Literal["own_request", "health", "failed_duty", "prosecution"]
+EndedFor = Literal[
+    "own_request", "health", "failed_duty", "prosecution", "role_changed", "transferred", "team_dissolved"
+]
+
+
+class RecogniseMember(Input):
+    """A member, by decision of the commune's chairman.
+
+    `over_70_decision`: the decision takes in a person over 70; `namesake`: this is another person than the one
+    of the same name and birth date who is in the force.
+    """
+
+    team_id: UUID
+    full_name: Line
+    born_on: Day
+    gender: Gender | None = None
+    origin: Origin
+    role: Role
+    from_on: Day
+    decision: Decision
+    over_70_decision: bool = False
+    namesake: bool = False
+
+
+class ChangeMember(Input):
+    """What is known of the person; a field that is left out stays."""
+
+    full_name: Line | None = None
+    born_on: Day | None = None
+    gender: Gender | None = None
+    origin: Origin | None = None
+    over_70_decision: bool | None = None
+    namesake: bool | None = None
+
+
+class ChangeRole(Input):
+    """The new role and its first day; the present term ends the day before."""
+
+    role: Role
+    from_on: Day
+    decision: Decision
+
+
+class TransferMember(Input):
+    """The other team, the role in it and its first day; the present term ends the day before."""
+
+    team_id: UUID
+    role: Role
+    from_on: Day
+    decision: Decision
+
+
+class ReleaseMember(Input):
+    """The last day in the force and the ground, one of four (Law 30/2023/QH15, art. 15)."""
+
+    until_on: Day
+    ground: Ground
+    decision: Decision
+    reason: Line | None = None
+
+
+class TermOut(BaseModel):
+    """A term; both days are inclusive, and one without a last day goes on."""
+
+    id: UUID
+    team_id: UUID
+    unit: str
+    role: Role
+    from_on: date
+    decision: Decision
+    until_on: date | None
+    ended_for: EndedFor | None
+    end_decision: Decision | None
+    end_reason: str | None
+
+
+class MemberOut(BaseModel):
+    """A member and the latest term: personal data, for those who keep the registry and the own team's leader."""
+
+    id: UUID
+    full_name: str
+    born_on: date
+    gender: Gender | None
+    origin: Origin
+    over_70_decision: bool
+    namesake: bool
+    released_on: date | None
+    term: TermOut
+    version: int
+
+
+class MemberHistory(MemberOut):
+    """A member with every term, oldest first."""
+
+    terms: list[TermOut]
+
+
+class MemberPage(BaseModel):
+    """A page of members, in the order of their entry."""
+
+    items: list[MemberOut]
+
+
+class ListMembers(Page):
+    """Members of a team, or of the teams of a unit and below it, by their latest term, or by the one held `on` a day."""
+
+    team_id: Annotated[UUID | None, Query()] = None
+    unit: Annotated[UnitId | None, Query()] = None
+    on: Annotated[Day | None, Query()] = None

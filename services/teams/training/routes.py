@@ -1,0 +1,80 @@
+"""The HTTP side of training."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.teams.errors import NotMemberThen
+from services.teams.training import commands, reading
+from services.teams.training.schemas import (
+    CertificateOut,
+    CertificatePage,
+    HoldTraining,
+    IssueCertificate,
+    ListCertificates,
+    ListTrainingClasses,
+    RevokeCertificate,
+    TrainingClassOut,
+    TrainingClassPage,
+)
+from shared.auth import Caller
+from shared.errors import Changed, Conflict, Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
+from shared.http import CommandRoute, Work, link_next, problems
+
+router = APIRouter(
+    tags=["training"],
+    route_class=CommandRoute,
+    responses=problems(Unauthenticated, Forbidden, NotFound, KeyReused, Overloaded),
+)
+reads = APIRouter(tags=["training"], responses=problems(Unauthenticated, Forbidden, NotFound))
+
+
+@router.post("/training-classes", status_code=201)
+async def hold_training(training: HoldTraining, caller: Caller, work: Work) -> TrainingClassOut:
+    """Enter a training class (lớp tập huấn) that was held in a commune, district or province."""
+    return await commands.hold_training(work, caller, training)
+
+
+@router.post("/certificates", status_code=201, responses=problems(NotMemberThen, Conflict))
+async def issue_certificate(certificate: IssueCertificate, caller: Caller, work: Work) -> CertificateOut:
+    """Give a member the certificate of a class (giấy chứng nhận tập huấn): one for each member and class."""
+    return await commands.issue_certificate(work, caller, certificate)
+
+
+@router.post("/certificates/{certificate_id}/revoke", responses=problems(StepNotAllowed, Changed))
+async def revoke_certificate(
+    certificate_id: UUID, revocation: RevokeCertificate, caller: Caller, work: Work
+) -> CertificateOut:
+    """Take a certificate back, with the reason; it no longer counts, and the member may be given another."""
+    return await commands.revoke_certificate(work, caller, certificate_id, revocation)
+
+
+@reads.get("/training-classes")
+async def list_training_classes(
+    query: Annotated[ListTrainingClasses, Query()], caller: Caller, request: Request, response: Response
+) -> TrainingClassPage:
+    """Training classes that the caller may see, in the order of their entry."""
+    page = await reading.list_training_classes(request.app.state.service.database, caller, query)
+    link_next(request, response, page.items, query.limit)
+    return page
+
+
+@reads.get("/certificates")
+async def list_certificates(
+    query: Annotated[ListCertificates, Query()], caller: Caller, request: Request, response: Response
+) -> CertificatePage:
+    """Certificates that the caller may see, revoked ones too, in the order of their entry."""
+    page = await reading.list_certificates(request.app.state.service.database, caller, query)
+    link_next(request, response, page.items, query.limit)
+    return page
+
+
+@reads.get("/certificates/{certificate_id}")
+async def read_certificate(
+    certificate_id: UUID, caller: Caller, request: Request, response: Response
+) -> CertificateOut:
+    """One certificate; its ETag names the version."""
+    certificate = await reading.read_certificate(request.app.state.service.database, caller, certificate_id)
+    response.headers["ETag"] = f'"{certificate.version}"'
+    return certificate

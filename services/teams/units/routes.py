@@ -1,0 +1,48 @@
+"""The HTTP side of administrative units: reference data, which anyone may read."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.teams.units.schemas import ListUnits, UnitDetails, UnitOut, UnitPage
+from shared import units
+from shared.errors import NotFound
+from shared.http import link_next, problems
+from shared.places import served
+from shared.settings import settings
+from shared.text import UnitId
+
+reads = APIRouter(prefix="/units", tags=["units"], responses=problems())
+
+
+@reads.get("")
+async def list_units(query: Annotated[ListUnits, Query()], request: Request, response: Response) -> UnitPage:
+    """Units of both editions, found by code, name, parent, level or edition."""
+    found = units.search(**{name: value or "" for name, value in query if name != "limit"}, limit=query.limit)
+    link_next(request, response, found, query.limit)
+    return UnitPage(items=[_out(unit) for unit in found])
+
+
+@reads.get("/{unit}", responses=problems(NotFound))
+async def read_unit(unit: UnitId) -> UnitDetails:
+    """One unit, what lies above it, what it became in 2025 or came from, and whether it is served here."""
+    found = units.get(unit)
+    if found is None:
+        raise NotFound(unit=unit)
+    return UnitDetails(
+        **found._asdict(),
+        ancestors=_named(units.ancestors(unit)),
+        successors=_named(units.successors(unit)),
+        predecessors=_named(units.predecessors(unit)),
+        served=unit in served(),
+        partial=unit in served() and units.is_partial(unit, settings().province),
+    )
+
+
+def _named(ids: Iterable[str]) -> list[UnitOut]:
+    return [_out(unit) for unit in map(units.get, ids) if unit]
+
+
+def _out(unit: units.Unit) -> UnitOut:
+    return UnitOut(**unit._asdict())
