@@ -11,7 +11,9 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 # A day and an instant as they may enter: ISO 8601 texts, no numbers; no counter begins before 1900,
 # and an instant at either end of the calendar has no civil day.
 Day = Annotated[date, Strict(), Field(ge=date(1900, 1, 1))]
-Instant = Annotated[AwareDatetime, Strict(), Field(ge=datetime(1900, 1, 2, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+Instant = Annotated[
+    AwareDatetime, Strict(), Field(ge=datetime(1900, 1, 2, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
 
 
 def now() -> datetime:

@@ -248,6 +248,6 @@ async def test_an_unknown_kind_is_not_repeated_but_the_known_ones_are_documented
 
 def test_every_kind_is_counted_in_the_unit_that_its_row_names() -> None:
     for name, kind in KINDS.items():
-        one = Activity(name, COMMUNE, now().date(), "confirmed", 1)  # type: ignore[arg-type]
+        one = Activity(name, COMMUNE, now().date(), "confirmed", 1)
         counting = [i for i in INDICATORS if i.of is Activity and i.where(one)]
         assert [i.unit for i in counting] == [kind.unit_of_count]

@@ -1,0 +1,298 @@
+"""Whatever is done to tips, cases and activities, in any order: the counters and the recount say what a model says."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from shared.days import today
+from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+from tests.incidents.conftest import ACTIVITIES, CASES, a_duty, a_patrol, a_team, traffic_control
+from tests.incidents.test_recount import Cells, recounted
+
+TIPS = "/incidents/v1/tips"
+# In which units a fact of each unit is counted, told here once more.
+COUNTED_IN = {
+    COMMUNE: (COMMUNE, "2025:79"),
+    "2025:25747": ("2025:25747", "2025:79"),
+    OLD_COMMUNE: (OLD_COMMUNE, "2024:724", PROVINCE, COMMUNE, "2025:79"),
+    PROVINCE: (PROVINCE, "2025:79"),
+}
+PLACES = [
+    (COMMUNE, "2026-11-02"),
+    (COMMUNE, "2025-07-01"),
+    ("2025:25747", "2026-11-02"),
+    (OLD_COMMUNE, "2025-06-30"),
+    (PROVINCE, "2025-06-30"),
+]
+TEAM_PLACES = [place for place in PLACES if place[0] in (COMMUNE, OLD_COMMUNE)]
+DAYS = sorted({day for _, day in PLACES})
+TIP_NEXT = {
+    ("received", "report"): "reported",
+    ("reported", "classify"): "classified",
+    ("classified", "classify"): "classified",
+    ("classified", "verify"): "verifying",
+    ("classified", "forward"): "forwarded",
+    ("verifying", "forward"): "forwarded",
+    ("classified", "resolve"): "resolved",
+    ("verifying", "resolve"): "resolved",
+    ("forwarded", "resolve"): "resolved",
+    ("reported", "reject"): "rejected",
+    ("classified", "reject"): "rejected",
+    ("verifying", "reject"): "rejected",
+    **{(state, "withdraw"): "withdrawn" for state in ("received", "reported", "classified", "verifying", "forwarded")},
+    **{(state, "reopen"): "verifying" for state in ("resolved", "rejected", "withdrawn")},
+}
+TIP_COMMANDS = sorted({command for _, command in TIP_NEXT})
+ACTIVITY_NEXT = {
+    ("entered", "confirm"): "confirmed",
+    ("entered", "return"): "returned",
+    ("confirmed", "return"): "returned",
+}
+
+Answer = TypeVar("Answer")
+
+
+class Record(NamedTuple):
+    """What the model knows of a tip, a case or an activity."""
+
+    unit: str
+    on: str
+    state: str
+    kind: str
+    amount: int = 1
+    closed_on: str | None = None
+
+
+def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
+    """The cells in which a record counts."""
+    found, closed = (record.unit, record.on), (record.unit, record.closed_on or "")
+    match record.kind, record.state:
+        case ("citizen" | "force") as supplier, state if state != "withdrawn":
+            yield (*found, "tips_received")
+            yield (*found, {"citizen": "tips_from_citizens", "force": "tips_from_force"}[supplier])
+            if state in ("resolved", "rejected"):
+                yield (*closed, f"tips_{state}")
+        case ("tip" | "patrol" | "other") as through, state:
+            yield (*found, "cases_found")
+            if through != "other":
+                yield (*found, {"tip": "cases_found_via_tips", "patrol": "cases_found_by_patrol"}[through])
+            if state == "resolved":
+                yield (*closed, "cases_resolved")
+                if through == "tip":
+                    yield (*closed, "cases_resolved_via_tips")
+        case ("patrols" | "traffic_control_turns" | "security_duties") as indicator, "confirmed":
+            yield (*found, indicator)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Clients that report, step, enter, confirm, return, open, resolve and correct; each answer is predicted too."""
+
+    tips: Bundle[str] = Bundle("tips")
+    cases: Bundle[str] = Bundle("cases")
+    activities: Bundle[str] = Bundle("activities")
+    patrols: Bundle[str] = Bundle("patrols")
+
+    def __init__(self, antt: Antt, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.antt, self.loop = antt, loop
+        self.model: dict[str, Record] = {}
+        self.position: str | None = None
+        self.today = today().isoformat()
+        self.officer = antt.token("province_officer", PROVINCE)
+
+    @initialize()
+    def begin(self) -> None:
+        """A team enters the registry; what earlier examples left behind is no part of this one."""
+        self.team = self.run(a_team(self.antt))
+        self.leader = self.antt.token("team_leader", COMMUNE, self.team)
+        _, self.recounted_before = self.run(recounted(self.antt))
+        self.counted_before = self.counted()
+
+    def run(self, answer: Coroutine[Any, Any, Answer]) -> Answer:
+        return self.loop.run_until_complete(answer)
+
+    def post(self, path: str, body: dict[str, Any], caller: dict[str, str] | None = None) -> httpx.Response:
+        answer = self.run(self.antt.post(path, body, caller or self.officer))
+        self.position = answer.headers.get("antt-position", self.position)
+        return answer
+
+    def create(self, path: str, body: dict[str, Any], record: Record, caller: dict[str, str] | None = None) -> str:
+        answer = self.post(path, body, caller)
+        assert answer.status_code == 201, answer.text
+        id: str = answer.json()["id"]
+        self.model[id] = record
+        return id
+
+    def step(
+        self, path: str, id: str, body: dict[str, Any], after: Record | None, caller: dict[str, str] | None = None
+    ) -> None:
+        """Take a step that leads to `after`, or that is refused and changes nothing."""
+        answer = self.post(f"{path.format(id)}", {"reason": "thử", **body}, caller)
+        assert answer.status_code == (409 if after is None else 200), (answer.text, self.model[id])
+        if after is not None:
+            self.model[id] = after
+
+    @rule(target=tips, place=st.sampled_from(PLACES), of_team=st.booleans())
+    def report_tip(self, place: tuple[str, str], of_team: bool) -> str:
+        supplier = {"team_id": self.team} if of_team and place in TEAM_PLACES else {"channel": "hotline"}
+        tip = {"unit": place[0], "content": "Đánh bạc", "received_at": f"{place[1]}T12:00:00+07:00", **supplier}
+        return self.create(TIPS, tip, Record(*place, "received", "force" if "team_id" in supplier else "citizen"))
+
+    @rule(id=tips, command=st.sampled_from(TIP_COMMANDS))
+    def step_tip(self, id: str, command: str) -> None:
+        tip = self.model[id]
+        state = TIP_NEXT.get((tip.state, command))
+        closed_on = self.today if state in ("resolved", "rejected", "withdrawn") else tip.closed_on
+        after = state and tip._replace(state=state, closed_on=None if command == "reopen" else closed_on)
+        body = {"classified_as": "crime_report"} if command == "classify" else {}
+        self.step(f"{TIPS}/{{}}/{command}", id, body, after or None)
+
+    @rule(id=tips, place=st.sampled_from(PLACES))
+    def correct_tip(self, id: str, place: tuple[str, str]) -> None:
+        tip = self.model[id]
+        after = None if tip.state == "withdrawn" else tip._replace(unit=place[0], on=place[1])
+        body = {"unit": place[0], "received_at": f"{place[1]}T23:59:59+07:00"}
+        self.step(f"{TIPS}/{{}}/correct", id, body, after)
+
+    def enter(self, entry: dict[str, Any], indicator: str, place: tuple[str, str], of_team: bool) -> str:
+        by_leader = of_team and place in TEAM_PLACES
+        record = Record(*place, "entered" if by_leader else "confirmed", indicator, entry.get("turns", 1))
+        return self.create(ACTIVITIES, entry, record, self.leader if by_leader else self.officer)
+
+    @rule(targets=(activities, patrols), place=st.sampled_from(PLACES), of_team=st.booleans())
+    def enter_patrol(self, place: tuple[str, str], of_team: bool) -> str:
+        return self.enter(a_patrol(**at(place)), "patrols", place, of_team)
+
+    @rule(target=activities, place=st.sampled_from(PLACES), of_team=st.booleans(), turns=st.integers(1, 100_000))
+    def enter_traffic_control(self, place: tuple[str, str], of_team: bool, turns: int) -> str:
+        return self.enter(traffic_control(**at(place), turns=turns), "traffic_control_turns", place, of_team)
+
+    @rule(target=activities, place=st.sampled_from(PLACES), of_team=st.booleans())
+    def enter_security_duty(self, place: tuple[str, str], of_team: bool) -> str:
+        return self.enter(a_duty(**at(place)), "security_duties", place, of_team)
+
+    @rule(id=activities, command=st.sampled_from(["confirm", "return"]))
+    def step_activity(self, id: str, command: str) -> None:
+        activity = self.model[id]
+        state = ACTIVITY_NEXT.get((activity.state, command))
+        self.step(f"{ACTIVITIES}/{{}}/{command}", id, {}, activity._replace(state=state) if state else None)
+
+    @rule(id=activities, place=st.sampled_from(PLACES), turns=st.integers(1, 100_000))
+    def correct_activity(self, id: str, place: tuple[str, str], turns: int) -> None:
+        activity = self.model[id]
+        entry = {
+            "patrols": a_patrol(**at(place)),
+            "traffic_control_turns": traffic_control(**at(place), turns=turns),
+            "security_duties": a_duty(**at(place)),
+        }[activity.kind]
+        after = activity._replace(unit=place[0], on=place[1], state="confirmed", amount=entry.get("turns", 1))
+        self.step(f"{ACTIVITIES}/{{}}/correct", id, {"activity": entry}, after)
+
+    @rule(target=cases, place=st.sampled_from(PLACES))
+    def open_case(self, place: tuple[str, str]) -> str:
+        return self.open(place, "other")
+
+    @rule(target=cases, place=st.sampled_from(PLACES), id=tips)
+    def open_case_of_tip(self, place: tuple[str, str], id: str) -> str:
+        return self.open(place, "tip", tip_id=id)
+
+    @rule(target=cases, place=st.sampled_from(PLACES), id=patrols)
+    def open_case_of_patrol(self, place: tuple[str, str], id: str) -> str:
+        return self.open(place, "patrol", patrol_id=id)
+
+    def open(self, place: tuple[str, str], through: str, **link: str) -> str:
+        case = {"unit": place[0], "kind": "theft", "found_on": place[1], **link}
+        return self.create(CASES, case, Record(*place, "open", through))
+
+    @rule(id=cases, day=st.sampled_from(DAYS))
+    def resolve_case(self, id: str, day: str) -> None:
+        case = self.model[id]
+        resolved_on = max(day, case.on)
+        after = case._replace(state="resolved", closed_on=resolved_on) if case.state == "open" else None
+        self.step(f"{CASES}/{{}}/resolve", id, {"resolved_on": resolved_on}, after)
+
+    @rule(id=cases)
+    def reopen_case(self, id: str) -> None:
+        case = self.model[id]
+        after = case._replace(state="open", closed_on=None) if case.state == "resolved" else None
+        self.step(f"{CASES}/{{}}/reopen", id, {}, after)
+
+    @rule(id=cases, place=st.sampled_from(PLACES))
+    def correct_case(self, id: str, place: tuple[str, str]) -> None:
+        case = self.model[id]
+        if case.closed_on is None or place[1] <= case.closed_on:
+            body = {"unit": place[0], "found_on": place[1]}
+            self.step(f"{CASES}/{{}}/correct", id, body, case._replace(unit=place[0], on=place[1]))
+
+    def counted(self) -> Cells:
+        """The counters of every unit that may be touched, on every day that may be."""
+        units = {unit for spread in COUNTED_IN.values() for unit in spread}
+        found: Cells = Counter()
+        for unit in sorted(units):
+            for day in (*DAYS, self.today):
+                counters = self.run(self.antt.counters(self.position, unit=unit, from_=day, to=day))
+                found.update({(unit, day, name): count for name, count in counters.items()})
+        return found
+
+    def teardown(self) -> None:
+        """The model, the recount and the counters agree on every cell."""
+        if not hasattr(self, "counted_before"):
+            return
+        own: Cells = Counter()
+        spread: Cells = Counter()
+        for record in self.model.values():
+            for unit, day, indicator in cells_of(record):
+                own[unit, day, indicator] += record.amount
+                for counted_in in COUNTED_IN[unit]:
+                    spread[counted_in, day, indicator] += record.amount
+        recounted_now = self.run(recounted(self.antt))[1]
+        assert difference(recounted_now, self.recounted_before) == own
+        counted = difference(self.counted(), self.counted_before)
+        assert {cell: n for cell, n in counted.items() if not cell[2].startswith(("teams", "members"))} == spread
+
+
+def difference(now: Cells, before: Cells) -> Cells:
+    """What changed, and nothing else."""
+    changed = Counter(now)
+    changed.subtract(before)
+    return Counter({cell: count for cell, count in changed.items() if count})
+
+
+def at(place: tuple[str, str]) -> dict[str, str]:
+    """An activity's place, and an hour at the beginning of its day in Viet Nam."""
+    return {
+        "unit": place[0],
+        "started_at": f"{place[1]}T00:00:00+07:00",
+        "ended_at": f"{place[1]}T01:00:00+07:00",
+    }
+
+
+@pytest.fixture
+async def loop() -> asyncio.AbstractEventLoop:
+    """The loop in which the services run, while a test steps through it."""
+    return asyncio.get_running_loop()
+
+
+def test_whatever_is_done_the_counters_and_the_recount_say_what_the_model_says(
+    antt: Antt, loop: asyncio.AbstractEventLoop
+) -> None:
+    machine: Any = partial(AnyOrder, antt, loop)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
