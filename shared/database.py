@@ -36,6 +36,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+async def _keep(connection: asyncpg.Connection) -> None:
+    """A connection goes back to the pool as it is."""
+
+
 class Database:
     """A pool of connections to the service's own database; no service opens another's."""
 
@@ -52,6 +56,8 @@ class Database:
             min_size=1,
             max_size=self._connections,
             init=_prepare,
+            # Nothing here changes a session, so that a connection needs no round trip to forget it.
+            reset=_keep,
             server_settings={
                 "transaction_timeout": f"{self._transaction_seconds}s",
                 "timezone": "UTC",

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.stats import counting
+from services.stats import counting, listening
 from services.stats.counters import routes as counters
 from shared import service
 from shared.settings import settings
@@ -10,9 +10,15 @@ from shared.settings import settings
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
-    tasks: dict[str, service.Task] = (
-        {"counting": lambda service: counting.run(service.settings, service.database)}
-        if settings().log == "embedded"
-        else {}
+    tasks: dict[str, service.Task] = {"listening": listening.listen}
+    if settings().log == "embedded":
+        tasks["counting"] = lambda service: counting.run(service.settings, service.database)
+    return service.create_app(
+        "stats", "Thống kê · stats", rooms=[counters.router], tasks=tasks, opened=make_first_counters
     )
-    return service.create_app("stats", "Thống kê · stats", rooms=[counters.router], tasks=tasks)
+
+
+async def make_first_counters(service: service.Service) -> None:
+    """An empty installation answers with zeros from its first second on."""
+    async with service.database.connection() as connection:
+        await counting.serving_set(connection)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from services.stats.indicators import INDICATORS
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
+from shared.outbox import Position
 from shared.places import served
 from shared.service import Service
 from shared.settings import settings
@@ -78,13 +79,13 @@ async def counters(service: Service, caller: Identity, query: Figures) -> Answer
 
 
 async def _counters(service: Service, query: Figures) -> Answer:
-    async with service.database.connection() as connection:
-        state = await _counted(connection, query)
-        names = _names(state, query)
-        found = await reading.figures(
-            connection, state.set_id, names, [query.unit], query.from_, query.to, query.known_at
+    async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
+        found, state = await reading.figures(
+            connection, set_id, names, [query.unit], query.from_, query.to, query.known_at
         )
-    return _answer(query, state, {"counters": found[query.unit]})
+        return _answer(query, state, {"counters": found[query.unit]})
+
+    return await _read(service, query, read)
 
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
@@ -98,12 +99,13 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
     below = [child for child in units.children(query.unit) if child in served() and child in area]
     if unit.level == home.level == "province" and unit.edition != "2024":
         below.append(units.unattributed(query.unit))
-    async with service.database.connection() as connection:
-        state = await _counted(connection, query)
-        names = _names(state, query)
-        found = await reading.figures(connection, state.set_id, names, below, query.from_, query.to, query.known_at)
-    rows = [{"unit": id, "name": _name(id), "counters": found[id]} for id in below]
-    return _answer(query, state, {"rows": rows})
+
+    async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
+        found, state = await reading.figures(connection, set_id, names, below, query.from_, query.to, query.known_at)
+        rows = [{"unit": id, "name": _name(id), "counters": found[id]} for id in below]
+        return _answer(query, state, {"rows": rows})
+
+    return await _read(service, query, read)
 
 
 def _name(unit_id: str) -> str:
@@ -116,40 +118,32 @@ async def series(service: Service, caller: Identity, query: Series) -> Answer:
     require_may_read(caller, query)
     if caller.role == "anyone" and query.by == "day":
         raise Unauthenticated()
-    periods = list(_periods(query))
-    async with service.database.connection() as connection:
-        state = await _counted(connection, query)
-        names = _names(state, query)
-        flows = [name for name in names if name in reading.FLOWS]
-        stocks = [name for name in names if name in reading.STOCKS]
-        values = [dict.fromkeys(names, 0) for _ in periods]
-        cut = reading.parts(query.from_, query.to, query.known_at, daily=query.by == "day")
-        for row in await reading.sums(connection, state.set_id, names, [query.unit], cut, by_day=True):
-            index = next(i for i, (_, last) in enumerate(periods) if row["happened_on"] <= last)
-            for name in names:
-                values[index][name] += row[name]
-        if stocks:
+    periods = _periods(query)
+
+    async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # The level of each stock on the day before; flows of no day at all are zero.
             before = query.from_ - timedelta(days=1)
-            level = (
-                await reading.figures(
-                    connection, state.set_id, stocks, [query.unit], reading.BEGINNING, before, query.known_at
-                )
-            )[query.unit]
-            for value in values:
-                for name in stocks:
+            found, state = await reading.figures(
+                connection, set_id, names, [query.unit], query.from_, before, query.known_at
+            )
+            cut = reading.parts(query.from_, query.to, query.known_at, daily=query.by == "day")
+            rows = await reading.changes(connection, set_id, names, query.unit, cut)
+        level, values = found[query.unit], [dict.fromkeys(names, 0) for _ in periods]
+        for row in rows:
+            value = next(value for (_, last), value in zip(periods, values, strict=True) if row["happened_on"] <= last)
+            for name in names:
+                value[name] += row[name]
+        for value in values:
+            for name in reading.STOCKS:
+                if name in value:
                     value[name] = level[name] = level[name] + value[name]
-    ordered = [{name: value[name] for name in (*flows, *stocks)} for value in values]
-    return _answer(
-        query,
-        state,
-        {
-            "by": query.by,
-            "series": [
-                {"from": first, "to": last, "counters": value}
-                for (first, last), value in zip(periods, ordered, strict=True)
-            ],
-        },
-    )
+        buckets = [
+            {"from": first, "to": last, "counters": value} for (first, last), value in zip(periods, values, strict=True)
+        ]
+        return _answer(query, state, {"by": query.by, "series": buckets})
+
+    return await _read(service, query, read)
 
 
 def _periods(query: Series) -> list[tuple[date, date]]:
@@ -192,31 +186,43 @@ async def live(service: Service, caller: Identity, query: Figures) -> AsyncItera
         connection.terminate()
 
 
-async def _counted(connection: asyncpg.Connection, query: Figures) -> reading.State:
-    """The serving set's state, once it has counted what the query waits for. NotYetCounted after a bounded wait."""
-    wanted = positions_of(query.counted) if query.counted else {}
+async def _read(
+    service: Service, query: Figures, read: Callable[[asyncpg.Connection, int, list[str]], Awaitable[Answer]]
+) -> Answer:
+    """Read from the serving set, once it has counted what the query waits for; again when a rebuild swaps it meanwhile."""
+    async with service.database.connection() as connection:
+        while True:
+            serving: reading.Serving | None = service.state.get("serving")
+            try:
+                if serving is None:
+                    serving = await reading.serving(connection)
+                    if serving is None:
+                        raise NotServing()
+                    service.state["serving"] = serving
+                if query.counted is not None:
+                    await _wait_until_counted(connection, serving.set_id, positions_of(query.counted))
+                return await read(connection, serving.set_id, _names(serving, query))
+            except (reading.SetChanged, asyncpg.UndefinedTableError):
+                service.state.pop("serving", None)
+
+
+async def _wait_until_counted(connection: asyncpg.Connection, set_id: int, wanted: dict[str, Position]) -> None:
+    """NotYetCounted after a bounded wait."""
     patience_ends = monotonic() + settings().counted_wait_seconds
     while True:
-        state = await reading.state(connection)
-        if state is None:
-            if not wanted or monotonic() > patience_ends:
-                raise NotServing()
-        elif all(
-            (state.positions[source]["generation"], state.positions[source]["seq"]) >= position
-            for source, position in wanted.items()
-        ):
-            return state
+        state = await reading.state(connection, set_id)
+        if all(state.positions[source] >= position for source, position in wanted.items()):
+            return
         if monotonic() > patience_ends:
-            assert state is not None
             raise NotYetCounted(freshness=reading.freshness(state))
         await asyncio.sleep(0.01)
 
 
-def _names(state: reading.State, query: Figures) -> list[str]:
+def _names(serving: reading.Serving, query: Figures) -> list[str]:
     for name in query.indicator:
-        if name not in state.counted:
+        if name not in serving.counted:
             raise IndicatorNotCounted(indicator=name)
-    return [i.name for i in INDICATORS if i.name in (query.indicator or state.counted)]
+    return [i.name for i in INDICATORS if i.name in (query.indicator or serving.counted)]
 
 
 def _answer(query: Figures, state: reading.State, figures: dict[str, Any]) -> Answer:

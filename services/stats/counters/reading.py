@@ -4,7 +4,7 @@ The tables hold sums in two times, when it happened and when it was recorded, by
 A period is cut into whole months, read from the table of months, and the days that are left over.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import asyncpg
 from services.stats.counting import tables
 from services.stats.indicators import INDICATORS, Flow
 from shared.days import now
+from shared.outbox import Position
 
 FLOWS = [indicator.name for indicator in INDICATORS if isinstance(indicator, Flow)]
 STOCKS = [indicator.name for indicator in INDICATORS if not isinstance(indicator, Flow)]
@@ -30,40 +31,71 @@ class Part(NamedTuple):
     recorded_last: date
 
 
-class State(NamedTuple):
-    """The serving set as one snapshot saw it: what it counts, and how far."""
+class Serving(NamedTuple):
+    """The set that answers are read from, and those of its indicators that this code means alike."""
 
     set_id: int
     counted: frozenset[str]
-    positions: dict[str, dict[str, Any]]
+
+
+class State(NamedTuple):
+    """How far the serving set had counted in one snapshot."""
+
+    positions: dict[str, Position]
+    watermark: datetime | None
     uncounted: int
 
 
-async def state(connection: asyncpg.Connection) -> State | None:
+class SetChanged(Exception):
+    """A rebuild has swapped the serving set meanwhile."""
+
+
+# Beside whatever a statement reads, so that figures and their position are of one snapshot.
+_STATE = """
+  (SELECT id FROM counter_sets WHERE serving) AS serving,
+  (SELECT array_agg(source ORDER BY source) FROM positions WHERE set_id = $1) AS sources,
+  (SELECT array_agg(generation ORDER BY source) FROM positions WHERE set_id = $1) AS generations,
+  (SELECT array_agg(seq ORDER BY source) FROM positions WHERE set_id = $1) AS seqs,
+  (SELECT CASE WHEN count(*) = count(watermark) THEN min(watermark) END FROM positions WHERE set_id = $1) AS watermark,
+  (SELECT count(*) FROM dead_letters WHERE set_id = $1) AS uncounted
+"""
+
+
+async def serving(connection: asyncpg.Connection) -> Serving | None:
     """The serving set; None before a consumer has made one."""
-    rows = await connection.fetch(
-        """SELECT s.id, s.indicators, p.source, p.generation, p.seq, p.watermark,
-          (SELECT count(*) FROM dead_letters d WHERE d.set_id = s.id) AS uncounted
-        FROM counter_sets s JOIN positions p ON p.set_id = s.id WHERE s.serving"""
-    )
-    if not rows:
+    row = await connection.fetchrow("SELECT id, indicators FROM counter_sets WHERE serving")
+    if row is None:
         return None
     versions = {indicator.name: indicator.version for indicator in INDICATORS}
-    counted = frozenset(name for name, version in rows[0]["indicators"].items() if versions.get(name) == version)
-    return State(rows[0]["id"], counted, {row["source"]: dict(row) for row in rows}, rows[0]["uncounted"])
+    alike = {name for name, version in row["indicators"].items() if versions.get(name) == version}
+    return Serving(row["id"], frozenset(alike))
+
+
+def _state(row: asyncpg.Record, set_id: int) -> State:
+    if row["serving"] != set_id:
+        raise SetChanged
+    positions = {
+        source: Position(generation, seq)
+        for source, generation, seq in zip(row["sources"], row["generations"], row["seqs"], strict=True)
+    }
+    return State(positions, row["watermark"], row["uncounted"])
+
+
+async def state(connection: asyncpg.Connection, set_id: int) -> State:
+    """How far the set has counted. Raises SetChanged when it serves no longer."""
+    row = await connection.fetchrow(f"SELECT {_STATE}", set_id)
+    assert row is not None
+    return _state(row, set_id)
 
 
 def freshness(state: State) -> dict[str, Any]:
     """How fresh the figures of a snapshot are: for each source the last event counted; the time before which every
     commit is counted; how long ago that is, in seconds; how many events could not be counted."""
-    watermarks: list[datetime | None] = [row["watermark"] for row in state.positions.values()]
-    known = [mark for mark in watermarks if mark is not None]
-    watermark = min(known) if len(known) == len(watermarks) else None
     return {
-        "position": {source: row["seq"] for source, row in sorted(state.positions.items())},
-        "generation": {source: row["generation"] for source, row in sorted(state.positions.items())},
-        "watermark": watermark,
-        "lag_seconds": round(max(0.0, (now() - watermark).total_seconds()), 3) if watermark else None,
+        "position": {source: position.seq for source, position in state.positions.items()},
+        "generation": {source: position.generation for source, position in state.positions.items()},
+        "watermark": state.watermark,
+        "lag_seconds": round(max(0.0, (now() - state.watermark).total_seconds()), 3) if state.watermark else None,
         "uncounted": state.uncounted,
     }
 
@@ -95,34 +127,18 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-async def sums(
-    connection: asyncpg.Connection,
-    set_id: int,
-    columns: Sequence[str],
-    unit_ids: Sequence[str],
-    cut: Iterable[Part],
-    by_day: bool = False,
-) -> list[asyncpg.Record]:
-    """The columns' sums over the parts: a row for each unit, or with `by_day` for each unit and day (or month)."""
+def _select(set_id: int, columns: Sequence[str], cut: Sequence[Part], keys: str, first_argument: int) -> str:
+    """The SQL of the columns' sums over the parts, by the keys; its arguments are the parts', in their order."""
     by_days, by_months = tables(set_id)
-    selected = ", ".join(columns)
-    arguments: list[Any] = [list(unit_ids)]
     selects = []
-    for part in cut:
-        numbers = [len(arguments) + number for number in range(1, 5)]
-        arguments += part[1:]
+    for number, part in enumerate(cut):
+        a = first_argument + 4 * number
         selects.append(
-            f"""SELECT unit, happened_on, {selected} FROM {by_months if part.monthly else by_days}
-            WHERE unit = ANY($1) AND happened_on BETWEEN ${numbers[0]} AND ${numbers[1]}
-              AND recorded_on BETWEEN ${numbers[2]} AND ${numbers[3]}"""
+            f"""SELECT {keys}, {", ".join(columns)} FROM {by_months if part.monthly else by_days}
+            WHERE unit = ANY($2) AND happened_on BETWEEN ${a} AND ${a + 1} AND recorded_on BETWEEN ${a + 2} AND ${a + 3}"""
         )
-    keys = "unit, happened_on" if by_day else "unit"
     totals = ", ".join(f"sum({name})::bigint AS {name}" for name in columns)
-    rows: list[asyncpg.Record] = await connection.fetch(
-        f"SELECT {keys}, {totals} FROM ({' UNION ALL '.join(selects)}) cells GROUP BY {keys} ORDER BY {keys}",
-        *arguments,
-    )
-    return rows
+    return f"SELECT {keys}, {totals} FROM ({' UNION ALL '.join(selects)}) cells GROUP BY {keys}"
 
 
 async def figures(
@@ -133,14 +149,37 @@ async def figures(
     first: date,
     last: date,
     known_at: date | None,
-) -> dict[str, dict[str, int]]:
-    """For each unit its figures: a flow over [first, last], a stock at the end of `last`; zero where nothing is."""
-    found = {unit: dict.fromkeys(names, 0) for unit in unit_ids}
-    for columns, start in (
-        ([n for n in names if n in FLOWS], first),
-        ([n for n in names if n in STOCKS], BEGINNING),
+) -> tuple[dict[str, dict[str, int]], State]:
+    """For each unit its figures: a flow over [first, last], a stock at the end of `last`; zero where nothing is.
+
+    One statement, so that the figures and the position beside them are of one snapshot.
+    """
+    arguments: list[Any] = [set_id, list(unit_ids)]
+    joins = ""
+    for columns, start, alias in (
+        ([n for n in names if n in FLOWS], first, "flows"),
+        ([n for n in names if n in STOCKS], BEGINNING, "stocks"),
     ):
         if columns:
-            for row in await sums(connection, set_id, columns, unit_ids, parts(start, last, known_at)):
-                found[row["unit"]].update({name: row[name] for name in columns})
-    return found
+            cut = parts(start, last, known_at)
+            joins += f" LEFT JOIN ({_select(set_id, columns, cut, 'unit', len(arguments) + 1)}) {alias} USING (unit)"
+            for part in cut:
+                arguments += part[1:]
+    values = ", ".join(f"coalesce({name}, 0) AS {name}" for name in names)
+    rows = await connection.fetch(
+        f"SELECT unit, {values}, {_STATE} FROM unnest($2::text[]) AS asked (unit) {joins}", *arguments
+    )
+    found = {row["unit"]: {name: row[name] for name in names} for row in rows}
+    return found, _state(rows[0], set_id) if rows else await state(connection, set_id)
+
+
+async def changes(
+    connection: asyncpg.Connection, set_id: int, names: Sequence[str], unit: str, cut: Sequence[Part]
+) -> list[asyncpg.Record]:
+    """What each day, or month where the part is monthly, adds to the names: rows (happened_on, names…) in order."""
+    arguments = [value for part in cut for value in part[1:]]
+    select = _select(set_id, names, cut, "happened_on", 3)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        f"SELECT * FROM ({select}) found WHERE $1::int IS NOT NULL ORDER BY happened_on", set_id, [unit], *arguments
+    )
+    return rows
