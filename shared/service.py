@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
 from shared.database import Database
-from shared.errors import DatabaseUnavailable, Problem
+from shared.days import now
+from shared.errors import Problem
 from shared.http import CommandRoute, install_problems, json_response, render
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
@@ -25,6 +27,9 @@ from shared.settings import Settings, settings
 log = structlog.get_logger()
 
 REQUESTS = Histogram("antt_request_seconds", "Time to answer a request.", ["service", "method", "route", "status"])
+
+# The database's time to answer whether it is there.
+_ANSWER_SECONDS = 2
 
 Task = Callable[["Service"], Coroutine[Any, Any, None]]
 
@@ -44,6 +49,8 @@ class Service:
         self.keys_in_flight: set[bytes] = set()
         self.down: dict[str, str] = {}
         self.state: dict[str, Any] = {}
+        # For each source whose events it needs, when the log last had news of it: an event or a watermark.
+        self.heard_at: dict[str, datetime] = {}
 
     async def supervise(self, name: str, task: Task) -> None:
         """Run a background task for ever; readiness is false while it is down."""
@@ -60,18 +67,36 @@ class Service:
                 running.cancel()
                 raise
             except Exception as error:
-                self.down[name] = f"{type(error).__name__}: {error}"[:300]
+                self.down[name] = _reason(error)[:300]
                 log.exception("background task failed", service=self.name, task=name)
             await asyncio.sleep(1)
 
     async def readiness(self) -> dict[str, str]:
         """What is down and why; empty when the service can do its work."""
         down = dict(self.down)
-        try:
-            await self.database.fetchrow("SELECT 1")
-        except DatabaseUnavailable:
+        silence = timedelta(seconds=self.settings.log_silence_seconds)
+        silent = sorted(source for source, at in self.heard_at.items() if now() - at > silence)
+        if silent:
+            down["log"] = f"nothing is heard of {', '.join(silent)}"
+        # Cancelled, but not awaited further: with a server that hangs, its end would take several seconds more.
+        asked = asyncio.ensure_future(self._database_answers())
+        await asyncio.wait({asked}, timeout=_ANSWER_SECONDS)
+        if not (asked.done() and asked.result()):
+            asked.cancel()
             down["database"] = "does not answer"
         return down
+
+    async def _database_answers(self) -> bool:
+        with suppress(Exception):
+            return await self.database.fetchrow("SELECT 1") is not None
+        return False
+
+
+def _reason(error: BaseException) -> str:
+    """What failed, in words; of tasks that failed together, each."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(_reason, error.exceptions))
+    return f"{type(error).__name__}: {error}"
 
 
 def create_app(
