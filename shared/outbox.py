@@ -227,7 +227,7 @@ async def _without_stale(
     versions: dict[tuple[Table, UUID], int] = {}
     for table in sorted(wanted, key=_order):
         rows = await connection.fetch(
-            f"SELECT id, version FROM {table.name} WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            f"SELECT id, version FROM {table.name} WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
             sorted(wanted[table]),
         )
         versions |= {(table, row["id"]): row["version"] for row in rows}
