@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import asyncpg
+
 from services.incidents.activities.schemas import KINDS
 from services.stats.indicators import INDICATORS
 from shared.days import now
@@ -117,6 +119,28 @@ async def test_a_correction_keeps_the_kind_and_is_held_to_the_same_rules(antt: A
         assert kind_of(answer) == expected
     assert kind_of(await antt.post(f"{base}/correct", {"activity": a_patrol()}, officer)) == BAD
     assert (await antt.get(base, officer)).json()["version"] == 1
+    by_system = await antt.post(
+        f"{base}/correct", {"reason": "nhầm", "activity": a_patrol()}, antt.token("system", PROVINCE)
+    )
+    assert kind_of(by_system) == (403, "forbidden")
+
+
+async def test_a_patrol_can_be_changed_while_a_case_is_being_opened_on_it(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    patrol = await opened(antt, ACTIVITIES, a_patrol())
+    other_process = await asyncpg.connect(databases["incidents"])
+    async with other_process.transaction():
+        await other_process.execute(
+            """INSERT INTO cases (id, unit, kind, found_on, patrol_id, state, recorded_by, version)
+            VALUES (uuidv7(), $1, 'theft', '2026-11-02', $2, 'open', 'another process', 1)""",
+            COMMUNE,
+            patrol["id"],
+        )
+        # Two processes that open cases on each other's patrols would wait for each other for ever.
+        answer = await antt.post(f"{ACTIVITIES}/{patrol['id']}/return", {"reason": "nhầm"}, antt.token())
+        assert answer.status_code == 200
+    await other_process.close()
 
 
 async def test_an_activity_may_belong_to_a_district_or_a_province(antt: Antt) -> None:

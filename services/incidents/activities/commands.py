@@ -53,8 +53,8 @@ async def correct_activity(
 ) -> ActivityOut:
     """Put the activity as it should have been in the place of what was entered; its kind stays.
 
-    A team corrects what the police have not confirmed, and it waits for them again; anyone else's
-    correction is confirmed, and the counters move from the old unit and day to the new.
+    A team corrects what the police have not confirmed, and it waits for them again; what the police
+    correct is confirmed, and the counters move from the old unit and day to the new.
     """
     before = await work.load(Activity, activity_id)
     step = CORRECT_BY_TEAM if caller.role == "team_leader" else STEPS["correct"]

@@ -11,7 +11,7 @@ STEPS: dict[str, Step] = {
     "confirm": Step(("entered",), "confirmed", "confirm_activity", "ActivityConfirmed"),
     "return": Step(("entered", "confirmed"), "returned", "confirm_activity", "ActivityReturned", needs_reason=True),
     "correct": Step(
-        ("entered", "confirmed", "returned"), "confirmed", "enter_activity", "ActivityCorrected", needs_reason=True
+        ("entered", "confirmed", "returned"), "confirmed", "confirm_activity", "ActivityCorrected", needs_reason=True
     ),
 }
 # What the police have confirmed a team no longer changes.
