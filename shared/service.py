@@ -12,6 +12,7 @@ import structlog
 import swagger_ui_bundle
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,7 @@ from shared.database import Database
 from shared.days import now
 from shared.errors import Problem
 from shared.http import CommandRoute, install_problems, json_response, render
+from shared.queries import QueryRoute
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
 
@@ -139,32 +141,32 @@ def create_app(
         app.include_router(room, prefix=f"/{name}/v1")
     _common_routes(app, name)
     install_problems(app)
-    app.add_middleware(cast(Any, Observed), service=name, commands=_commands_by_path(rooms, f"/{name}/v1"))
+    app.add_middleware(cast(Any, Observed), service=name, direct=_routes_by_path(rooms, f"/{name}/v1"))
     return app
 
 
-def _commands_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], CommandRoute]:
-    """The commands whose path has no parameters, by method and path."""
+def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], APIRoute]:
+    """The routes that answer by themselves and whose path has no parameters, by method and path."""
     return {
         (method, prefix + route.path): route
         for room in rooms
         for route in room.routes
-        if isinstance(route, CommandRoute) and not route.param_convertors
+        if isinstance(route, (CommandRoute, QueryRoute)) and not route.param_convertors
         for method in route.methods or ()
     }
 
 
 class Observed:
-    """Times each request by its route's template, and hands a command at a fixed path straight to its route.
+    """Times each request by its route's template, and hands commands and questions at a fixed path to their route.
 
     Pure ASGI, for a task per request would cost more than the route. FastAPI's way to a route costs as much
-    as a durable commit, so intake does not take it (docs/performance.md); every other request does.
+    as a durable commit, so these do not take it (docs/performance.md); every other request does.
     """
 
-    def __init__(self, app: ASGIApp, service: str, commands: dict[tuple[str, str], CommandRoute]) -> None:
+    def __init__(self, app: ASGIApp, service: str, direct: dict[tuple[str, str], APIRoute]) -> None:
         self._app = app
         self._service = service
-        self._commands = commands
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and time it."""
@@ -179,19 +181,19 @@ class Observed:
             await send(message)
 
         try:
-            command = self._commands.get((scope["method"], scope["path"]))
-            if command is None:
+            route = self._direct.get((scope["method"], scope["path"]))
+            if route is None:
                 await self._app(scope, receive, observed_send)
             else:
-                scope["route"], scope["path_params"] = command, {}
+                scope["route"], scope["path_params"] = route, {}
                 try:
-                    await command.handle(scope, receive, observed_send)
+                    await route.handle(scope, receive, observed_send)
                 except Problem as problem:
                     await render(Request(scope), problem)(scope, receive, observed_send)
         finally:
             # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
-            route = getattr(scope.get("route"), "path", "unknown")
-            REQUESTS.labels(self._service, scope["method"], route, status).observe(time.perf_counter() - started)
+            path = getattr(scope.get("route"), "path", "unknown")
+            REQUESTS.labels(self._service, scope["method"], path, status).observe(time.perf_counter() - started)
 
 
 def _common_routes(app: FastAPI, name: ServiceName) -> None:

@@ -14,7 +14,7 @@ def create_app() -> FastAPI:
     if settings().log == "embedded":
         tasks["counting"] = lambda service: counting.run(service.settings, service.database)
     return service.create_app(
-        "stats", "Thống kê · stats", rooms=[counters.router], tasks=tasks, opened=make_first_counters
+        "stats", "Thống kê · stats", rooms=[counters.router, counters.streams], tasks=tasks, opened=make_first_counters
     )
 
 

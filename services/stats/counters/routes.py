@@ -12,12 +12,16 @@ from services.stats.indicators import INDICATORS, Flow
 from shared.auth import Caller
 from shared.errors import Forbidden, NotYetCounted, Unauthenticated
 from shared.http import json_response, problems
+from shared.queries import QueryRoute
 
-router = APIRouter(tags=["counters"], responses=problems(Unauthenticated, Forbidden, NotYetCounted))
+router = APIRouter(
+    tags=["counters"], route_class=QueryRoute, responses=problems(Unauthenticated, Forbidden, NotYetCounted)
+)
+streams = APIRouter(tags=["counters"], responses=problems(Unauthenticated, Forbidden, NotYetCounted))
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "the figures are those of If-None-Match"}}
 
 
-@router.get("/indicators")
+@streams.get("/indicators")
 async def indicators() -> list[IndicatorOut]:
     """Every indicator: its name, its Vietnamese name, what it counts in, and whether it is a flow or a stock."""
     return [
@@ -46,7 +50,7 @@ async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request:
     return _answer(request, await answering.breakdown(request.app.state.service, caller, query))
 
 
-@router.get("/live", response_class=EventSourceResponse)
+@streams.get("/live", response_class=EventSourceResponse)
 async def live(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> AsyncIterator[ServerSentEvent]:
     """Server-Sent Events: what /counters answers, now and on each change, at most four times a second."""
     async for answer in answering.live(request.app.state.service, caller, query):

@@ -1,0 +1,59 @@
+"""The edge of reads that are asked all day: a question at a fixed path, answered without FastAPI's routing.
+
+Most reads are plain FastAPI routes. `QueryRoute` is for those that dashboards repeat: FastAPI documents them
+from their signature `(query, caller, request) -> response`; at run time the query string is checked once
+and remembered, for the same questions come again and again.
+"""
+
+from functools import lru_cache
+from typing import Any, get_origin
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.types import Receive, Scope, Send
+
+from shared.errors import InvalidInput, MethodNotAllowed
+from shared.http import invalid_input
+
+
+class QueryRoute(APIRoute):
+    """A GET whose function takes one query model, the caller and the request."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a Problem raised on the way is rendered by the application."""
+        if scope["method"] not in (self.methods or ()):
+            raise MethodNotAllowed()
+        # FastAPI writes a model behind Query() as it is annotated: the first argument of Annotated.
+        query = parsed(self.endpoint.__annotations__["query"].__origin__, scope["query_string"])
+        request = Request(scope, receive)
+        caller = await scope["app"].state.service.tokens.identity(request.headers.get("authorization"))
+        response = await self.endpoint(query=query, caller=caller, request=request)
+        await response(scope, receive, send)
+
+
+@lru_cache(maxsize=4_096)
+def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
+    """The question that a query string asks. InvalidInput for one that the model refuses; the model is frozen."""
+    try:
+        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise InvalidInput(errors=[{"at": "query", "code": "too-many-fields", "message": "at most 100"}]) from None
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in _lists(model):
+            values.setdefault(name, []).append(value)
+        else:
+            values[name] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid_input(error.errors(include_url=False, include_context=False, include_input=False)) from None
+
+
+@lru_cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(
+        field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list
+    )
