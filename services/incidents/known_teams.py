@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from sqlmodel import Field
 
-from services.incidents.tips.models import IncidentsModel
+from services.incidents.models import IncidentsModel
 from shared import events, units
 from shared.errors import InvalidInput, Problem
 from shared.follower import follow_events

@@ -1,4 +1,4 @@
-"""What cases and activities share: the row that describes a step, the check before it, and the record of it."""
+"""What tips, cases and activities share: the row that describes a step, the check before it, and the record of it."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from sqlalchemy import DateTime
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
-from services.incidents.tips.models import IncidentsModel
+from services.incidents.models import IncidentsModel
 from shared.auth import Identity
 from shared.database import Row
 from shared.days import now

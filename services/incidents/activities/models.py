@@ -8,8 +8,8 @@ from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from services.incidents.models import IncidentsModel, instant
 from services.incidents.steps import StepTaken
-from services.incidents.tips.models import IncidentsModel, instant
 
 
 class Activity(IncidentsModel, table=True):

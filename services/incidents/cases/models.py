@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlmodel import Field
 
+from services.incidents.models import IncidentsModel
 from services.incidents.steps import StepTaken
-from services.incidents.tips.models import IncidentsModel
 
 
 class Case(IncidentsModel, table=True):

@@ -6,15 +6,15 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams
+from services.incidents.steps import invalid, record_step, require_may_step
 from services.incidents.tips.models import Tip, TipStep
 from services.incidents.tips.receipts import receipt_hash, receipt_of
 from services.incidents.tips.schemas import Channel, CorrectTip, ReportTip, TipOut, TipReceived
-from services.incidents.tips.workflow import STEPS, Step
+from services.incidents.tips.workflow import STEPS
 from shared import events
 from shared.auth import Identity
 from shared.database import Row
 from shared.days import day_of, now, today
-from shared.errors import InvalidInput, StepNotAllowed
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place
 
@@ -75,7 +75,7 @@ def _require_may_report(caller: Identity, tip: ReportTip, supplied_by: str, team
         # Only who is known may say that a team, an officer or a system supplied it.
         caller.require("pass_on_tip", tip.unit, team)
     if supplied_by == "team" and team_id is None:
-        raise InvalidInput(errors=[{"at": "team_id", "code": "missing", "message": "a team's tip names the team"}])
+        raise invalid("team_id", "missing", "a team's tip names the team")
 
 
 async def take_step(
@@ -84,7 +84,7 @@ async def take_step(
     """Take a tip one step on. Raises StepNotAllowed where its state does not lead there."""
     tip = await work.load(Tip, tip_id)
     step = STEPS[command]
-    _require_may_step(caller, tip, command, step, reason)
+    require_may_step(caller, tip, command, step, reason)
     if step.to is not None:
         values["state"] = step.to
     if step.to in ("resolved", "rejected", "withdrawn"):
@@ -97,7 +97,7 @@ async def take_step(
 async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correction: CorrectTip) -> TipOut:
     """Set right what was entered wrongly; the counters of the old day and unit go down, those of the new go up."""
     tip = await work.load(Tip, tip_id)
-    _require_may_step(caller, tip, "correct", STEPS["correct"], correction.reason)
+    require_may_step(caller, tip, "correct", STEPS["correct"], correction.reason)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     values["received_on"] = day_of(correction.received_at or tip["received_at"])
     unit: str = correction.unit or tip["unit"]
@@ -111,27 +111,9 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     return _record_step(work, caller, tip, "correct", correction.reason, values)
 
 
-def _require_may_step(caller: Identity, tip: Row, command: str, step: Step, reason: str | None) -> None:
-    caller.require(step.may, tip["unit"], str(tip["team_id"]) if tip["team_id"] else None)
-    if tip["state"] not in step.of:
-        raise StepNotAllowed(state=tip["state"], step=command, allowed_from=step.of)
-    if step.needs_reason and not reason:
-        raise InvalidInput(errors=[{"at": "reason", "code": "missing", "message": "this step needs a reason"}])
-
-
 def _record_step(work: UnitOfWork, caller: Identity, tip: Row, command: str, reason: str | None, values: Row) -> TipOut:
     changed = work.change(Tip, tip, **values)
-    work.add(
-        TipStep,
-        id=uuid7(),
-        tip_id=tip["id"],
-        command=command,
-        state_before=tip["state"],
-        state_after=changed["state"],
-        reason=reason,
-        taken_by=caller.subject,
-        taken_at=now(),
-    )
+    record_step(work, caller, TipStep, command, tip, changed, reason, tip_id=tip["id"])
     work.emit(STEPS[command].event, tip["id"], fact(tip), fact(changed), team_id=changed["team_id"])
     return TipOut.model_validate(changed)
 

@@ -1,21 +1,13 @@
 """The table of tips and of the steps that each has taken."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Index
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Index
+from sqlmodel import Field
 
-
-class IncidentsModel(SQLModel, registry=registry()):
-    """The tables of incidents; their own registry, since other services have tables of the same names."""
-
-
-def instant(**options: Any) -> Any:
-    """A column for an instant, kept with its time zone."""
-    return Field(sa_column=Column(DateTime(timezone=True), **options))
+from services.incidents.models import IncidentsModel, instant
+from services.incidents.steps import StepTaken
 
 
 class Tip(IncidentsModel, table=True):
@@ -42,15 +34,8 @@ class Tip(IncidentsModel, table=True):
     __table_args__ = (Index("tips_by_receipt", "receipt_hash", unique=True),)
 
 
-class TipStep(IncidentsModel, table=True):
+class TipStep(StepTaken, table=True):
     """One step of a tip: who did what, when and why (DOMAIN.md: every step records it)."""
 
     __tablename__ = "tip_steps"
-    id: UUID = Field(primary_key=True)
-    tip_id: UUID = Field(foreign_key="tips.id", index=True)
-    command: str
-    state_before: str
-    state_after: str
-    reason: str | None = None
-    taken_by: str
-    taken_at: datetime = instant(nullable=False)
+    tip_id: UUID = Field(foreign_key="tips.id")

@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
+from services.incidents.steps import StepOut
 from services.incidents.tips.receipts import receipt_hash
-from services.incidents.tips.schemas import ListTips, TipOut, TipPage, TipStatus, TipStepOut
+from services.incidents.tips.schemas import ListTips, TipOut, TipPage, TipStatus
 from shared import units
 from shared.auth import AREA, MAY, TEAM, Identity
 from shared.database import Database
@@ -39,11 +40,11 @@ async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut
     return TipOut.model_validate(dict(row))
 
 
-async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[TipStepOut]:
+async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[StepOut]:
     """The tip's steps, oldest first."""
     await read_tip(database, caller, tip_id)
     rows = await database.fetch("SELECT * FROM tip_steps WHERE tip_id = $1 ORDER BY id", tip_id)
-    return [TipStepOut.model_validate(dict(row)) for row in rows]
+    return [StepOut.model_validate(dict(row)) for row in rows]
 
 
 async def tip_by_receipt(database: Database, receipt: str) -> TipStatus:

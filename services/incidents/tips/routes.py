@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from services.incidents.steps import StepOut
 from services.incidents.tips import commands, reading
 from services.incidents.tips.schemas import (
     ClassifyTip,
@@ -15,7 +16,6 @@ from services.incidents.tips.schemas import (
     TipPage,
     TipReceived,
     TipStatus,
-    TipStepOut,
 )
 from shared.auth import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
@@ -121,6 +121,6 @@ async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Res
 
 
 @reads.get("/{tip_id}/steps")
-async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[TipStepOut]:
+async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
     """Every step the tip has taken: who, when, why."""
     return await reading.tip_steps(request.app.state.service.database, caller, tip_id)

@@ -57,17 +57,6 @@ class TipOut(BaseModel):
     version: int
 
 
-class TipStepOut(BaseModel):
-    """One step that a tip has taken."""
-
-    command: str
-    state_before: TipState
-    state_after: TipState
-    reason: str | None
-    taken_by: str
-    taken_at: AwareDatetime
-
-
 class TipStatus(BaseModel):
     """What the holder of a receipt may see: nothing of the content."""
 

@@ -1,19 +1,7 @@
 """What may happen to a tip, as DOMAIN.md tells it: from which states a step leads to which, and who may take it."""
 
-from typing import NamedTuple
-
+from services.incidents.steps import Step
 from shared.events import TipState
-
-
-class Step(NamedTuple):
-    """One step: the states it starts from, the state it leads to (None: it stays), who may, and the event it emits."""
-
-    of: tuple[TipState, ...]
-    to: TipState | None
-    may: str
-    event: str
-    needs_reason: bool = False
-
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
 
