@@ -1,4 +1,4 @@
-"""What crosses HTTP about activities, and the table of their kinds."""
+"""What crosses HTTP about activities, and the table of their kinds: a new kind is one model and one row of KINDS."""
 
 from datetime import date
 from functools import reduce
@@ -58,8 +58,8 @@ class Kind(NamedTuple):
     unit_of_count: str
 
 
-# A new kind is one row here and its model above; its name joins ActivityKind (shared/events.py), and what shall
-# be counted of it joins INDICATORS. Routes, commands, the table and the documentation take it from this table.
+# A new kind's name also joins ActivityKind (shared/events.py), and what shall be counted of it joins INDICATORS.
+# Routes, commands, the database and the documentation take the rest from here.
 KINDS: dict[ActivityKind, Kind] = {
     "patrol": Kind(Patrol, "tuần tra", "cuộc"),
     "traffic_control": Kind(TrafficControl, "hướng dẫn, phân luồng giao thông", "lượt"),
