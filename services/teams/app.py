@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from services.teams import recount
 from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
@@ -14,7 +15,16 @@ def create_app() -> FastAPI:
     return service.create_app(
         "teams",
         "Tổ bảo vệ ANTT · teams",
-        rooms=[units.reads, teams.router, teams.reads, members.router, members.reads, training.router, training.reads],
+        rooms=[
+            units.reads,
+            teams.router,
+            teams.reads,
+            members.router,
+            members.reads,
+            training.router,
+            training.reads,
+            recount.router,
+        ],
         tasks={
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),

@@ -1,0 +1,81 @@
+"""A service's figures counted anew from its own tables, for `antt verify`, while writes go on.
+
+Each service tells its indicators once more, as SQL that shares nothing with the counting. All of it
+is read from one snapshot, whose place in the outbox comes first, so that `antt verify` can add what
+was written since.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from shared.auth import Caller
+from shared.database import Database
+from shared.errors import DatabaseUnavailable, Forbidden, Unauthenticated
+from shared.http import problems
+
+POSITION = """
+SELECT (SELECT max(generation) FROM outbox_generations) AS generation,
+  (SELECT coalesce(max(seq), 0) FROM outbox) AS seq
+"""
+_CELLS_AT_ONCE = 5_000
+_encode = msgspec.json.Encoder().encode_lines
+
+
+class Lines(StreamingResponse):
+    """Lines of JSON, sent as they are counted; the counting ends with the answer, also when the client has gone."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, first: bytes, others: AsyncGenerator[bytes, None]) -> None:
+        async def lines() -> AsyncGenerator[bytes, None]:
+            yield first
+            async for more in others:
+                yield more
+
+        super().__init__(lines())
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        async with aclosing(self._others):
+            await super().__call__(scope, receive, send)
+
+
+def recount_room(statements: Mapping[str, str]) -> APIRouter:
+    """The route that counts anew. `statements`: for each indicator of the service, SQL for rows (unit, day, count)."""
+    router = APIRouter(tags=["recount"], responses=problems(Unauthenticated, Forbidden, DatabaseUnavailable))
+
+    @router.get("/recount", status_code=200, response_class=Lines)
+    async def recount(caller: Caller, request: Request) -> Lines:
+        """This service's figures counted anew from its tables, as lines of JSON (application/x-ndjson).
+
+        The first line is the outbox's position in the snapshot that all others are counted from:
+        `{"generation", "seq"}`; then a line for each cell that is not zero: `{"unit", "on", "indicator",
+        "count"}`, in the unit that the record names, not spread to others.
+        """
+        caller.require("recount", "")
+        lines = _count_anew(request.app.state.service.database, statements)
+        # The snapshot is taken before the answer begins, so that a database that is down is a 503.
+        return Lines(await anext(lines), lines)
+
+    return router
+
+
+async def _count_anew(database: Database, statements: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        # Counting years may outlast what a writer is given, and holds nobody up.
+        await connection.execute("SET LOCAL transaction_timeout = 0")
+        yield _encode([dict(row) for row in await connection.fetch(POSITION)])
+        # One statement for each indicator keeps its rows few in memory; all of them see the same snapshot.
+        for indicator, sql in statements.items():
+            cursor = await connection.cursor(sql)
+            while rows := await cursor.fetch(_CELLS_AT_ONCE):
+                yield _encode([{"unit": unit, "on": on, "indicator": indicator, "count": n} for unit, on, n in rows])
