@@ -245,7 +245,7 @@ async def _send(
 
 async def _resume(settings: Settings, source: Service, generations: list[tuple[int, int]]) -> Mark:
     """Where the relay goes on: after the topic's last record, or where a later generation of the outbox begins."""
-    last = await _last_record(settings, source)
+    last = await last_record(settings, source)
     if last is None:
         return Mark()
     begins = [after_seq for generation, after_seq in generations if generation > last.generation]
@@ -254,7 +254,8 @@ async def _resume(settings: Settings, source: Service, generations: list[tuple[i
     return Mark(last.generation, last.seq, last.id, last.recorded_at)
 
 
-async def _last_record(settings: Settings, source: Service) -> Record | None:
+async def last_record(settings: Settings, source: Service) -> Record | None:
+    """The last record of the source's topic."""
     partition = TopicPartition(topic_of(settings, source), 0)
     consumer = _consumer(settings)
     await consumer.start()

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     teams_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches teams.")
     incidents_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches incidents.")
 
+    token: str = Field("", description="Token of an operator for `antt verify`; empty: the embedded issuer gives one.")
+
     jwks: str = Field(
         "",
         description="File or URL of the JWKS that tokens are checked against; empty: the embedded issuer's.",

@@ -62,6 +62,11 @@ async def list_letters(settings: Settings) -> list[Letter]:
         return [_letter(row) for row in await connection.fetch(_FIND, counters.id, None, None)]
 
 
+async def records_of(connection: asyncpg.Connection, set_id: int) -> list[Record]:
+    """The events that a set of counters lacks."""
+    return [_record(row) for row in await connection.fetch(_FIND, set_id, None, None)]
+
+
 async def replay(settings: Settings, source: Service | None = None, seq: int | None = None) -> Replayed:
     """Measure letters again: all, those of a source, or one. What can be counted now is added to the counters and
     its letter deleted, in one transaction; what fails again stays, with its new reason."""

@@ -1,0 +1,227 @@
+"""Proves that counters are right: each source service counts its own tables anew, and every cell is compared.
+
+The counters are read at their position P and a recount at its own position S, while writes go on;
+the events between the two are taken from the recount, or added to it. Stats knows neither the tables
+nor the SQL of the services: they tell records' own units and days, and what lies between comes from the log.
+"""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from datetime import date
+from time import monotonic
+from typing import Any, NamedTuple
+
+import asyncpg
+import httpx
+import msgspec
+
+from services.stats import counting, dead_letters
+from services.stats.counting import CountingSet
+from services.stats.differences import Comparison, Difference, compare
+from services.stats.indicators import INDICATORS
+from services.stats.rebuild import LogIsSilent
+from services.stats.vectors import lane, lanes_of
+from shared import units
+from shared.auth import issue_token
+from shared.database import Database
+from shared.log import SOURCES, Log, Mark, Record, open_log
+from shared.outbox import Position
+from shared.settings import Service, Settings
+
+_PATIENCE_SECONDS = 30
+_LANES = {indicator.name: index for index, indicator in enumerate(INDICATORS)}
+
+# What counts for each own unit and day, as a vector.
+Own = dict[tuple[str, date], int]
+
+
+class RecountRefused(Exception):
+    """A service did not answer with its recount."""
+
+
+class Verified(NamedTuple):
+    """What was compared and what differs: cells of counters and recounts, and months beside the days they sum up.
+
+    `positions`: for each source where the counters and the recount stood; `uncounted`: events that could not be
+    counted; `explained`: the differing cells that these explain; `left_out`: indicators that only one side has.
+    """
+
+    positions: dict[Service, tuple[Position, Position]]
+    comparison: Comparison
+    months: Comparison
+    uncounted: int
+    explained: int
+    left_out: list[str]
+
+    @property
+    def right(self) -> bool:
+        """Whether every cell is what the tables say."""
+        return not self.comparison.differing and not self.months.differing
+
+
+class _Place(msgspec.Struct):
+    generation: int
+    seq: int
+
+
+class _Cell(msgspec.Struct):
+    unit: str
+    on: date
+    indicator: str
+    count: int
+
+
+async def verify(settings: Settings, http: httpx.AsyncClient) -> Verified:
+    """Compare every cell of the serving counters with the services' recounts.
+
+    Raises RecountRefused, LogIsSilent, or what the log says of a source that was restored.
+    """
+    database = Database(settings.database_url("stats"), 1, 0)
+    await database.open()
+    try:
+        async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+            return await _verify(settings, connection, http)
+    finally:
+        await database.close()
+
+
+async def _verify(settings: Settings, connection: asyncpg.Connection, http: httpx.AsyncClient) -> Verified:
+    counters = await counting.serving_set(connection)
+    by_day, by_month = counting.tables(counters.id)
+    # A rebuild that swaps meanwhile leaves the tables until this transaction is over.
+    await connection.execute(f"LOCK TABLE {by_day}, {by_month} IN ACCESS SHARE MODE")
+    log, own, told = open_log(settings), Own(), set[str]()
+    positions: dict[Service, tuple[Position, Position]] = {}
+    failed: list[Record] = []
+    for source in SOURCES:
+        counted = await counting.mark_of(connection, counters.id, source)
+        recounted = await _add_recount(settings, http, source, own, told)
+        await _level(log, source, counted, recounted, settings.count_batch, own, failed)
+        positions[source] = counted.position, recounted
+    await _copy(connection, counters, own)
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in counters.lanes)
+    comparison = await compare(
+        connection,
+        f"(SELECT unit, happened_on, {sums} FROM {by_day} GROUP BY 1, 2)",
+        f"(SELECT unit, happened_on, {sums} FROM recounted GROUP BY 1, 2)",
+        list(counters.lanes),
+        keys=("unit", "happened_on"),
+    )
+    months = await compare(
+        connection,
+        f"""(SELECT unit, date_trunc('month', happened_on)::date AS happened_on,
+          date_trunc('month', recorded_on)::date AS recorded_on, {sums} FROM {by_day} GROUP BY 1, 2, 3)""",
+        by_month,
+        list(counters.lanes),
+    )
+    letters = [*await dead_letters.records_of(connection, counters.id), *failed]
+    return Verified(
+        positions,
+        comparison,
+        months,
+        len(letters),
+        _explained(comparison.differences, letters),
+        sorted(told.difference(counters.lanes)),
+    )
+
+
+async def _add_recount(
+    settings: Settings, http: httpx.AsyncClient, source: Service, own: Own, told: set[str]
+) -> Position:
+    """Add what a service recounts; the position in its outbox that it is of."""
+    token = settings.token or issue_token(settings, "operator", settings.province)
+    url = f"{getattr(settings, f'{source}_url').rstrip('/')}/{source}/v1/recount"
+    place: _Place | None = None
+    try:
+        async with http.stream("GET", url, headers={"Authorization": f"Bearer {token}"}) as answer:
+            if answer.status_code != 200:
+                raise RecountRefused(f"{source} answers {answer.status_code} to {url}")
+            async for line in answer.aiter_lines():
+                if place is None:
+                    place = msgspec.json.decode(line, type=_Place)
+                    continue
+                cell = msgspec.json.decode(line, type=_Cell)
+                if units.get(cell.unit) is None:
+                    raise RecountRefused(f"{source} counts in a unit that does not exist: {cell.unit}")
+                told.add(cell.indicator)
+                if cell.indicator in _LANES:
+                    key = cell.unit, cell.on
+                    own[key] = own.get(key, 0) + cell.count * lane(_LANES[cell.indicator])
+    except (httpx.TransportError, msgspec.DecodeError) as error:
+        raise RecountRefused(f"{url}: {type(error).__name__}: {error}") from error
+    if place is None:
+        raise RecountRefused(f"{source} answers nothing to {url}")
+    return Position(place.generation, place.seq)
+
+
+async def _level(
+    log: Log,
+    source: Service,
+    counted: Mark,
+    recounted: Position,
+    most: int,
+    own: Own,
+    failed: list[Record],
+) -> None:
+    """Bring the recount to the position of the counters, by the events that lie between the two."""
+    if recounted == counted.position:
+        return
+    if recounted.seq >= counted.seq:
+        sign, events = -1, _between(log, source, counted, recounted, most)
+    else:
+        # The log says so if the source was restored to an earlier time; else the recount is merely older.
+        async with aclosing(log.follow(source, counted, most)) as batches:  # type: ignore[type-var]
+            await anext(batches)
+        sign, events = 1, _between(log, source, Mark(*recounted), counted.position, most)
+    async with aclosing(events) as parts:
+        async for records in parts:
+            dead: list[tuple[Record, str]] = []
+            cells = counting.count(records, dead, most_in_a_row=len(records) + 1)
+            failed += [record for record, _ in dead]
+            for (unit, day, _), vector in cells.items():
+                own[unit, day] = own.get((unit, day), 0) + sign * vector
+
+
+async def _between(
+    log: Log, source: Service, after: Mark, until: Position, most: int
+) -> AsyncGenerator[list[Record], None]:
+    heard_at = monotonic()
+    async with aclosing(log.follow(source, after, most)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            yield [record for record in batch.records if (record.generation, record.seq) <= until]
+            if batch.mark.position >= until or batch.mark.seq == until.seq:
+                return
+            heard_at = monotonic() if batch.records else heard_at
+            if monotonic() - heard_at > _PATIENCE_SECONDS:
+                raise LogIsSilent(f"the log of {source} ends at {batch.mark.seq}; its tables are at {until.seq}")
+
+
+async def _copy(connection: asyncpg.Connection, counters: CountingSet, own: Own) -> None:
+    columns = ", ".join(f"{name} bigint" for name in counters.lanes)
+    await connection.execute(
+        f"""CREATE TEMPORARY TABLE recounted (unit text COLLATE "C", happened_on date, {columns}) ON COMMIT DROP"""
+    )
+    await connection.copy_records_to_table("recounted", records=_rows(counters, own))
+
+
+def _rows(counters: CountingSet, own: Own) -> Iterator[tuple[Any, ...]]:
+    """What each own cell counts, in every unit that it counts in."""
+    for (unit, day), vector in own.items():
+        values = lanes_of(vector, len(INDICATORS))
+        told = [values[index] for index in counters.lanes.values()]
+        for counted_in in units.spread(unit):
+            yield counted_in, day, *told
+
+
+def _explained(differences: list[Difference], letters: list[Record]) -> int:
+    """How many of the differing cells are exactly what the letters would add, as far as these can be measured now."""
+    owed: Own = {}
+    cells = counting.spread(counting.count(letters, [], most_in_a_row=len(letters) + 1))
+    for (unit, day, _), vector in cells.items():
+        owed[unit, day] = owed.get((unit, day), 0) + vector
+
+    def owes(cell: Difference) -> bool:
+        values = lanes_of(owed.get((cell.unit, cell.happened_on), 0), len(INDICATORS))
+        return values[_LANES[cell.indicator]] == cell.now - cell.was
+
+    return sum(map(owes, differences))
