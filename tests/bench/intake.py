@@ -1,0 +1,118 @@
+"""report_tip and its p99: a durable POST of a tip beside an ordinary FastAPI POST that does nothing."""
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import count
+from uuid import UUID
+
+from fastapi import FastAPI
+
+from services.incidents.tips.schemas import ReportTip, TipReceived
+from shared import units
+from shared.outbox import Position, UnitOfWork, Writer
+from tests.bench import load, stage
+from tests.bench.stage import Figure, Stage
+
+CONNECTIONS = 64
+CONTENTS = (
+    "Khoảng 22 giờ tối qua có nhóm thanh niên tụ tập nẹt pô, gây mất trật tự ở đầu đường vào khu nhà trọ.",
+    "Nhà bên cạnh mấy hôm nay có nhiều người lạ ra vào ban đêm, nghi tổ chức đánh bạc, đề nghị kiểm tra giúp.",
+    "Tôi bị mất một xe máy Wave màu xanh để trước cổng chợ lúc 6 giờ sáng, có camera của tiệm tạp hóa đối diện.",
+)
+
+
+def requests() -> list[bytes]:
+    """Tips from anyone, of the communes that the served province became, as bytes."""
+    chance = random.Random(1)
+    served = [units.get(id) for id in sorted(units.served("2024:74"))]
+    communes = [unit.id for unit in served if unit and unit.level == "commune" and unit.edition == "2025"]
+    return [
+        load.request(
+            "POST",
+            "/incidents/v1/tips",
+            json.dumps(
+                {"unit": chance.choice(communes), "content": chance.choice(CONTENTS)}, ensure_ascii=False
+            ).encode(),
+        )
+        for _ in range(500)
+    ]
+
+
+def ordinary() -> FastAPI:
+    """The baseline: what FastAPI alone needs for the same model in and the same shape out."""
+    app = FastAPI()
+    id, now = UUID("0199a3c0-0000-7000-8000-000000000000"), datetime.now(UTC)
+
+    @app.post("/incidents/v1/tips", status_code=201)
+    async def report_tip(tip: ReportTip) -> TipReceived:
+        """Do nothing but answer."""
+        return TipReceived(id=id, receipt="1234567890123456", unit=tip.unit, state="received", received_at=now)
+
+    return app
+
+
+def without_database() -> FastAPI:
+    """The incidents service with a writer that answers at once: the same path of bytes, without what makes it durable."""
+    from services.incidents.app import create_app
+
+    seq = count(1)
+
+    async def answer_at_once(self: Writer, work: UnitOfWork) -> Position:
+        return Position(1, next(seq))
+
+    Writer.commit = answer_at_once  # type: ignore[method-assign]
+    return create_app()
+
+
+def _put_on(port: int, seconds: float, rate: float | None, read: Callable[[load.Outcome], float]) -> stage.Measure:
+    async def measure() -> float:
+        return read(await load.run(load.Load(port, requests(), CONNECTIONS, seconds, rate=rate)))
+
+    return measure
+
+
+async def report_tip(on: Stage) -> list[Figure]:
+    """How many tips a second become durable in one worker, with their events."""
+    async with AsyncExitStack() as servers:
+        ports = {
+            "ours": (await servers.enter_async_context(stage.service("incidents", **await on.databases())))[0],
+            "baseline": await servers.enter_async_context(stage.app("tests.bench.intake:ordinary")),
+            "without_database": await servers.enter_async_context(
+                stage.app("tests.bench.intake:without_database", **await on.databases())
+            ),
+        }
+        runs = await on.take_turns(
+            {name: _put_on(port, on.seconds, None, lambda outcome: outcome.per_second) for name, port in ports.items()}
+        )
+    found = stage.figure("report_tip", runs)
+    found.note = f"without the database {sorted(runs['without_database'])[on.turns // 2]:,.0f}/s"
+    on.kept["tips_per_second"] = found.per_second
+    return [found]
+
+
+async def report_tip_p99(on: Stage) -> list[Figure]:
+    """The slowest hundredth at half the rate that report_tip reached."""
+    if "tips_per_second" not in on.kept:
+        await report_tip(on)
+    rate = on.kept["tips_per_second"] / 2
+    outcomes: list[load.Outcome] = []
+
+    def keep(outcome: load.Outcome) -> float:
+        outcomes.append(outcome)
+        return outcome.p99_ms
+
+    async with AsyncExitStack() as servers:
+        ours, _ = await servers.enter_async_context(stage.service("incidents", **await on.databases()))
+        baseline = await servers.enter_async_context(stage.app("tests.bench.intake:ordinary"))
+        runs = await on.take_turns(
+            {
+                "ours": _put_on(ours, on.seconds, rate, keep),
+                "baseline": _put_on(baseline, on.seconds, rate, keep),
+            }
+        )
+    p50s = [sorted(outcome.p50_ms for outcome in outcomes[first::2])[on.turns // 2] for first in (0, 1)]
+    note = f"at {rate:,.0f}/s; p50 {p50s[0]:.2f} ms beside {p50s[1]:.2f} ms"
+    return [stage.figure("report_tip_p99", runs, "ms", note)]
