@@ -18,7 +18,7 @@ from shared.outbox import Position
 from shared.settings import Service, Settings
 
 SOURCES: tuple[Service, ...] = ("teams", "incidents")
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Record(NamedTuple):
@@ -42,7 +42,7 @@ class Mark(NamedTuple):
     generation: int = 1
     seq: int = 0
     event_id: UUID | None = None
-    recorded_at: datetime = _LONG_AGO
+    recorded_at: datetime = NEVER
     offset: int = 0
 
     @property

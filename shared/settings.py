@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     database_connections: int = Field(6, description="Most connections of one process to its database.")
 
     team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
+    log_silence_seconds: float = Field(15, description="A log silent for so long is down, and its readers not ready.")
     counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
     dead_letters_in_a_row: int = Field(
         20, description="So many failures in a row stop the consumer instead of the events."
