@@ -35,6 +35,8 @@ log = structlog.get_logger()
 _RELAY_LOCK = 7303
 # A fetch asks for this much at once; an event has about 500 bytes.
 _FETCH_BYTES = 4 * 1024 * 1024
+# What the broker has not taken by then is given up, and the relay looks anew where its topic ends.
+_DELIVERY_SECONDS = 10
 _BATCH_BYTES = 900_000
 
 
@@ -129,12 +131,16 @@ class KafkaLog:
     ) -> AsyncIterator[Batch]:
         """See Log. Raises CountedBeyondRecovery when a recovery took back what the mark includes, GapInLog when
         events are missing between the mark and the topic's next record."""
-        await ensure_topics(self._settings, source)
         topic = topic_of(self._settings, source)
         events, watermarks = TopicPartition(topic, 0), TopicPartition(f"{topic}.watermark", 0)
         consumer = _consumer(self._settings)
         await consumer.start()
         try:
+            # Only a relay makes topics, and then looks where to begin: one that is at work must never find
+            # an empty topic of somebody else's making, and go on in it with what it happened to be sending.
+            while not {events.topic, watermarks.topic} <= await consumer.topics():
+                yield Batch([], after, None)
+                await asyncio.sleep(0.2)
             consumer.assign([events, watermarks])
             consumer.seek(events, after.offset)
             await consumer.seek_to_end(watermarks)
@@ -200,7 +206,7 @@ async def relay(settings: Settings, source: Service) -> None:
         try:
             await _relay(settings, source, mark, producer)
         finally:
-            await producer.stop()
+            await _give_up(producer)
     finally:
         connection.terminate()
 
@@ -212,16 +218,26 @@ async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOK
     sending: list[asyncio.Future[Any]] = []
     async for batch in EmbeddedLog(settings).follow(source, mark, settings.relay_batch):
         # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
-        for future in sending:
-            await future
+        await _delivered(sending)
         sending = await _send(producer, topic, ce_source, batch.records)
         if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
-            for future in sending:
-                await future
-            sending = []
+            await _delivered(sending)
             value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))
-            await producer.send_and_wait(f"{topic}.watermark", value, partition=0)
+            sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
             watermark_sent_at = monotonic()
+
+
+async def _delivered(sending: list[asyncio.Future[Any]]) -> None:
+    """Wait until the broker has all of it. An idempotent producer would try for ever, also where the topic is gone."""
+    async with asyncio.timeout(_DELIVERY_SECONDS):
+        await asyncio.gather(*sending)
+
+
+async def _give_up(producer: AIOKafkaProducer) -> None:
+    """Close the producer without sending what waits: it might come behind what the next one sends."""
+    await producer._sender.close()
+    producer._message_accumulator.fail_all(KafkaError("given up"))
+    await producer.stop()
 
 
 async def _send(
