@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -159,17 +161,19 @@ def describe(table: list[Program], folder: Path) -> str:
     return "".join(sections)
 
 
-def supervisor(data: Path) -> Any:
+@contextmanager
+def supervisor(data: Path) -> Iterator[Any]:
     """The functions that supervisord offers on its socket."""
     folder = (data / "supervisor.socket").read_text().strip()
     transport = SupervisorTransport(serverurl=f"unix://{folder}/socket")
-    proxy: Any = ServerProxy("http://localhost", transport=transport)
-    return proxy.supervisor
+    with ServerProxy("http://localhost", transport=transport) as proxy:
+        yield proxy.supervisor
 
 
 def pids(data: Path) -> dict[str, int]:
     """The processes of a running `antt run`, by the names of its programs."""
-    return {program["name"]: program["pid"] for program in supervisor(data).getAllProcessInfo() if program["pid"]}
+    with supervisor(data) as its:
+        return {program["name"]: program["pid"] for program in its.getAllProcessInfo() if program["pid"]}
 
 
 def open_services() -> None:
@@ -177,7 +181,8 @@ def open_services() -> None:
     from migrations.run import migrate
 
     data = settings().data
-    started = {program["name"] for program in supervisor(data).getAllProcessInfo()}
+    with supervisor(data) as its:
+        started = {program["name"] for program in its.getAllProcessInfo()}
     if "postgres" in started:
         from deploy.local import postgres
 
@@ -188,7 +193,8 @@ def open_services() -> None:
         kafka.await_ready(settings().kafka_bootstrap, data / "logs" / "kafka.log")
     for service in get_args(Service):
         migrate(settings(), service)
-    supervisor(data).startProcessGroup("services", False)
+    with supervisor(data) as its:
+        its.startProcessGroup("services", False)
 
 
 def watch(data: Path, ports: dict[Service, int], began: float) -> NoReturn:
@@ -206,9 +212,10 @@ def watch(data: Path, ports: dict[Service, int], began: float) -> NoReturn:
             for service, port in ports.items():
                 tell(f"  {service:10} http://localhost:{port}/{service}/v1/docs")
         try:
-            if supervisor(data).getState()["statename"] != "RUNNING":
-                continue
-            found = supervisor(data).getAllProcessInfo()
+            with supervisor(data) as its:
+                if its.getState()["statename"] != "RUNNING":
+                    continue
+                found = its.getAllProcessInfo()
         except (OSError, Error, HTTPException):
             continue
         for program in found:
