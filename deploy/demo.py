@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
@@ -176,10 +177,10 @@ async def _show(console: Console, addresses: dict[Service, str]) -> bool:
         demo.began = time.perf_counter()
         try:
             with screen if console.is_terminal else nullcontext():
-                await demo.replay.run(lambda: httpx.AsyncClient(trust_env=False, timeout=30))
+                await demo.replay.run()
                 seconds = time.perf_counter() - demo.began
                 counted = await _read_counted(demo)
-        except (Refused, httpx.HTTPError) as failure:
+        except (Refused, OSError, HTTPException, httpx.HTTPError) as failure:
             console.print("[red bold]Không gửi lại được[/] · the replay stopped:")
             console.print(repr(failure), markup=False)
             return False
