@@ -8,6 +8,7 @@ work and only then answers. (FastAPI's own handling costs more than a durable co
 import hashlib
 import inspect
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from shared.auth import Identity
@@ -31,6 +33,7 @@ from shared.errors import (
     KeyReused,
     MethodNotAllowed,
     NotFound,
+    PreconditionFailed,
     PreconditionRequired,
     Problem,
     WrongMediaType,
@@ -67,6 +70,7 @@ Work = Annotated[UnitOfWork, Depends(_work)]
 
 Headers = dict[bytes, bytes]
 _TRIES = 5
+_JSON = re.compile(rb"\s*application/json\s*(;|$)", re.IGNORECASE)
 
 
 class CommandRoute(APIRoute):
@@ -74,6 +78,10 @@ class CommandRoute(APIRoute):
 
     # FastAPI makes a route anew when it includes a router; its signature is read once, at the first request.
     _parameters: list[tuple[str, str, Any]] | None = None
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.openapi_extra = self.openapi_extra or _edge_documented(self)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a Problem raised on the way changes nothing and is rendered by the application."""
@@ -84,6 +92,8 @@ class CommandRoute(APIRoute):
         service = scope["app"].state.service
         headers: Headers = dict(scope["headers"])
         body = await _read(receive, headers, service.settings.body_bytes)
+        if body is None:
+            return
         authorization = headers.get(b"authorization")
         caller = await service.tokens.identity(authorization.decode("latin-1") if authorization else None)
         key = headers.get(b"idempotency-key")
@@ -162,7 +172,7 @@ class CommandRoute(APIRoute):
         try:
             for name, kind, of in self._parameters or ():
                 if kind == "body":
-                    if body and not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+                    if body and not _JSON.match(headers.get(b"content-type", b"")):
                         raise WrongMediaType()
                     arguments[name] = of.validate_json(body or b"{}")
                 elif kind == "path":
@@ -188,18 +198,23 @@ def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[s
     return found
 
 
-async def _read(receive: Receive, headers: Headers, most: int) -> bytes:
-    """The whole body; BodyTooLarge as soon as more than `most` bytes are announced or have come."""
+async def _read(receive: Receive, headers: Headers, most: int) -> bytes | None:
+    """The whole body; BodyTooLarge as soon as more than `most` bytes are announced or have come.
+
+    None when the client has gone: half of a body is no body, and an empty one would be a command.
+    """
     if int(headers.get(b"content-length", b"0")) > most:
         raise BodyTooLarge(most_bytes=most)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body: bytes = b""
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if len(body) > most:
             raise BodyTooLarge(most_bytes=most)
-    return body
+        if not message.get("more_body"):
+            return body
 
 
 class _Key:
@@ -245,7 +260,7 @@ def language_of(request: Request) -> str:
     """`en` when the client prefers it to Vietnamese, else `vi`."""
     best, language = 0.0, "vi"
     for part in request.headers.get("accept-language", "").split(","):
-        tag, _, quality = part.strip().partition(";q=")
+        tag, _, quality = part.replace(" ", "").partition(";q=")
         try:
             weight = float(quality or 1)
         except ValueError:
@@ -276,9 +291,12 @@ class _ProblemOut(BaseModel):
 
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """The documented error answers of a route or a router."""
+    return _documented(InvalidInput, *kinds)
+
+
+def _documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     answers: dict[int | str, dict[str, Any]] = {}
-    documented: list[type[Problem]] = [InvalidInput, *kinds]
-    for kind in documented:
+    for kind in kinds:
         named = answers.setdefault(
             kind.status,
             {
@@ -290,12 +308,62 @@ def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
+def _edge_documented(route: APIRoute) -> dict[str, Any]:
+    """What CommandRoute adds to the documentation of a command: the headers it reads and gives, and its own problems."""
+    changes_one = bool(route.param_convertors)
+    needs_version = not {"PATCH", "PUT"}.isdisjoint(route.methods or ())
+    own: list[type[Problem]] = [BodyTooLarge, WrongMediaType]
+    parameters: list[dict[str, Any]] = [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Makes it safe to send this again: the same key and body get the first answer again.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ]
+    if changes_one:
+        own += [PreconditionFailed, *([PreconditionRequired] if needs_version else [])]
+        parameters.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "description": "The ETag of the version that was read; a record that has moved on is left as it is.",
+                "required": needs_version,
+                "schema": {"type": "string"},
+            }
+        )
+    text = {"schema": {"type": "string"}}
+    headers = {
+        "Antt-Position": {"description": "Where the event stands; `counted=` waits for it.", **text},
+        "ETag": {"description": "The version of the record.", **text},
+    }
+    told = route.responses
+    answers = {str(status): answer for status, answer in _documented(*own).items() if status not in told}
+    documented: dict[str, Any] = {
+        "parameters": parameters,
+        "responses": {str(route.status_code or 200): {"headers": headers}, **answers},
+    }
+    if _may_be_empty(route.endpoint):
+        documented["requestBody"] = {"required": False}
+    return documented
+
+
+def _may_be_empty(endpoint: Callable[..., Any]) -> bool:
+    """Whether a command's body has no field that must be given, so that none at all says as much."""
+    inputs = [p.annotation for p in inspect.signature(endpoint).parameters.values()]
+    models = [of for of in inputs if isinstance(of, type) and issubclass(of, Input)]
+    return not any(field.is_required() for of in models for field in of.model_fields.values()) and bool(models)
+
+
 def install_problems(app: FastAPI) -> None:
     """Render whatever is raised as a problem."""
 
     async def problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return render(request, error)
+        answer = render(request, error)
+        if error.status == 405:
+            answer.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
+        return answer
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -304,9 +372,7 @@ def install_problems(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         known: dict[int, type[Problem]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
-        answer = render(request, known.get(error.status_code, InvalidInput)())
-        answer.headers.update(error.headers or {})
-        return answer
+        return await problem(request, known.get(error.status_code, InvalidInput)())
 
     async def failed(request: Request, error: Exception) -> Response:
         return render(request, Problem())
@@ -319,6 +385,16 @@ def install_problems(app: FastAPI) -> None:
     ]
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
+
+
+def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that the path of a request takes, which RFC 9110 has a 405 name."""
+    asked = {key: scope[key] for key in ("type", "path", "root_path", "headers") if key in scope}
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**asked, "method": method})[0] == Match.FULL for route in app.routes)
+    ]
 
 
 Item = TypeVar("Item", bound=BaseModel)

@@ -84,8 +84,9 @@ class UnitOfWork:
         row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)
         if row is None:
             raise NotFound(id=id)
-        if self._if_match is not None and self._if_match != f'"{row["version"]}"':
-            raise PreconditionFailed(id=id, etag=f'"{row["version"]}"')
+        etag = f'"{row["version"]}"'
+        if self._if_match is not None and not {etag, "*"}.intersection(map(str.strip, self._if_match.split(","))):
+            raise PreconditionFailed(id=id, etag=etag)
         return dict(row)
 
     def add(self, model: type[SQLModel], **values: Any) -> Row:
