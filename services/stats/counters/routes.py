@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.stats.counters import answering
@@ -50,8 +50,16 @@ async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request:
     return _answer(request, await answering.breakdown(request.app.state.service, caller, query))
 
 
+def _may_watch(query: Annotated[Figures, Query()], caller: Caller) -> Figures:
+    """The question of a stream. What is wrong with it is raised before the stream begins, for then it is a problem."""
+    answering.require_may_read(caller, query)
+    return query
+
+
 @streams.get("/live", response_class=EventSourceResponse)
-async def live(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> AsyncIterator[ServerSentEvent]:
+async def live(
+    query: Annotated[Figures, Depends(_may_watch)], caller: Caller, request: Request
+) -> AsyncIterator[ServerSentEvent]:
     """Server-Sent Events: what /counters answers, now and on each change, at most four times a second."""
     async for answer in answering.live(request.app.state.service, caller, query):
         yield ServerSentEvent(raw_data=answer)

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from services.stats.indicators import INDICATORS
+from shared.days import QueryDay
 from shared.http import Input
 from shared.log import SOURCES
 from shared.outbox import Position
@@ -47,11 +48,11 @@ class Figures(Input):
     """
 
     unit: UnitId
-    from_: Annotated[date, Field(alias="from")]
-    to: date
+    from_: Annotated[QueryDay, Field(alias="from")]
+    to: QueryDay
     indicator: Annotated[list[IndicatorName], Query()] = []  # noqa: RUF012 (pydantic copies the default)
     edition: Literal["2024", "2025"] | None = None
-    known_at: date | None = None
+    known_at: QueryDay | None = None
     counted: Annotated[str, AfterValidator(_positions)] | None = None
 
 

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from services.teams.schemas import Day, Decision
+from shared.days import QueryDay
 from shared.events import Role
 from shared.http import Input, Page
 from shared.text import Line, UnitId
@@ -124,4 +125,4 @@ class ListMembers(Page):
 
     team_id: Annotated[UUID | None, Query()] = None
     unit: Annotated[UnitId | None, Query()] = None
-    on: Annotated[Day | None, Query()] = None
+    on: Annotated[QueryDay | None, Query()] = None
