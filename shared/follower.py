@@ -5,18 +5,31 @@ from typing import Any
 
 import asyncpg
 
-from shared.log import Mark, Record, open_log
+from shared.log import CountedBeyondRecovery, Mark, Record, open_log
 from shared.settings import Service
 
+Apply = Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
 
-async def follow_events(
-    service: Any, source: Service, apply: Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
-) -> None:
-    """Hand every event of a source to `apply`, once and in order, in one transaction with the place reached."""
+
+async def follow_events(service: Any, source: Service, apply: Apply) -> None:
+    """Hand every event of a source to `apply`, once and in order, in one transaction with the place reached.
+
+    After a recovery of the source all that stands is handed over once more, from the beginning.
+    """
+    recovered: dict[int, int] = {}
+    while True:
+        try:
+            await _follow(service, source, apply, recovered)
+        except CountedBeyondRecovery as error:
+            recovered[error.generation] = error.after_seq
+            await service.database.fetch("DELETE FROM followed WHERE source = $1", source)
+
+
+async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[int, int]) -> None:
     log = open_log(service.settings)
     row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
-    async for batch in log.follow(source, mark, 1_000):
+    async for batch in log.follow(source, mark, 1_000, recovered):
         if not batch.records:
             continue
         async with service.database.connection() as connection, connection.transaction():

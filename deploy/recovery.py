@@ -1,0 +1,103 @@
+"""`antt recover`: after a service's database was restored to an earlier time, its outbox goes on in a new generation.
+
+Events that were told after the backup are gone from the outbox, but the log and its readers have seen
+them. A new generation tells everyone from where on the outbox is another one: the relay goes on from
+there, and a reader that has counted more stops until `antt rebuild` counts anew without what was lost.
+"""
+
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.log import Mark, read_generations
+from shared.outbox import Position
+from shared.settings import Service, Settings
+
+# Who reads a service's events, and where each keeps how far it has come.
+READERS: dict[Service, str] = {
+    "stats": """SELECT generation, seq, event_id, recorded_at FROM positions
+        JOIN counter_sets ON id = set_id AND serving WHERE source = $1""",
+    "incidents": "SELECT generation, seq, event_id, recorded_at FROM followed WHERE source = $1",
+}
+
+
+class NothingRestored(Exception):
+    """Whatever was read of the service is still in its outbox: there is nothing to recover from."""
+
+
+class Recovered(NamedTuple):
+    """The new generation, the last event before it, and who had read events that are gone, each up to where."""
+
+    generation: int
+    after_seq: int
+    ahead: dict[str, Position]
+
+
+async def recover(settings: Settings, service: Service, force: bool = False) -> Recovered:
+    """Open a new generation behind the last event that the outbox and its readers have in common.
+
+    Raises NothingRestored where nobody has read what is not there; with `force` it opens one at the outbox's end.
+    """
+    read = await _read_by(settings, service)
+    connection = await asyncpg.connect(settings.database_url(service))
+    try:
+        async with connection.transaction():
+            # Nothing is appended meanwhile, and two recoveries wait for each other.
+            await connection.execute("SELECT pg_advisory_xact_lock(7302)")
+            generations = await read_generations(connection)
+            newest = max(generation for generation, _ in generations)
+            ahead = {reader: mark for reader, mark in read.items() if not await _stands(connection, generations, mark)}
+            if not ahead and not force:
+                raise NothingRestored(f"{service} still has all that was read of it, or was recovered already")
+            after_seq = await connection.fetchval("SELECT coalesce(max(seq), 0) FROM outbox")
+            for mark in ahead.values():
+                after_seq = min(after_seq, await _last_in_common(connection, newest, mark))
+            generation = max([newest, *(mark.generation for mark in read.values())]) + 1
+            await connection.execute(
+                "INSERT INTO outbox_generations (generation, after_seq) VALUES ($1, $2)", generation, after_seq
+            )
+            return Recovered(generation, after_seq, {reader: mark.position for reader, mark in ahead.items()})
+    finally:
+        await connection.close()
+
+
+async def _read_by(settings: Settings, service: Service) -> dict[str, Mark]:
+    """How far the service's events have been read: by each reader, and by the relay into the topic."""
+    read: dict[str, Mark] = {}
+    for reader, statement in READERS.items():
+        if reader == service:
+            continue
+        connection = await asyncpg.connect(settings.database_url(reader))
+        try:
+            row = await connection.fetchrow(statement, service)
+        finally:
+            await connection.close()
+        if row is not None and row["event_id"] is not None:
+            read[reader] = Mark(*row.values())
+    if settings.log == "kafka":
+        from shared.log_kafka import last_record
+
+        if (last := await last_record(settings, service)) is not None:
+            read["kafka"] = Mark(last.generation, last.seq, last.id, last.recorded_at)
+    return read
+
+
+async def _stands(connection: asyncpg.Connection, generations: list[tuple[int, int]], mark: Mark) -> bool:
+    """Whether the outbox still has the event that was read last, or a generation tells already that it was lost."""
+    if any(generation > mark.generation and after_seq < mark.seq for generation, after_seq in generations):
+        return True
+    id = await connection.fetchval("SELECT id FROM outbox WHERE seq = $1", mark.seq)
+    return bool(mark.generation <= generations[-1][0] and id == mark.event_id)
+
+
+async def _last_in_common(connection: asyncpg.Connection, newest: int, mark: Mark) -> int:
+    """The last event before the restoration: what the outbox took in later is younger than anything read before.
+
+    An outbox that has lost a whole generation may lack where that one began: all of it is told anew.
+    """
+    if mark.generation > newest:
+        return 0
+    seq: int = await connection.fetchval(
+        "SELECT coalesce(max(seq), 0) FROM outbox WHERE recorded_at <= $1 AND seq < $2", mark.recorded_at, mark.seq
+    )
+    return seq
