@@ -5,6 +5,7 @@ provider; ANTT_JWKS replaces it by any OpenID Connect provider's keys. An identi
 role, the unit and, for a leader, the team; nothing else of a token is used.
 """
 
+import asyncio
 import os
 import secrets
 import time
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import httpx
 import msgspec
+import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from joserfc import jwt
@@ -24,8 +26,10 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from shared import units
-from shared.errors import Forbidden, ForeignArea, Unauthenticated, UnknownUnit
+from shared.errors import Forbidden, ForeignArea, Problem, Unauthenticated, UnknownUnit
 from shared.settings import Settings
+
+log = structlog.get_logger()
 
 TokenRole = Literal["operator", "province_officer", "commune_officer", "team_leader", "system"]
 ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519"]
@@ -117,6 +121,17 @@ class Claims(msgspec.Struct):
     team: str = ""
 
 
+class KeysUnavailable(Problem):
+    """Nobody can be known before the provider of the keys has answered once."""
+
+    status, name = 503, "keys-unavailable"
+    vi, en = (
+        "Chưa lấy được khóa để kiểm tra mã truy cập; hãy thử lại sau ít giây.",
+        "The keys that tokens are checked against could not be read; try again in a few seconds.",
+    )
+    headers = {"Retry-After": "2"}  # noqa: RUF012
+
+
 class Tokens:
     """Checks tokens against the JWKS of a file or a URL, and remembers those it has checked until they expire."""
 
@@ -126,8 +141,9 @@ class Tokens:
             iss={"essential": True, "value": settings.issuer},
             aud={"essential": True, "value": settings.audience},
         )
-        self._keys = KeySet([])
+        self._keys: KeySet | None = None
         self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
         self._checked: OrderedDict[str, tuple[int, Identity]] = OrderedDict()
 
     async def identity(self, authorization: str | None) -> Identity:
@@ -148,31 +164,44 @@ class Tokens:
         if scheme.lower() != "bearer":
             raise Unauthenticated()
         for fresh in (False, True):
-            await self._load_keys(fresh)
+            keys = await self._load_keys(fresh)
             try:
-                decoded = jwt.decode(token.strip(), self._keys, algorithms=ALGORITHMS)
+                decoded = jwt.decode(token.strip(), keys, algorithms=ALGORITHMS)
                 self._claims.validate(decoded.claims)
                 claims = msgspec.convert(decoded.claims, Claims, strict=False)
+                if claims.role == "team_leader":
+                    UUID(claims.team)
             except (JoseError, ValueError):  # msgspec.ValidationError is a ValueError
                 continue
-            if units.get(claims.unit) is None or (claims.role == "team_leader" and not claims.team):
+            if units.get(claims.unit) is None:
                 break
             return claims.exp, Identity(claims.role, claims.sub, claims.unit, claims.team)
         raise Unauthenticated()
 
-    async def _load_keys(self, fresh: bool) -> None:
-        """Read the JWKS; again only when a token fails and the last reading is half a minute old."""
-        age = time.monotonic() - self._fetched_at
-        if age < (30 if fresh else float("inf")):
-            return
-        self._fetched_at = time.monotonic()
+    async def _load_keys(self, fresh: bool) -> KeySet:
+        """The JWKS, read once; again only when a token fails and the last reading is half a minute old.
+
+        While the provider is gone its last keys go on holding. KeysUnavailable before it has ever answered.
+        """
+        if self._keys is not None and not fresh:
+            return self._keys
+        async with self._fetching:
+            if time.monotonic() - self._fetched_at > (1 if self._keys is None else 30):
+                try:
+                    self._keys = KeySet.import_key_set(msgspec.json.decode(await self._read_keys()))
+                except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError) as error:
+                    log.warning("keys could not be read", source=self._settings.jwks, reason=type(error).__name__)
+                self._fetched_at = time.monotonic()
+        if self._keys is None:
+            raise KeysUnavailable()
+        return self._keys
+
+    async def _read_keys(self) -> bytes:
         source = self._settings.jwks
         if source.startswith(("http://", "https://")):
             async with httpx.AsyncClient(timeout=5) as client:
-                text = (await client.get(source)).raise_for_status().content
-        else:
-            text = Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
-        self._keys = KeySet.import_key_set(msgspec.json.decode(text))
+                return (await client.get(source)).raise_for_status().content
+        return Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
 
 
 async def _caller(request: Request, _documented: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Identity:
@@ -218,8 +247,10 @@ def issue_token(
         raise ValueError(f"unknown role {role}")
     if units.get(unit) is None:
         raise ValueError(f"unknown unit {unit}")
-    if role == "team_leader" and not team:
-        raise ValueError("a team leader's token names the team")
+    if role == "team_leader":
+        if not team:
+            raise ValueError("a team leader's token names the team")
+        UUID(team)
     key = ECKey.import_key(msgspec.json.decode((ensure_issuer(settings) / "issuer.json").read_bytes()))
     now = int(time.time())
     claims = {
