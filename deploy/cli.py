@@ -131,6 +131,62 @@ def count(data: Data = None, log: Log = None) -> None:
 
 
 @app.command()
+def rebuild(data: Data = None, log: Log = None) -> None:
+    """Count everything anew from the log beside the serving counters, tell what differs, and swap."""
+    from deploy.proof import rebuild
+
+    rebuild()
+
+
+@app.command()
+def verify(data: Data = None, log: Log = None) -> None:
+    """Compare every counter with the services' own recounts; ends with 1 if one differs."""
+    from deploy.proof import verify
+
+    sys.exit(verify())
+
+
+@app.command()
+def recover(
+    service: Annotated[Literal["teams", "incidents"], typer.Option(help="Whose database was restored")],
+    force: Annotated[bool, typer.Option("--force", help="Also where nothing was restored")] = False,
+    data: Data = None,
+    log: Log = None,
+) -> None:
+    """Go on in a new generation after a service's database was restored to an earlier time."""
+    from deploy.proof import recover
+
+    recover(service, force)
+
+
+letters = typer.Typer(help="Events that could not be counted.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
+
+
+@letters.command("list")
+def list_letters(data: Data = None) -> None:
+    """Tell which events could not be counted, where they stand, and why."""
+    from deploy.proof import list_letters
+
+    list_letters()
+
+
+@letters.command("replay")
+def replay_letters(
+    all: Annotated[bool, typer.Option("--all", help="Every one")] = False,
+    source: Annotated[Literal["teams", "incidents"] | None, typer.Option(help="Those of this service")] = None,
+    seq: Annotated[int | None, typer.Option(help="The one at this place in its service's outbox")] = None,
+    data: Data = None,
+) -> None:
+    """Count them after all; ends with 1 if one fails again."""
+    from deploy.proof import replay_letters
+
+    if all == (source is not None) or (seq is not None and source is None):
+        raise typer.BadParameter("--all, or --source with or without --seq")
+    sys.exit(replay_letters(source, seq))
+
+
+@app.command()
 def postgres(data: Data = None) -> None:
     """Serve the data folder's PostgreSQL alone, until Ctrl-C."""
     from deploy.local.postgres import serve
