@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import httpx
 import msgspec
 import tenacity
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from deploy.local import NotStarted, child
 from deploy.local.sockets import becomes_free
-from deploy.scenarios.binh_duong import FIRST, LAST, PROVINCE, SEED, Figure, plan, published
+from deploy.scenarios.binh_duong import FIRST, LAST, PROVINCE, SEED, plan, published
 from deploy.scenarios.replay import Refused, Replay
 from shared.auth import TokenRole, issue_token
 from shared.settings import Service, settings
@@ -67,7 +68,8 @@ def demo(port: int, log: Literal["embedded", "kafka"], data: Path | None, then_e
     for name in [name for name in os.environ if name.startswith("ANTT_")]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    console = Console(highlight=False, soft_wrap=True)
+    # A file or a pipe has no width of its own.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     right = False
     with suppress(KeyboardInterrupt), _folder(data) as folder:
         os.environ |= {"ANTT_DATA": str(folder), "ANTT_PROVINCE": PROVINCE}
@@ -188,7 +190,7 @@ async def _show(console: Console, addresses: dict[Service, str]) -> bool:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-    console.print(_result(demo.figures, counted))
+    console.print(_result(demo, counted))
     _tell_how_fast(demo, seconds)
     wrong = [figure.vietnamese for figure in demo.figures if counted.get(figure.indicator) != figure.value]
     if wrong:
@@ -260,39 +262,38 @@ def _picture(demo: Demo) -> Group:
     head = Table.grid(padding=(0, 2))
     head.add_row(
         f"[bold]{_day(_reached(demo))}[/]",
-        ProgressBar(total, sent, width=32),
+        ProgressBar(total, sent, width=24),
         f"{_number(sent)}/{_number(total)}",
         _seconds(seconds),
         f"{_number(round(sent / seconds))} yêu cầu/s",
     )
-    table = _figures_table("Đang đếm\n[dim]counting[/]")
+    table = _figures_table(demo, "Đang đếm")
     for figure in demo.figures:
         now = demo.counters.get(figure.indicator, 0)
-        table.add_row(*_named(figure), _number(now), ProgressBar(figure.value, min(now, figure.value), width=24))
+        bar = ProgressBar(figure.value, min(now, figure.value), width=12)
+        table.add_row(figure.vietnamese, _number(figure.value), _number(now), bar, figure.indicator)
     return Group(head, table)
 
 
-def _result(figures: list[Figure], counted: dict[str, int]) -> Table:
+def _result(demo: Demo, counted: dict[str, int]) -> Table:
     """The published figures beside those that stats has counted."""
-    table = _figures_table("Hệ thống đếm\n[dim]counted[/]")
-    for figure in figures:
+    table = _figures_table(demo, "Đếm được")
+    for figure in demo.figures:
         now = counted.get(figure.indicator, 0)
         verdict = "[green]✓ khớp[/]" if now == figure.value else f"[red]✗ lệch {now - figure.value:+}[/]"
-        table.add_row(*_named(figure), _number(now), verdict)
+        table.add_row(figure.vietnamese, _number(figure.value), _number(now), verdict, figure.indicator)
     return table
 
 
-def _figures_table(counted: str) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("Chỉ tiêu [dim]· indicator[/]")
-    table.add_column("Đã công bố\n[dim]published[/]", justify="right")
-    table.add_column(counted, justify="right", style="bold")
-    table.add_column("", width=24)
+def _figures_table(demo: Demo, counted: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Chỉ tiêu")
+    table.add_column("Công bố", justify="right")
+    table.add_column(counted, justify="right", style="bold", min_width=8)
+    table.add_column("", min_width=12)
+    # The name by which the API knows it, where there is room.
+    table.add_column("indicator", style="dim", no_wrap=True, max_width=None if demo.console.width >= 110 else 0)
     return table
-
-
-def _named(figure: Figure) -> tuple[str, str]:
-    return f"{figure.vietnamese}\n[dim]{figure.indicator}[/]", _number(figure.value)
 
 
 def _tell_how_fast(demo: Demo, seconds: float) -> None:
