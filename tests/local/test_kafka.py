@@ -58,7 +58,7 @@ async def test_no_broker_outlives_its_killed_parent(folder: Path) -> None:
         brokers = children_of(parent.pid)
         assert brokers
         parent.kill()
-        await eventually(lambda: gone(brokers))
+        await eventually(lambda: gone(brokers), seconds=60)
 
 
 @pytest.fixture

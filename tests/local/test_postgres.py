@@ -89,7 +89,7 @@ async def test_no_server_outlives_its_killed_parent(folder: Path) -> None:
         servers = children_of(parent.pid)
         assert server_of(folder) in {each.pid for each in servers}
         parent.kill()
-        await eventually(lambda: gone(servers))
+        await eventually(lambda: gone(servers), seconds=60)
     with postgres.running(folder):
         assert await recall(folder) == "còn"
 

@@ -1,0 +1,128 @@
+"""`antt run`: what is killed comes back, and nothing stays behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from deploy.local.sockets import free_port
+from deploy.run import is_ready, pids, programs
+from shared.settings import Service, Settings
+from tests.conftest import eventually
+from tests.local.conftest import children_of, gone
+
+# A start takes four seconds; a machine that does much else at the same time takes many times that.
+PATIENCE = 120
+
+
+@contextmanager
+def antt_run(data: Path, port: int, log: str = "embedded", **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`antt run` as a process of its own, what it tells in DATA.told; asked to end at the end, if it still lives."""
+    command = [sys.executable, "-m", "deploy.cli", "run", "--data", str(data), "--port", str(port), "--log", log]
+    with data.with_suffix(".told").open("wb") as told:
+        run = subprocess.Popen(command, stderr=told, env={**os.environ, **environment})
+    try:
+        yield run
+    finally:
+        run.terminate()
+        run.wait(PATIENCE)
+
+
+def told(data: Path) -> str:
+    """What `antt run` has told the person at the terminal."""
+    return data.with_suffix(".told").read_text()
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("embedded", {"postgres", "all"}),
+        (
+            "kafka",
+            {"postgres", "kafka", "teams", "incidents", "stats", "relay-teams", "relay-incidents", "count"},
+        ),
+    ],
+)
+async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(
+    folder: Path, log: str, expected: set[str]
+) -> None:
+    port = free_port()
+    services = {service: port + (log == "kafka") * offset for offset, service in enumerate(get_args(Service))}
+
+    def all_ready() -> bool:
+        return all(is_ready(service, at) for service, at in services.items())
+
+    with antt_run(folder, port, log) as run:
+        await eventually(all_ready, PATIENCE)
+        await eventually(lambda: "Ready after" in told(folder), PATIENCE)
+        await eventually(lambda: set(pids(folder)) == expected, PATIENCE)
+        before = pids(folder)
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not set(pids(folder).items()) & set(before.items()), PATIENCE)
+        await eventually(all_ready, PATIENCE)
+        await eventually(lambda: all(f"{name} ended and" in told(folder) for name in expected), PATIENCE)
+        everything = children_of(run.pid)
+        asked = time.monotonic()
+        run.terminate()
+        assert run.wait(PATIENCE) == 0
+        assert time.monotonic() - asked < 30
+        await eventually(lambda: gone(everything), PATIENCE)
+
+
+async def test_nothing_outlives_a_killed_supervisor_and_the_next_run_is_fine(folder: Path) -> None:
+    port = free_port()
+    with antt_run(folder, port) as run:
+        await eventually(lambda: is_ready("stats", port), PATIENCE)
+        everything = children_of(run.pid)
+        run.kill()
+        # At once, while what the kernel has just told to end may still be ending.
+        with antt_run(folder, port):
+            await eventually(lambda: gone(everything), PATIENCE)
+            await eventually(lambda: is_ready("stats", port), PATIENCE)
+
+
+async def test_a_second_run_of_a_folder_is_refused_in_words(folder: Path) -> None:
+    with antt_run(folder, free_port()) as first:
+        await eventually(lambda: (folder / "supervisord.conf").exists(), PATIENCE)
+        with antt_run(folder, free_port()) as second:
+            assert second.wait(PATIENCE) == 1
+            assert told(folder) == f"antt: {folder} is already served: stop process {first.pid} first\n"
+
+
+async def test_a_port_that_somebody_has_is_told_in_words(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        with antt_run(folder, port) as run:
+            assert run.wait(PATIENCE) == 1
+        assert told(folder) == f"antt: port {port} is in use: choose another with --port\n"
+
+
+async def test_what_keeps_dying_shows_its_last_words(folder: Path) -> None:
+    nowhere = f"postgresql://127.0.0.1:{free_port()}/teams"
+    with antt_run(folder, free_port(), ANTT_TEAMS_DATABASE_URL=nowhere):
+        await eventually(lambda: "migrate ended and is started again" in told(folder), PATIENCE)
+        await eventually(lambda: "ConnectionRefusedError" in told(folder), PATIENCE)
+
+
+def names(log: str, kafka_port: int, **given: Any) -> list[str]:
+    """The programs that run with these settings."""
+    ports = dict.fromkeys(get_args(Service), 8000)
+    return [program.name for program in programs(ports, kafka_port, Settings(log=log, **given))]
+
+
+def test_what_the_environment_names_is_not_started() -> None:
+    everywhere = {f"{service}_database_url": "postgresql://elsewhere/x" for service in get_args(Service)}
+    services = ["teams", "incidents", "stats", "relay-teams", "relay-incidents", "count"]
+    assert names("embedded", 0) == ["migrate", "postgres", "all"]
+    assert names("embedded", 0, **everywhere) == ["migrate", "all"]
+    assert names("kafka", 9092) == ["migrate", "postgres", "kafka", *services]
+    assert names("kafka", 0, kafka_bootstrap="elsewhere:9092", **everywhere) == ["migrate", *services]
