@@ -72,6 +72,25 @@ CREATE TABLE member_terms (
 CREATE INDEX member_terms_by_member ON member_terms (member_id, from_on);
 CREATE INDEX member_terms_by_team ON member_terms (team_id, member_id);
 
+-- A term ends with its team at the latest. Looked at when all is written, which is under the outbox's lock: so of a
+-- dissolution and a new member at the same instant, the second finds the first.
+CREATE FUNCTION no_term_outlasts_its_team() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM teams team JOIN member_terms term ON term.team_id = team.id
+        WHERE team.id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid
+          AND coalesce(term.until_on, 'infinity') > coalesce(team.until_on, 'infinity')
+    ) THEN
+        RAISE check_violation USING MESSAGE = 'a term outlasts its team';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER no_term_outlasts_its_team AFTER INSERT ON member_terms
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no_term_outlasts_its_team('team_id');
+CREATE CONSTRAINT TRIGGER no_term_outlasts_its_team AFTER UPDATE ON teams
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.until_on IS NOT NULL)
+    EXECUTE FUNCTION no_term_outlasts_its_team('id');
+
 CREATE TABLE training_classes (
     id uuid PRIMARY KEY,
     unit text NOT NULL,

@@ -1,9 +1,10 @@
 """Teams: creation, change, dissolution, and who may."""
 
+import asyncio
 from typing import Any
 
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
-from tests.teams.factories import DECISION, MEMBERS, TEAMS, UNKNOWN, a_team, member, refusal, step, team
+from tests.teams.factories import DECISION, MEMBERS, TEAMS, UNKNOWN, a_member, a_team, member, refusal, step, team
 
 
 async def test_a_new_team_is_answered_as_it_was_decided_and_counted_from_its_first_day(antt: Antt) -> None:
@@ -56,6 +57,22 @@ async def test_a_dissolved_team_ends_with_the_terms_of_its_members_and_takes_no_
     assert (read["released_on"], read["terms"][0]["ended_for"]) == ("2026-11-05", "health")
     again = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-11")
     assert refusal(again) == (409, "team-dissolved")
+
+
+async def test_nobody_enters_a_team_while_it_is_dissolved(antt: Antt) -> None:
+    operator = antt.token("operator", PROVINCE)
+    for _ in range(5):
+        team_id = await team(antt)
+        recognition, dissolution = await asyncio.gather(
+            antt.post(MEMBERS, a_member(team_id), operator),
+            step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-10"),
+        )
+        refused = [refusal(answer) for answer in (recognition, dissolution) if answer.status_code >= 400]
+        assert set(refused) <= {(409, "conflict"), (409, "team-dissolved")}
+        entries = (await antt.get(MEMBERS, operator, team_id=team_id)).json()["items"]
+        dissolved = (await antt.get(f"{TEAMS}/{team_id}", operator)).json()["until_on"]
+        assert dissolved is None or all(entry["released_on"] == dissolved for entry in entries)
+        assert len(entries) == (recognition.status_code == 201)
 
 
 async def test_a_team_is_not_dissolved_before_what_its_members_did_in_it(antt: Antt) -> None:

@@ -34,10 +34,12 @@ YOUNGEST, OLDEST = 18, 70
 async def recognise_member(work: UnitOfWork, caller: Identity, member: RecogniseMember) -> MemberOut:
     """Take a person into a team. Raises unless the person is eligible and in no team, and the role is free."""
     _require_eligible(member.born_on, member.from_on, member.over_70_decision)
-    team = await _open_team(work, caller, member.team_id, member.role, member.from_on)
     name_key = units.sort_key(member.full_name)
-    if not member.namesake:
-        await _require_not_in_force(work, name_key, member.born_on, member.from_on)
+    team = await _open_team(
+        work, caller, member.team_id, member.role, member.from_on, name_key=name_key, born_on=member.born_on
+    )
+    if team["in_force"] and not member.namesake:
+        raise AlreadyInForce()
     id = uuid7()
     term = begin_term(work, caller, id, team, "MemberRecognised", member.role, member.from_on, member.decision)
     row = work.add(
@@ -49,7 +51,6 @@ async def recognise_member(work: UnitOfWork, caller: Identity, member: Recognise
         recorded_by=caller.subject,
         version=1,
     )
-    work.change(Team, team)
     return member_out(row, term)
 
 
@@ -111,7 +112,6 @@ async def _move(
     end_term(work, term, "MemberRoleChanged", to.from_on - timedelta(days=1), ended_for, to.decision)
     begun = begin_term(work, caller, member["id"], team, "MemberRoleChanged", to.role, to.from_on, to.decision)
     changed = work.change(Member, member, term_id=begun["id"])
-    work.change(Team, team)
     return member_out(changed, begun)
 
 
@@ -137,18 +137,31 @@ async def _load_in_force(work: UnitOfWork, caller: Identity, member_id: UUID, st
 
 
 async def _open_team(
-    work: UnitOfWork, caller: Identity, team_id: UUID, role: Role, from_on: date, member_id: UUID | None = None
+    work: UnitOfWork,
+    caller: Identity,
+    team_id: UUID,
+    role: Role,
+    from_on: date,
+    member_id: UUID | None = None,
+    name_key: str | None = None,
+    born_on: date | None = None,
 ) -> Row:
-    """The team that a term of `role` may begin in. Who changes it too makes its members' changes follow one another."""
+    """The team that a term of `role` may begin in; its `in_force`: a person of that name and birth date is a member."""
     caller.require_role("keep_registry")
     found = await work.database.fetchrow(
-        """SELECT teams.*, EXISTS (
-          SELECT FROM member_terms WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM $3
-            AND (until_on IS NULL OR until_on >= $2)) AS has_leader
+        """SELECT teams.*,
+          EXISTS (SELECT FROM member_terms
+            WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM $3
+              AND (until_on IS NULL OR until_on >= $2)) AS has_leader,
+          EXISTS (SELECT FROM members
+            WHERE name_key = $4 AND born_on = $5 AND NOT namesake
+              AND (released_on IS NULL OR released_on >= $2)) AS in_force
         FROM teams WHERE id = $1""",
         team_id,
         from_on,
         member_id,
+        name_key,
+        born_on,
     )
     if found is None:
         raise NotFound(id=team_id)
@@ -158,21 +171,12 @@ async def _open_team(
     require_place(unit_on(team["unit"], from_on), from_on)
     if from_on < team["from_on"]:
         raise DayTooEarly(day=from_on, earliest=team["from_on"])
-    if role == "leader" and team["has_leader"]:
-        raise LeaderExists(team_id=team_id)
+    if role == "leader":
+        if team["has_leader"]:
+            raise LeaderExists(team_id=team_id)
+        # Of two that become leader at the same instant, the second is decided again and finds the first.
+        work.change(Team, team)
     return team
-
-
-async def _require_not_in_force(work: UnitOfWork, name_key: str, born_on: date, from_on: date) -> None:
-    found = await work.database.fetchrow(
-        """SELECT 1 FROM members WHERE name_key = $1 AND born_on = $2 AND NOT namesake
-          AND (released_on IS NULL OR released_on >= $3)""",
-        name_key,
-        born_on,
-        from_on,
-    )
-    if found is not None:
-        raise AlreadyInForce()
 
 
 def _require_eligible(born_on: date, from_on: date, over_70_decision: bool) -> None:

@@ -12,7 +12,7 @@ class TeamsModel(SQLModel, registry=registry()):
 
 
 class Team(TeamsModel, table=True):
-    """A team (Tổ bảo vệ ANTT). Its version rises with every change of who is in it, so that these follow one another."""
+    """A team (Tổ bảo vệ ANTT). Its version rises with a new leader, so that there is one at a time."""
 
     __tablename__ = "teams"
     id: UUID = Field(primary_key=True)
