@@ -5,7 +5,8 @@ from typing import Any
 
 import asyncpg
 
-from shared.log import CountedBeyondRecovery, Mark, Record, open_log
+from shared.days import now
+from shared.log import NEVER, CountedBeyondRecovery, Mark, Record, open_log
 from shared.settings import Service
 
 Apply = Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
@@ -29,9 +30,12 @@ async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[i
     log = open_log(service.settings)
     row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
+    service.heard_at.setdefault(source, NEVER)
     async for batch in log.follow(source, mark, 1_000, recovered):
         if not batch.records:
+            service.heard_at[source] = max(service.heard_at[source], batch.watermark or NEVER)
             continue
+        service.heard_at[source] = now()
         async with service.database.connection() as connection, connection.transaction():
             await apply(connection, batch.records)
             # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.
