@@ -95,7 +95,7 @@ class CommandRoute(APIRoute):
         if body is None:
             return
         authorization = headers.get(b"authorization")
-        caller = await service.tokens.identity(authorization.decode("latin-1") if authorization else None)
+        caller = await service.tokens.identity(authorization.decode("latin-1") if authorization is not None else None)
         key = headers.get(b"idempotency-key")
         if key is None:
             status, content, extra = await self._run(service, scope, headers, body, caller, None)
