@@ -139,30 +139,31 @@ def _await_ready(
     began, told = time.monotonic(), 0.0
     waiting = console.status("") if console.is_terminal else nullcontext()
     with waiting as status, httpx.Client(timeout=2, trust_env=False) as client:
-        while missing := {service: state for service in addresses if (state := _state(client, addresses, service))}:
+        while missing := _missing(client, addresses):
             seconds = time.monotonic() - began
             if server.poll() is not None or seconds > SECONDS_TO_START:
                 last_words = words.read_text(errors="replace").strip()[-2_000:]
                 raise NotStarted(f"the services did not become ready in {seconds:.0f} s:\n{last_words}")
-            text = "; ".join(f"{service}: {state}" for service, state in missing.items())
             if status:
-                status.update(f"{seconds:.0f} s · chờ · waiting for {text}")
+                status.update(f"{seconds:.0f} s, chờ {missing} [dim]· waiting[/]")
             elif seconds > told + 10:
                 told = seconds
-                console.print(f"  {seconds:.0f} s · chờ · waiting for {text}")
+                console.print(f"  {seconds:.0f} s, chờ {missing} · waiting")
             time.sleep(0.2)
     console.print(f"  Cả ba sẵn sàng sau {_seconds(time.monotonic() - began)} [dim]· all ready[/]")
 
 
-def _state(client: httpx.Client, addresses: dict[Service, str], service: Service) -> str:
-    """What keeps a service from being ready, in words; nothing when it is."""
-    try:
-        answer = client.get(f"{addresses[service]}/{service}/health/ready")
-        if answer.is_success:
-            return ""
-        return ", ".join(f"{part} {why}" for part, why in answer.json()["down"].items())
-    except httpx.TransportError:
-        return "chưa trả lời"
+def _missing(client: httpx.Client, addresses: dict[Service, str]) -> str:
+    """Which services are not ready and what of them is not, in words; nothing when all are."""
+    missing = []
+    for service, address in addresses.items():
+        try:
+            answer = client.get(f"{address}/{service}/health/ready")
+            if not answer.is_success:
+                missing.append(f"{service} ({', '.join(answer.json()['down'])})")
+        except httpx.TransportError:
+            missing.append(service)
+    return ", ".join(missing)
 
 
 async def _show(console: Console, addresses: dict[Service, str]) -> bool:
@@ -190,7 +191,7 @@ async def _show(console: Console, addresses: dict[Service, str]) -> bool:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-    console.print(_result(demo, counted))
+    console.print(_result(demo, counted), _force(counted))
     _tell_how_fast(demo, seconds)
     wrong = [figure.vietnamese for figure in demo.figures if counted.get(figure.indicator) != figure.value]
     if wrong:
@@ -272,7 +273,13 @@ def _picture(demo: Demo) -> Group:
         now = demo.counters.get(figure.indicator, 0)
         bar = ProgressBar(figure.value, min(now, figure.value), width=12)
         table.add_row(figure.vietnamese, _number(figure.value), _number(now), bar, figure.indicator)
-    return Group(head, table)
+    return Group(head, table, _force(demo.counters))
+
+
+def _force(counters: dict[str, int]) -> str:
+    """How large the force is that does all this."""
+    teams, members = (_number(counters.get(name, 0)) for name in ("teams", "members"))
+    return f" {teams} Tổ bảo vệ ANTT, {members} thành viên [dim]· teams, members[/]"
 
 
 def _result(demo: Demo, counted: dict[str, int]) -> Table:
@@ -320,7 +327,7 @@ def _tell_where_to_look(console: Console, addresses: dict[Service, str], folder:
     for service, address in addresses.items():
         console.print(f"  Tài liệu   {address}/{service}/v1/docs")
     if stays:
-        console.print(f"  Mã truy cập  antt token --data {folder} --role province_officer --unit {PROVINCE}")
+        console.print(f"  Mã truy cập  {sys.argv[0]} token --data {folder} --role province_officer --unit {PROVINCE}")
         console.print("\n[bold]Đang phục vụ; Ctrl-C để dừng.[/] [dim]· serving until Ctrl-C[/]")
 
 
