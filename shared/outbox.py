@@ -24,6 +24,7 @@ from shared.errors import (
     Changed,
     Conflict,
     DatabaseUnavailable,
+    KeyInFlight,
     NotFound,
     Overloaded,
     PreconditionFailed,
@@ -128,6 +129,11 @@ class Writer:
         self._most_together = batch
         self._wake = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many works wait for their turn."""
+        return len(self._queue)
+
     async def commit(self, work: UnitOfWork) -> Position | None:
         """Queue the work and wait for its commit. Raises Overloaded at once when too much waits already."""
         if len(self._queue) >= self._most_waiting:
@@ -145,6 +151,7 @@ class Writer:
                 together = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
                 if not self._queue:
                     self._wake.clear()
+                telemetry.INTAKE_BATCH.observe(len(together))
                 await self._commit_together(together)
         finally:
             _fail(self._queue, DatabaseUnavailable())
@@ -160,8 +167,10 @@ class Writer:
                         try:
                             await _write(connection, [work])
                         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-                            log.warning("write refused", reason=type(error).__name__)
-                            _fail([work], Conflict())
+                            # Another process was first with the same Idempotency-Key; its answer is there to be asked for.
+                            in_flight = getattr(error, "table_name", None) == "answers"
+                            log.warning("write refused", reason=type(error).__name__, in_flight=in_flight)
+                            _fail([work], KeyInFlight() if in_flight else Conflict())
         except DatabaseUnavailable as error:
             _fail(works, error)
         except Exception:
