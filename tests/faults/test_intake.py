@@ -1,0 +1,170 @@
+"""Faults of single requests: a full queue, a writer that hangs, a bad row, a client that goes away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from services.incidents.tips.commands import report_tip
+from services.incidents.tips.schemas import ReportTip
+from shared.auth import ANYONE
+from shared.database import Database
+from shared.errors import Conflict
+from shared.http import position_text
+from shared.outbox import Position, UnitOfWork, Writer
+from tests.conftest import COMMUNE, Antt, eventually, lifespan
+from tests.faults.conftest import Installation
+
+pytestmark = pytest.mark.xdist_group("faults")
+
+TIPS = "/incidents/v1/tips"
+OUTBOX_LOCK = 7302
+
+
+@pytest.fixture
+def queue_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three requests may wait for the writer."""
+    monkeypatch.setenv("ANTT_INTAKE_QUEUE", "3")
+
+
+@pytest.fixture
+def short_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction is ended after a second."""
+    monkeypatch.setenv("ANTT_TRANSACTION_SECONDS", "1")
+
+
+@asynccontextmanager
+async def outbox_held(databases: dict[str, str]) -> AsyncIterator[asyncpg.Connection]:
+    """Nobody can append to the outbox of incidents meanwhile."""
+    connection = await asyncpg.connect(databases["incidents"])
+    await connection.execute("SELECT pg_advisory_lock($1)", OUTBOX_LOCK)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def writers_waiting(connection: asyncpg.Connection, number: int = 1) -> None:
+    """Wait until so many writers wait for the outbox."""
+
+    async def waiting() -> bool:
+        found: int = await connection.fetchval(
+            """SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+            WHERE datname = current_database() AND objid = $1 AND NOT granted""",
+            OUTBOX_LOCK,
+        )
+        return found == number
+
+    await eventually(waiting)
+
+
+def report(antt: Antt, content: str = "Mất xe máy", key: str = "") -> asyncio.Task[httpx.Response]:
+    """A tip on its way."""
+    return asyncio.create_task(
+        antt.post(TIPS, {"unit": COMMUNE, "content": content}, Idempotency_Key=key or str(uuid4()))
+    )
+
+
+async def counted(antt: Antt, position: str) -> int:
+    """How many tips are counted at a position."""
+    return (await antt.counters(position, from_="2025-07-01", to="2999-12-31"))["tips_received"]
+
+
+async def test_a_full_queue_names_the_time_to_come_again_and_loses_nothing(
+    queue_of_three: None, antt: Antt, databases: dict[str, str]
+) -> None:
+    async with outbox_held(databases) as held:
+        at_work = report(antt)
+        await writers_waiting(held)
+        tips = [report(antt) for _ in range(8)]
+        await eventually(lambda: sum(tip.done() for tip in tips) == 5)
+        refused = [tip for tip in tips if tip.done()]
+    assert {(tip.result().status_code, tip.result().headers["retry-after"]) for tip in refused} == {(503, "2")}
+    accepted = [await tip for tip in (at_work, *tips) if tip not in refused]
+    assert [answer.status_code for answer in accepted] == [201] * 4
+    again = await report(antt)
+    assert await counted(antt, again.headers["antt-position"]) == 5
+
+
+async def test_a_writer_that_hangs_is_ended_and_its_requests_may_come_again(
+    short_transactions: None, antt: Antt, databases: dict[str, str]
+) -> None:
+    keys = [str(uuid4()) for _ in range(3)]
+    async with outbox_held(databases):
+        answers = await asyncio.gather(*(report(antt, key=key) for key in keys))
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "2")}
+    answers = await asyncio.gather(*(report(antt, key=key) for key in keys))
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert await counted(antt, max(answer.headers["antt-position"] for answer in answers)) == 3
+
+
+async def test_one_bad_row_never_fails_its_neighbours(antt: Antt, databases: dict[str, str]) -> None:
+    database = Database(databases["incidents"], 1, 10)
+    await database.open()
+    async with database.connection() as connection:
+        await connection.execute("CREATE UNIQUE INDEX ON tips (content)")
+    writer = Writer(database, 100, 100)
+    commits = []
+    for content in ("một", "hai", "một", "ba"):
+        work = UnitOfWork(writer)
+        await report_tip(work, ANYONE, ReportTip(unit=COMMUNE, content=content))
+        commits.append(asyncio.ensure_future(work.commit()))
+    # Only now, so that it takes all four at once.
+    await asyncio.sleep(0)
+    running = asyncio.create_task(writer.run())
+    first, second, bad, last = await asyncio.gather(*commits, return_exceptions=True)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await database.close()
+    assert isinstance(bad, Conflict)
+    assert [first, second] == [Position(1, first.seq), Position(1, first.seq + 1)]  # type: ignore[union-attr]
+    assert await counted(antt, position_text("incidents", last)) == 3  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def other_process(antt: Antt) -> AsyncIterator[Antt]:
+    """One more process of the same services, on the same databases."""
+    from deploy.embedded import create_app
+
+    app = create_app()
+    async with lifespan(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://antt") as http:
+            yield Antt(http)
+
+
+async def test_a_key_sent_to_two_processes_at_once_is_written_once(
+    antt: Antt, other_process: Antt, databases: dict[str, str]
+) -> None:
+    key = str(uuid4())
+    async with outbox_held(databases) as held:
+        tips = [report(process, key=key) for process in (antt, other_process)]
+        await writers_waiting(held, 2)
+    first, second = sorted([await tip for tip in tips], key=lambda answer: answer.status_code)
+    assert (first.status_code, second.status_code) == (201, 409)
+    assert second.headers["retry-after"] == "1"
+    again = await report(other_process, key=key)
+    assert again.json() == first.json()
+    assert await counted(antt, again.headers["antt-position"]) == 1
+
+
+async def test_a_client_that_goes_away_in_the_middle_of_its_body_changes_nothing(
+    embedded: Installation,
+) -> None:
+    await embedded.ready()
+    reader, writer = await asyncio.open_connection("localhost", embedded.ports["incidents"])
+    # What has come is a whole tip by chance; more was announced.
+    tip = b'{"unit": "%s", "content": "half"}' % COMMUNE.encode()
+    head = b"POST %s HTTP/1.1\r\nHost: antt\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % (TIPS.encode(), len(tip) + 100) + tip)
+    await writer.drain()
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+    async with httpx.AsyncClient(base_url=embedded.url("incidents")) as http:
+        await embedded.report_tip(http)
+    await embedded.require_each_counted_once()
