@@ -102,10 +102,10 @@ class Identity(NamedTuple):
         below = units.area(unit) if unit is not None else None
         if MAY[action][self.role] == TEAM:
             return UUID(self.team), sorted(below) if below is not None else None
-        area = units.area(self.unit)
-        if unit is not None and unit not in area:
+        area = units.area(self.unit) if below is None else units.area(self.unit) & below
+        if not area:
             raise ForeignArea(unit=unit)
-        return None, sorted(area if below is None else area & below)
+        return None, sorted(area)
 
 
 ANYONE = Identity()

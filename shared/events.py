@@ -36,6 +36,8 @@ class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
     state: TipState
     supplied_by: SuppliedBy
     classified_as: TipClass | None = None
+    # How it was closed, which stays when the informant is told of it.
+    outcome: Literal["resolved", "rejected"] | None = None
     closed_on: date | None = None
 
 

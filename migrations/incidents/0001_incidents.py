@@ -22,6 +22,7 @@ CREATE TABLE tips (
     occurred_at timestamptz,
     received_at timestamptz NOT NULL,
     received_on date NOT NULL,
+    outcome text,
     closed_on date,
     receipt_hash bytea NOT NULL,
     recorded_by text NOT NULL,

@@ -21,9 +21,9 @@ RECOUNT: dict[str, str] = {
         WHERE state <> ALL ('{{withdrawn,merged}}') AND supplied_by = 'citizen' GROUP BY 1, 2""",
     "tips_resolved": """
         SELECT unit, closed_on, count(*) FROM tips
-        WHERE state IN ('resolved', 'notified') AND closed_on IS NOT NULL GROUP BY 1, 2""",
+        WHERE outcome = 'resolved' GROUP BY 1, 2""",
     "tips_rejected": """
-        SELECT unit, closed_on, count(*) FROM tips WHERE state = 'rejected' GROUP BY 1, 2""",
+        SELECT unit, closed_on, count(*) FROM tips WHERE outcome = 'rejected' GROUP BY 1, 2""",
     "cases_found": """
         SELECT unit, found_on, count(*) FROM cases GROUP BY 1, 2""",
     "cases_found_via_tips": """

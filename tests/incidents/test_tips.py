@@ -54,3 +54,13 @@ async def test_an_instant_that_has_no_civil_day_is_refused(antt: Antt) -> None:
             tip = {"unit": COMMUNE, "content": "Đánh bạc", field: instant}
             answer = await antt.post("/incidents/v1/tips", tip, officer)
             assert (answer.status_code, answer.json()["type"]) == (422, "urn:antt:problem:invalid-input")
+
+
+async def test_telling_the_informant_does_not_change_how_a_tip_was_closed(antt: Antt) -> None:
+    officer = antt.token("commune_officer", COMMUNE)
+    tip = (await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Tiếng ồn"})).json()
+    for step, body in (("report", {}), ("reject", {"reason": "không xác minh được"}), ("notify", {})):
+        answer = await antt.post(f"/incidents/v1/tips/{tip['id']}/{step}", body, officer)
+        assert answer.status_code == 200, answer.text
+    counters = await antt.counters(answer.headers["antt-position"])
+    assert (counters["tips_rejected"], counters["tips_resolved"]) == (1, 0)

@@ -1,6 +1,7 @@
 """Figures over REST: ranges, series, breakdowns, freshness, who may read."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,7 +68,7 @@ async def test_the_rows_of_a_breakdown_with_the_unattributed_add_up_to_the_unit(
     await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
     position = await report(antt, "2024:725", "2024-08-01T00:00:00Z")  # a district: no single successor
     officer = antt.token("operator", PROVINCE)
-    period = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
+    period: dict[str, Any] = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
     rows = (await antt.get("/stats/v1/breakdown", officer, unit="2025:79", **period)).json()["rows"]
     assert sum(row["counters"]["tips_received"] for row in rows) == 2
     assert [row["counters"]["tips_received"] for row in rows if row["unit"].endswith("unattributed")] == [1]
@@ -75,14 +76,14 @@ async def test_the_rows_of_a_breakdown_with_the_unattributed_add_up_to_the_unit(
 
 async def test_a_unit_of_which_only_a_part_is_served_says_so(antt: Antt) -> None:
     position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
-    period = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
+    period: dict[str, Any] = {"from_": "2024-08-01", "to": "2024-08-31", "counted": position}
     assert (await antt.get("/stats/v1/counters", unit="2025:79", **period)).json()["partial"] is True
     assert "partial" not in (await antt.get("/stats/v1/counters", unit=PROVINCE, **period)).json()
 
 
 async def test_the_etag_is_of_the_figures_alone(antt: Antt) -> None:
     position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
-    period = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
+    period: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
     first = await antt.get("/stats/v1/counters", **period, counted=position)
     elsewhere = await report(antt, OLD_COMMUNE, "2024-09-01T00:00:00Z")
     etag = {"If-None-Match": first.headers["etag"]}
@@ -93,7 +94,7 @@ async def test_the_etag_is_of_the_figures_alone(antt: Antt) -> None:
 
 async def test_without_a_token_only_whole_months_of_the_province_are_read(antt: Antt) -> None:
     await antt.counters(await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z"))
-    month = {"from_": "2024-08-01", "to": "2024-08-31"}
+    month: dict[str, Any] = {"from_": "2024-08-01", "to": "2024-08-31"}
     statuses = [
         (await antt.get("/stats/v1/counters", unit=unit, **period)).status_code
         for unit, period in (

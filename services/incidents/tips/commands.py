@@ -87,10 +87,12 @@ async def take_step(
     require_may_step(caller, tip, command, step, reason)
     if step.to is not None:
         values["state"] = step.to
-    if step.to in ("resolved", "rejected", "withdrawn"):
+    if step.to in ("resolved", "rejected"):
+        values |= {"outcome": step.to, "closed_on": today()}
+    elif command == "withdraw":
         values["closed_on"] = today()
     elif command == "reopen":
-        values["closed_on"] = None
+        values |= {"outcome": None, "closed_on": None}
     return _record_step(work, caller, tip, command, reason, values)
 
 
@@ -126,5 +128,6 @@ def fact(tip: Row) -> events.Tip:
         state=tip["state"],
         supplied_by=tip["supplied_by"],
         classified_as=tip.get("classified_as"),
+        outcome=tip.get("outcome"),
         closed_on=tip.get("closed_on"),
     )

@@ -26,6 +26,7 @@ class Tip(IncidentsModel, table=True):
     occurred_at: datetime | None = instant(nullable=True)
     received_at: datetime = instant(nullable=False)
     received_on: date
+    outcome: str | None = None
     closed_on: date | None = None
     receipt_hash: bytes
     recorded_by: str

@@ -5,15 +5,14 @@ from uuid import UUID
 from services.incidents.steps import StepOut
 from services.incidents.tips.receipts import receipt_hash
 from services.incidents.tips.schemas import ListTips, TipOut, TipPage, TipStatus
-from shared import units
-from shared.auth import AREA, MAY, TEAM, Identity
+from shared.auth import Identity
 from shared.database import Database
-from shared.errors import ForeignArea, NotFound
+from shared.errors import NotFound
 
 
 async def list_tips(database: Database, caller: Identity, query: ListTips) -> TipPage:
     """A page of the tips in the caller's reach."""
-    team, area = _reach(caller, query.unit)
+    team, area = caller.reach("read_tips", query.unit)
     rows = await database.fetch(
         """SELECT * FROM tips
         WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text[] IS NULL OR unit = ANY($2))
@@ -30,9 +29,7 @@ async def list_tips(database: Database, caller: Identity, query: ListTips) -> Ti
 
 async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut:
     """One tip. NotFound without one, ForeignArea outside the caller's reach."""
-    caller_may = caller.role in MAY["read_tips"]
-    if not caller_may:
-        caller.require("read_tips", "")
+    caller.require_role("read_tips")
     row = await database.fetchrow("SELECT * FROM tips WHERE id = $1", tip_id)
     if row is None:
         raise NotFound(id=tip_id)
@@ -55,19 +52,3 @@ async def tip_by_receipt(database: Database, receipt: str) -> TipStatus:
     if row is None:
         raise NotFound()
     return TipStatus.model_validate(dict(row))
-
-
-def _reach(caller: Identity, unit: str | None) -> tuple[UUID | None, list[str] | None]:
-    """The team and the units that a list is narrowed to."""
-    reach = MAY["read_tips"].get(caller.role)
-    if reach is None:
-        caller.require("read_tips", unit or "")
-    if reach == TEAM:
-        return UUID(caller.team), None
-    area = units.area(caller.unit)
-    if unit is not None:
-        if unit not in area:
-            raise ForeignArea(unit=unit)
-        area = area & units.area(unit)
-    assert reach == AREA
-    return None, sorted(area)

@@ -53,6 +53,7 @@ class TipOut(BaseModel):
     occurred_at: AwareDatetime | None
     received_at: AwareDatetime
     received_on: date
+    outcome: Literal["resolved", "rejected"] | None
     closed_on: date | None
     version: int
 
