@@ -1,6 +1,7 @@
 """`make bench`: measures each figure beside its baseline and says what was reached. `python -m tests.bench NAME…` measures those."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import traceback
@@ -178,6 +179,8 @@ def main() -> None:
         show(kept())
         write(kept())
         return
+    # Asked to end, it ends as by Ctrl-C, so that its processes and its folder go with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     RESULTS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=RESULTS.parent.resolve()) as folder:
         Path(folder).chmod(0o755)
