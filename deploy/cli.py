@@ -104,6 +104,16 @@ def migrate(data: Data = None) -> None:
         migrate(settings(), service)
 
 
+def observed() -> None:
+    """Logs, traces and metrics of a process that serves no HTTP."""
+    from shared import telemetry
+    from shared.settings import settings
+
+    telemetry.configure_logs(settings().log_level)
+    telemetry.configure_traces()
+    telemetry.serve_metrics(settings().metrics_port, settings().host)
+
+
 @app.command()
 def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
     """Copy a service's outbox to its Kafka topic, until Ctrl-C."""
@@ -111,9 +121,8 @@ def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
 
     from shared.log_kafka import relay_for_ever
     from shared.settings import settings
-    from shared.telemetry import configure_logs
 
-    configure_logs(settings().log_level)
+    observed()
     uvloop.run(relay_for_ever(settings(), service))
 
 
@@ -124,9 +133,8 @@ def count(data: Data = None, log: Log = None) -> None:
 
     from services.stats.counting import count_for_ever
     from shared.settings import settings
-    from shared.telemetry import configure_logs
 
-    configure_logs(settings().log_level)
+    observed()
     uvloop.run(count_for_ever(settings()))
 
 

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from shared import telemetry
 from shared.log import (
     Batch,
     CountedBeyondRecovery,
@@ -216,10 +217,12 @@ async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOK
     ce_source = f"/antt/{settings.province}/{source}".encode()
     watermark_sent_at = 0.0
     sending: list[asyncio.Future[Any]] = []
+    relayed = telemetry.RELAYED.labels(source)
     async for batch in EmbeddedLog(settings).follow(source, mark, settings.relay_batch):
         # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
         await _delivered(sending)
         sending = await _send(producer, topic, ce_source, batch.records)
+        relayed.inc(len(batch.records))
         if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
             await _delivered(sending)
             value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))

@@ -46,6 +46,7 @@ class Service:
             settings.database_url(name), settings.database_connections, settings.transaction_seconds
         )
         self.writer = outbox.Writer(self.database, settings.intake_queue, settings.intake_batch)
+        telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
         self.tokens = auth.Tokens(settings)
         self.secret = auth.ensure_secret(settings)
         self.keys_in_flight: set[bytes] = set()
@@ -111,6 +112,7 @@ def create_app(
     """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics."""
     configuration = settings()
     telemetry.configure_logs(configuration.log_level)
+    telemetry.configure_traces()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -135,7 +137,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        telemetry={"auto_configure": telemetry.TRACING},
+        telemetry={"tracing": telemetry.TRACING, "metrics": False, "logs": False, "auto_configure": False},
     )
     for room in rooms:
         app.include_router(room, prefix=f"/{name}/v1")
@@ -186,6 +188,7 @@ class Observed:
                 await self._app(scope, receive, observed_send)
             else:
                 scope["route"], scope["path_params"] = route, {}
+                telemetry.name_span(scope["method"], scope["path"])
                 try:
                     await route.handle(scope, receive, observed_send)
                 except Problem as problem:

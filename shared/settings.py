@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     count_batch: int = Field(10_000, description="Most events counted in one transaction.")
     relay_batch: int = Field(5_000, description="Most outbox rows that the relay reads at once.")
 
+    metrics_port: int = Field(0, description="Port of /metrics of a relay or a consumer; 0: none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     def database_url(self, service: Service) -> str:

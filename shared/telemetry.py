@@ -1,20 +1,42 @@
 """Logs, metrics and traces: structured logs to standard output, Prometheus metrics, OpenTelemetry when an endpoint is set.
 
-FastAPI traces requests by itself once OTEL_EXPORTER_OTLP_ENDPOINT is set; the outbox and Kafka carry
-the trace context on, so that one trace leads from a request to its counter.
+FastAPI traces requests by itself once a provider of traces is set; the outbox and Kafka carry the trace
+context on, so that one trace leads from a request to its counter.
 """
 
 import logging
 import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 TRACING = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
+INTAKE_BATCH = Histogram(
+    "antt_intake_batch", "Requests that shared one transaction.", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+INTAKE_WAITING = Gauge("antt_intake_waiting", "Requests that wait for the writer.", ["service"])
+RELAYED = Counter("antt_relayed_events", "Events that the relay has sent to Kafka.", ["source"])
+COUNTED = Counter("antt_counted_events", "Events whose counting has committed.", ["source"])
+COUNTING_LAG = Gauge(
+    "antt_counting_lag_seconds",
+    "How long ago the time lies up to which every commit of the source is counted.",
+    ["source"],
+)
+DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and wait to be replayed.")
+
+# Of a batch's events so many are linked to its span; who traces more than that samples.
+_MOST_LINKS = 1_000
+
+log = structlog.get_logger()
 _propagator = TraceContextTextMapPropagator()
-tracer = trace.get_tracer("antt")
+_tracer = trace.get_tracer("antt")
 
 
 def configure_logs(level: str) -> None:
@@ -33,6 +55,26 @@ def configure_logs(level: str) -> None:
     )
 
 
+@cache
+def configure_traces() -> None:
+    """Send spans where OTEL_EXPORTER_OTLP_ENDPOINT says, over HTTP; nothing happens without it.
+
+    Only traces leave the process: FastAPI's own logs would carry the texts of exceptions, and with them maybe
+    what a person wrote.
+    """
+    if not TRACING:
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    name = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "antt")})
+    provider = TracerProvider(resource=name, span_limits=SpanLimits(max_links=_MOST_LINKS))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
 def traceparent() -> str | None:
     """The W3C trace context of the present request, None when tracing is off."""
     if not TRACING:
@@ -40,3 +82,34 @@ def traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
+
+
+def name_span(method: str, route: str) -> None:
+    """Name the span of a request whose route FastAPI has not chosen itself."""
+    if TRACING:
+        span = trace.get_current_span()
+        span.update_name(f"{method} {route}")
+        span.set_attribute("http.route", route)
+
+
+def batch_span(name: str, traceparents: Sequence[str | None]) -> AbstractContextManager[Any]:
+    """A span over work on many events, linked to the request of each that was traced; nothing when tracing is off."""
+    if not TRACING or not traceparents:
+        return nullcontext()
+    links = []
+    for parent in dict.fromkeys(filter(None, traceparents)):
+        context = trace.get_current_span(_propagator.extract({"traceparent": parent})).get_span_context()
+        if context.trace_flags.sampled:
+            links.append(trace.Link(context))
+    return _tracer.start_as_current_span(
+        name, kind=trace.SpanKind.CONSUMER, links=links, attributes={"messaging.batch.message_count": len(traceparents)}
+    )
+
+
+def serve_metrics(port: int, host: str) -> None:
+    """Serve /metrics of a process that has no other HTTP; port 0 serves none. A taken port stops nothing else."""
+    if port:
+        try:
+            start_http_server(port, host)
+        except OSError as error:
+            log.warning("metrics are not served", port=port, reason=str(error))

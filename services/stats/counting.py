@@ -17,15 +17,18 @@ import structlog
 
 from services.stats.indicators import INDICATORS, Flow, Stock
 from services.stats.vectors import lane, lanes_of
-from shared import events, units
+from shared import events, telemetry, units
 from shared.database import Database
-from shared.days import day_of
+from shared.days import day_of, now
 from shared.log import SOURCES, Batch, Mark, Record, open_log
 from shared.settings import Service, Settings
 
 log = structlog.get_logger()
 
 Cells = dict[tuple[str, date, date], int]
+
+# For each source this process counts: the time up to which every commit is counted.
+_counted_until: dict[Service, datetime] = {}
 
 # More than one fact can be; a larger number would run over from its lane into that of another indicator.
 MOST_OF_ONE_FACT = 1_000_000_000
@@ -307,12 +310,21 @@ async def failed_in_a_row(connection: asyncpg.Connection, set_id: int, source: S
     return failed
 
 
+async def watermark_of(connection: asyncpg.Connection, set_id: int, source: Service) -> datetime | None:
+    """The time up to which a set has counted every commit of a source; None before the log first told of one."""
+    watermark: datetime | None = await connection.fetchval(
+        "SELECT watermark FROM positions WHERE set_id = $1 AND source = $2", set_id, source
+    )
+    return watermark
+
+
 async def run(settings: Settings, database: Database) -> None:
     """Count every source until something fails; a background task of stats, and what `antt count` does."""
     turn = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
         for source in SOURCES:
             group.create_task(_run(settings, database, source, turn))
+        group.create_task(_watch_dead_letters(database))
 
 
 async def _run(settings: Settings, database: Database, source: Service, turn: asyncio.Lock) -> None:
@@ -324,13 +336,32 @@ async def _run(settings: Settings, database: Database, source: Service, turn: as
             counters = await serving_set(connection)
             mark = await mark_of(connection, counters.id, source)
             failed = await failed_in_a_row(connection, counters.id, source)
+            _counted_until[source] = await watermark_of(connection, counters.id, source) or now()
+        telemetry.COUNTING_LAG.labels(source).set_function(lambda: (now() - _counted_until[source]).total_seconds())
+        counted = telemetry.COUNTED.labels(source)
         async for batch in open_log(settings).follow(source, mark, settings.count_batch):
             # The sources of one process take turns, so that they never wait for each other's rows in the database.
+            traced = telemetry.batch_span(f"count {source}", [record.traceparent for record in batch.records])
             async with turn, database.connection() as connection:
-                failed = await apply(connection, counters, source, mark, batch, settings.dead_letters_in_a_row, failed)
+                with traced:
+                    failed = await apply(
+                        connection, counters, source, mark, batch, settings.dead_letters_in_a_row, failed
+                    )
+            counted.inc(len(batch.records))
+            _counted_until[source] = batch.watermark or _counted_until[source]
             mark = batch.mark
     finally:
         holder.terminate()
+
+
+async def _watch_dead_letters(database: Database) -> None:
+    """Keep the number of events that wait to be replayed in the metrics."""
+    while True:
+        row = await database.fetchrow(
+            "SELECT count(*) FROM dead_letters d JOIN counter_sets s ON s.id = d.set_id WHERE s.serving"
+        )
+        telemetry.DEAD_LETTERS.set(row[0] if row else 0)
+        await asyncio.sleep(15)
 
 
 async def count_for_ever(settings: Settings) -> None:

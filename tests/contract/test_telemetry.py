@@ -1,0 +1,114 @@
+"""What an operator sees from outside: metrics of every process, and one trace from a request to its counter."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from deploy.local.sockets import free_port
+from shared import telemetry
+from tests.conftest import COMMUNE, Antt, eventually
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a collector of spans, and the spans that have come."""
+    spans: list[Any] = []
+
+    class Receive(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told = ExportTraceServiceRequest.FromString(body)
+            spans.extend(span for r in told.resource_spans for s in r.scope_spans for span in s.spans)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receive)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    serving.start()
+    yield f"http://127.0.0.1:{server.server_port}", spans
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+@pytest.fixture
+def traced(databases: dict[str, str], collector: tuple[str, list[Any]]) -> Iterator[str]:
+    """The address of a process with the three services that sends its spans to the collector."""
+    port = free_port()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector[0], "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", "serve", "all", "--port", str(port)], env={**os.environ, **environment}
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[str, list[Any]]) -> None:
+    async with httpx.AsyncClient(base_url=traced) as http:
+
+        async def ready() -> bool:
+            try:
+                return (await http.get("/incidents/health/live")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, seconds=60)
+        tip = {"unit": COMMUNE, "content": "Gây rối trật tự"}
+        answer = await http.post(
+            "/incidents/v1/tips", json=tip, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+        )
+        assert answer.status_code == 201
+
+    def found(name: str) -> Any:
+        return next((span for span in collector[1] if span.name == name), None)
+
+    request = await eventually(lambda: found("POST /incidents/v1/tips"))
+    counted = await eventually(lambda: found("count incidents"))
+    assert request.trace_id.hex() == TRACE
+    assert [(link.trace_id.hex(), link.span_id) for link in counted.links] == [(TRACE, request.span_id)]
+    assert "Gây rối" not in str(collector[1]), "no span carries what a person wrote"
+
+
+async def test_metrics_tell_what_is_taken_in_and_counted(antt: Antt) -> None:
+    def value(text: str, name: str) -> float:
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    before = (await antt.get("/incidents/metrics")).text
+    answer = await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Đánh bạc"})
+    await antt.counters(answer.headers["antt-position"])
+
+    async def counted() -> str | None:
+        now = (await antt.get("/incidents/metrics")).text
+        name = 'antt_counted_events_total{source="incidents"}'
+        return now if value(now, name) == value(before, name) + 1 else None
+
+    after = await eventually(counted)
+    assert value(after, "antt_intake_batch_count") == value(before, "antt_intake_batch_count") + 1
+    assert value(after, 'antt_intake_waiting{service="incidents"}') == 0
+    assert value(after, 'antt_counting_lag_seconds{source="incidents"}') < 60
+    assert "antt_dead_letters 0.0" in after
+    assert 'route="/tips",service="incidents",status="201"' in after
+
+
+def test_a_process_without_http_serves_its_metrics_and_lives_on_where_the_port_is_taken() -> None:
+    port = free_port()
+    telemetry.serve_metrics(port, "127.0.0.1")
+    telemetry.serve_metrics(port, "127.0.0.1")
+    assert "antt_relayed_events" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
