@@ -19,6 +19,8 @@ from shared.settings import Service
 COME_AGAIN = (409, 503)
 TRIES = 20
 SECONDS_TO_ANSWER = 30
+# The services close a connection that is idle for 5 s.
+SECONDS_KEPT = 3
 
 
 class Answer(NamedTuple):
@@ -46,15 +48,19 @@ async def connect() -> AsyncIterator[Post]:
     On so many requests the client's own work decides how long they take: http.client spends 0.2 ms on one, httpx 0.9.
     """
     kept: dict[str, HTTPConnection] = {}
+    used_at: dict[str, float] = {}
     loop = asyncio.get_running_loop()
 
     def post(address: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         connection = kept.get(address) or kept.setdefault(
             address, HTTPConnection(address.removeprefix("http://"), timeout=SECONDS_TO_ANSWER)
         )
+        if time.monotonic() - used_at.get(address, 0) > SECONDS_KEPT:
+            connection.close()
         try:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
+            used_at[address] = time.monotonic()
             answered = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, answered, answer.read())
         except (OSError, HTTPException):
