@@ -78,3 +78,25 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """This process's settings."""
     return Settings()
+
+
+def table() -> str:
+    """docs/settings.md: every setting with its default, in the words of this file."""
+    rows = [
+        f"| `ANTT_{name.upper()}` | {f'`{field.default}`' if str(field.default) else 'empty'} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join([_ABOUT, "| variable | default | what it sets |", "|---|---|---|", *rows, ""])
+
+
+_ABOUT = """\
+# Settings
+
+<!-- Written by `python -m shared.settings > docs/settings.md`; a test compares the two. -->
+Every setting is an environment variable, read once, when a process starts. `antt doctor` tells in words what is wrong
+with a set-up, a variable that is none among these included. Traces follow OpenTelemetry's own variables: nothing is
+sent before `OTEL_EXPORTER_OTLP_ENDPOINT` is set (OTLP over HTTP), `OTEL_TRACES_SAMPLER` says how much.
+"""
+
+if __name__ == "__main__":
+    print(table(), end="")
