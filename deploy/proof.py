@@ -45,7 +45,8 @@ Result = TypeVar("Result")
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run it; what a person can mend is told in words."""
-    configure_logs(settings().log_level)
+    # The tables tell what the log would tell once more.
+    configure_logs("critical")
     try:
         return uvloop.run(work)
     except tuple(_MENDED_BY) as error:
@@ -104,8 +105,10 @@ def recover(service: Service, force: bool) -> None:
             f"had read up to {position.seq}: events after {done.after_seq} are lost"
         )
     _console.print(
-        "Tiếp theo:  1. Khởi động lại antt relay (nếu dùng Kafka).  2. antt rebuild.  3. antt verify.\n"
-        "Next:       1. Restart antt relay (with Kafka).            2. antt rebuild.  3. antt verify."
+        "Tiếp theo · Next:\n"
+        "  1. Khởi động lại antt relay (nếu dùng Kafka) · Restart antt relay (with Kafka)\n"
+        "  2. antt rebuild\n"
+        "  3. antt verify"
     )
 
 

@@ -242,7 +242,10 @@ async def _read(
 
 def _up_to(goal: Mark, source: Service, records: list[Record]) -> list[Record]:
     """The events up to the goal. Raises _BeginAgain if one behind it tells that a recovery took the goal back."""
-    wanted = [record for record in records if (record.generation, record.seq) <= goal.position]
+    position = goal.position
+    if records and (records[-1].generation, records[-1].seq) <= position:
+        return records
+    wanted = [record for record in records if (record.generation, record.seq) <= position]
     for record in records[len(wanted) :]:
         if record.generation > goal.generation and record.previous_seq < goal.seq:
             raise _BeginAgain(source, record.generation, record.previous_seq)

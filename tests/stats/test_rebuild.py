@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli import app
+from deploy.local import NotStarted
 from services.stats import counting
 from services.stats.indicators import INDICATORS
 from services.stats.rebuild import RebuildRunning, rebuild, remove_old_sets
@@ -126,3 +129,23 @@ async def test_events_that_cannot_be_counted_are_kept_with_the_new_set(antt: Ant
     assert [row["set_id"] for row in await sql("stats", "SELECT set_id FROM dead_letters ORDER BY 1")][
         -1
     ] == rebuilt.set_id
+
+
+def test_the_command_tells_what_differs_in_both_languages(databases: dict[str, str]) -> None:
+    asyncio.run(append("incidents", "TipReceived", tip()))
+    asyncio.run(count_all(1))
+    command = CliRunner().invoke(app, ["rebuild"])
+    assert command.exit_code == 0, command.output
+    assert "Đã đếm lại 1 sự kiện · 1 events counted anew" in command.output
+    letters = CliRunner().invoke(app, ["dead-letters", "list"])
+    assert "0 sự kiện chưa đếm được" in letters.output
+    with pytest.raises(NotStarted, match="Nothing was restored"):
+        CliRunner().invoke(app, ["recover", "--service", "incidents"], catch_exceptions=False)
+
+
+async def count_all(seq: int) -> None:
+    """Count up to this event of incidents, as `antt count` does, and end."""
+    counting_on = asyncio.create_task(counting.count_for_ever(settings()))
+    await eventually(lambda: sql("stats", "SELECT FROM positions WHERE source = 'incidents' AND seq = $1", seq))
+    counting_on.cancel()
+    await asyncio.gather(counting_on, return_exceptions=True)
