@@ -229,6 +229,14 @@ def demo(
 
 
 @app.command()
+def doctor(data: Data = None, port: int = 8000, log: Log = None) -> None:
+    """Tell in words what is wrong with this set-up, and what to do; ends with 1 if something is."""
+    from deploy.doctor import doctor
+
+    sys.exit(doctor(port))
+
+
+@app.command()
 def token(
     role: Annotated[
         Literal["operator", "province_officer", "commune_officer", "team_leader", "system"], typer.Option()

@@ -1,0 +1,164 @@
+"""`antt doctor`: what is wrong with a set-up is told in words, with what to do, and nothing else is."""
+
+import io
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from rich.console import Console
+
+from deploy.doctor import Finding, doctor, findings, variables
+from deploy.local.sockets import free_port
+from shared.auth import ensure_issuer, ensure_secret
+from shared.log_kafka import ensure_topics, topic_of
+from shared.settings import Settings, settings
+
+Env = pytest.MonkeyPatch
+
+
+async def wrong(port: int = 0) -> list[Finding]:
+    """What is found to be wrong."""
+    return [finding for finding in await findings(port or free_port()) if finding.good is False]
+
+
+async def test_nothing_is_wrong_with_a_set_up_that_is_right(databases: dict[str, str]) -> None:
+    ensure_secret(settings())
+    ensure_issuer(settings())
+    assert await wrong() == []
+    told = [finding.en for finding in await findings(free_port())]
+    assert "teams: tables are at version teams_0001" in " ".join(told)
+    assert "The JWKS has 1 keys" in told
+
+
+def write(path: Path, content: bytes, mode: int) -> str:
+    """A file, and its path."""
+    path.write_bytes(content)
+    path.chmod(mode)
+    return str(path)
+
+
+# What is set, and the first words of what is found wrong and of what to do.
+SETTINGS: dict[str, tuple[str, Callable[[Path], str], str, str]] = {
+    "a name with a typo": ("ANTT_PROVINZE", lambda _: "2024:74", "ANTT_PROVINZE is no", "did you mean ANTT_PROVINCE"),
+    "a name like none": ("ANTT_XYZZY_QQQ", lambda _: "1", "ANTT_XYZZY_QQQ is no", "remove it"),
+    "a province that is none": ("ANTT_PROVINCE", lambda _: "2024:7", "There is no province 2024:7", "set ANTT_PROVINCE"),
+    "a province that is a commune": ("ANTT_PROVINCE", lambda _: "2025:25942", "There is no province", "set ANTT_PROVINCE"),
+    "a database that is gone": (
+        "ANTT_STATS_DATABASE_URL", lambda _: "postgresql://127.0.0.1:1/stats", "stats: Connection", "see ANTT_STATS"
+    ),
+    "a database's address that is none": (
+        "ANTT_STATS_DATABASE_URL", lambda _: "mysql://x", "stats: ", "see ANTT_STATS_DATABASE_URL"
+    ),
+    "a secret that is too short": (
+        "ANTT_SECRET_KEY_FILE", lambda f: write(f / "s", b"x" * 31, 0o600), "The secret has 31 bytes", "it must have 32"
+    ),
+    "a secret that others may read": (
+        "ANTT_SECRET_KEY_FILE", lambda f: write(f / "s", b"x" * 32, 0o644), "Others may read", "chmod 600"
+    ),
+    "a secret that is not there": ("ANTT_SECRET_KEY_FILE", lambda f: str(f / "no"), "/", "see ANTT_SECRET_KEY"),
+    "keys that are none": ("ANTT_JWKS", lambda f: write(f / "k", b"{}", 0o600), "The JWKS cannot be read", "see ANTT_JWKS"),
+    "keys of a provider that is gone": ("ANTT_JWKS", lambda _: "http://127.0.0.1:1/jwks", "The JWKS cannot", "see ANTT_JWKS"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_a_setting_that_is_wrong_is_named(
+    name: str, databases: dict[str, str], monkeypatch: Env, tmp_path: Path
+) -> None:
+    variable, value, words, remedy = SETTINGS[name]
+    monkeypatch.setenv(variable, value(tmp_path))
+    (found,) = await wrong()
+    assert found.en.startswith(words)
+    assert found.do_en.startswith(remedy)
+    assert found.vi
+    assert found.do_vi
+
+
+async def test_a_value_of_another_kind_is_named_before_all_else(monkeypatch: Env) -> None:
+    monkeypatch.setenv("ANTT_INTAKE_QUEUE", "many")
+    (found,) = await findings(free_port())
+    assert found.good is False
+    assert found.en.startswith("ANTT_INTAKE_QUEUE: Input should be a valid integer")
+
+
+def test_every_setting_is_known(monkeypatch: Env) -> None:
+    for name, field in Settings.model_fields.items():
+        monkeypatch.setenv(f"ANTT_{name.upper()}", str(field.default))
+    assert [finding.good for finding in variables()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("statement", "words", "remedy"),
+    [
+        ("DROP TABLE alembic_version", "teams: tables are at version none, not teams_", "run antt migrate"),
+        ("UPDATE alembic_version SET version_num = 'old'", "teams: tables are at version old, not teams_", "run antt"),
+        ("ALTER DATABASE {name} SET synchronous_commit = off", "teams: synchronous_commit is off", "set synchronous"),
+        (
+            """DO $$ DECLARE part text; BEGIN FOR part IN SELECT relname FROM pg_class
+            WHERE relkind = 'r' AND relname > 'outbox_' || to_char(now(), 'YYYY_MM') AND relname LIKE 'outbox_2%'
+            LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$""",
+            "teams: the outbox has room for 0 months ahead",
+            "restart the service",
+        ),
+    ],
+)
+async def test_a_database_that_is_not_as_it_should_be_is_named(
+    statement: str, words: str, remedy: str, databases: dict[str, str]
+) -> None:
+    connection = await asyncpg.connect(databases["teams"])
+    await connection.execute(statement.format(name=await connection.fetchval("SELECT current_database()")))
+    await connection.close()
+    (found,) = await wrong()
+    assert found.en.startswith(words)
+    assert found.do_en.startswith(remedy)
+
+
+async def test_two_services_on_one_database_are_told(databases: dict[str, str], monkeypatch: Env) -> None:
+    monkeypatch.setenv("ANTT_INCIDENTS_DATABASE_URL", databases["teams"])
+    assert "incidents and teams share a database" in [finding.en for finding in await wrong()]
+
+
+async def test_a_port_is_free_or_ours_or_somebody_elses(served: str) -> None:
+    told = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
+    for service in ("teams", "incidents", "stats"):
+        assert any(words.startswith(f"{service} at ") for words in told)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        (found,) = await wrong(other.getsockname()[1])
+    assert found.en.startswith("Another program listens")
+
+
+async def test_topics_that_would_lose_order_or_events_are_named(databases: dict[str, str], kafka_log: Settings) -> None:
+    assert [finding for finding in await wrong() if "opic" in finding.en] == []
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_log.kafka_bootstrap)
+    await admin.start()
+    bad = NewTopic(topic_of(kafka_log, "teams"), 2, -1, {}, {"retention.ms": "86400000"})
+    await admin.create_topics([bad])
+    await admin.close()
+    await ensure_topics(kafka_log, "incidents")
+    named = topic_of(kafka_log, "teams")
+    assert [finding.en for finding in await wrong()] == [
+        f"topic {named} has 2 partitions",
+        f"topic {named}: retention.ms is 86400000; events will be dropped",
+    ]
+
+
+async def test_a_broker_that_is_gone_is_told(databases: dict[str, str], monkeypatch: Env) -> None:
+    monkeypatch.setenv("ANTT_LOG", "kafka")
+    for address in ("127.0.0.1:1", "nonsense"):
+        monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", address)
+        (found,) = await wrong()
+        assert found.en == f"Kafka does not answer at {address}"
+
+
+def test_the_words_come_in_vietnamese_first_and_the_status_tells_too(monkeypatch: Env, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANTT_DATA", str(tmp_path / "mới"))
+    written = io.StringIO()
+    assert doctor(free_port(), Console(file=written, soft_wrap=True)) == 0
+    assert "· Nothing is wrong" in written.getvalue()
+    assert not (tmp_path / "mới").exists(), "looking makes nothing"
+    monkeypatch.setenv("ANTT_PROVINCE", "2024:[bold]")
+    assert doctor(free_port(), Console(file=written, soft_wrap=True)) == 1
+    assert "✗ Không có tỉnh nào mang mã 2024:[bold] · There is no province 2024:[bold]\n    → đặt" in written.getvalue()
