@@ -104,7 +104,7 @@ class Replay:
         self._ids: dict[str, str] = {}
         self._last: dict[str, asyncio.Future[None]] = {}
 
-    async def run(self, connect: Connect = connect, together: int = 24) -> None:
+    async def run(self, connect: Connect = connect, together: int = 32) -> None:
         """Send the whole plan, `together` requests at a time; the first failure ends it and is raised."""
         numbered = iter(enumerate(self.plan))
         try:
