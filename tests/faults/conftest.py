@@ -19,6 +19,7 @@ import pytest
 
 from deploy.local.sockets import free_port
 from deploy.run import is_ready, pids, supervisor
+from services.stats.verify import verify
 from shared.settings import Service, Settings
 from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.local.conftest import children_of
@@ -55,7 +56,14 @@ class Installation:
         """The settings with which its programs run."""
         port = self.data / "kafka.port"
         bootstrap = f"127.0.0.1:{port.read_text().strip()}" if port.exists() else ""
-        return Settings(data=self.data, log=self.log, kafka_bootstrap=bootstrap, province=PROVINCE)
+        return Settings(
+            data=self.data,
+            log=self.log,
+            province=PROVINCE,
+            kafka_bootstrap=bootstrap,
+            teams_url=f"http://localhost:{self.ports['teams']}",
+            incidents_url=f"http://localhost:{self.ports['incidents']}",
+        )
 
     def start(self) -> int:
         """Run it; the process of its supervisor."""
@@ -209,6 +217,9 @@ class Installation:
         assert tips == self.acknowledged
         assert sorted(told) == sorted(tips)
         assert counters == dict.fromkeys(COUNTED, len(tips))
+        async with httpx.AsyncClient(timeout=60) as http:
+            verified = await verify(self.settings, http)
+        assert verified.right, verified
 
 
 @contextmanager
