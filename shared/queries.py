@@ -5,8 +5,10 @@ from their signature `(query, caller, request) -> response`; at run time the que
 and remembered, for the same questions come again and again.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
 from functools import lru_cache
-from typing import Any, get_origin
+from typing import Any, Generic, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -33,6 +35,39 @@ class QueryRoute(APIRoute):
         await response(scope, receive, send)
 
 
+Result = TypeVar("Result")
+
+
+class Together(Generic[Result]):
+    """Reads once for all who ask the same at the same time.
+
+    Whoever asks while the same is being read waits for the next reading, which begins when that one is over: so an
+    answer is never older than its question, and a question that many ask costs the database one statement at a time.
+    """
+
+    def __init__(self) -> None:
+        self._reading: dict[Hashable, asyncio.Task[Result]] = {}
+        self._next: dict[Hashable, asyncio.Task[Result]] = {}
+
+    async def read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        """What `read` gives when it is called after this question came."""
+        waiting = self._next.get(question)
+        if waiting is None:
+            waiting = self._next[question] = asyncio.create_task(self._read(question, read))
+        # Who goes away does not take the answer from the others.
+        return await asyncio.shield(waiting)
+
+    async def _read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        if before := self._reading.get(question):
+            await asyncio.wait({before})
+        mine = self._reading[question] = self._next.pop(question)
+        try:
+            return await read()
+        finally:
+            if self._reading[question] is mine:
+                del self._reading[question]
+
+
 @lru_cache(maxsize=4_096)
 def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
     """The question that a query string asks. InvalidInput for one that the model refuses; the model is frozen."""
@@ -55,5 +90,5 @@ def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
 @lru_cache
 def _lists(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(
-        field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list
+        field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple
     )

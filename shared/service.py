@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
 import swagger_ui_bundle
@@ -15,7 +15,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
 from shared.database import Database
@@ -130,7 +130,7 @@ def create_app(
             await asyncio.gather(*running, return_exceptions=True)
             await service.database.close()
 
-    app = FastAPI(
+    app = Application(
         title=title,
         version="1",
         openapi_url=f"/{name}/v1/openapi.json",
@@ -143,7 +143,7 @@ def create_app(
         app.include_router(room, prefix=f"/{name}/v1")
     _common_routes(app, name)
     install_problems(app)
-    app.add_middleware(cast(Any, Observed), service=name, direct=_routes_by_path(rooms, f"/{name}/v1"))
+    app.name, app.direct = name, _routes_by_path(rooms, f"/{name}/v1")
     return app
 
 
@@ -158,45 +158,49 @@ def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str]
     }
 
 
-class Observed:
-    """Times each request by its route's template, and hands commands and questions at a fixed path to their route.
+class Application(FastAPI):
+    """FastAPI, timed by route; commands and questions at a fixed path go straight to their route.
 
-    Pure ASGI, for a task per request would cost more than the route. FastAPI's way to a route costs as much
-    as a durable commit, so these do not take it (docs/performance.md); every other request does.
+    FastAPI's way to a route costs about what a durable commit costs (docs/performance.md), so these do not take
+    it, unless requests are traced: then FastAPI makes the spans.
     """
 
-    def __init__(self, app: ASGIApp, service: str, direct: dict[tuple[str, str], APIRoute]) -> None:
-        self._app = app
-        self._service = service
-        self._direct = direct
+    name: ServiceName
+    direct: Mapping[tuple[str, str], APIRoute]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and time it."""
+        """Answer one request and time it."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            return await super().__call__(scope, receive, send)
         started, status = time.perf_counter(), 500
 
-        async def observed_send(message: Message) -> None:
+        async def timed_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            route = self._direct.get((scope["method"], scope["path"]))
+            route = None if telemetry.TRACING else self.direct.get((scope["method"], scope["path"]))
             if route is None:
-                await self._app(scope, receive, observed_send)
+                await super().__call__(scope, receive, timed_send)
             else:
-                scope["route"], scope["path_params"] = route, {}
-                telemetry.name_span(scope["method"], scope["path"])
-                try:
-                    await route.handle(scope, receive, observed_send)
-                except Problem as problem:
-                    await render(Request(scope), problem)(scope, receive, observed_send)
+                scope.update(app=self, route=route, path_params={})
+                await _answer(route, scope, receive, timed_send)
         finally:
             # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
             path = getattr(scope.get("route"), "path", "unknown")
-            REQUESTS.labels(self._service, scope["method"], path, status).observe(time.perf_counter() - started)
+            REQUESTS.labels(self.name, scope["method"], path, status).observe(time.perf_counter() - started)
+
+
+async def _answer(route: APIRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        await route.handle(scope, receive, send)
+    except Problem as problem:
+        await render(Request(scope), problem)(scope, receive, send)
+    except Exception:
+        log.exception("request failed", route=route.path)
+        await render(Request(scope), Problem())(scope, receive, send)
 
 
 def _common_routes(app: FastAPI, name: ServiceName) -> None:

@@ -84,14 +84,6 @@ def traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
-def name_span(method: str, route: str) -> None:
-    """Name the span of a request whose route FastAPI has not chosen itself."""
-    if TRACING:
-        span = trace.get_current_span()
-        span.update_name(f"{method} {route}")
-        span.set_attribute("http.route", route)
-
-
 def batch_span(name: str, traceparents: Sequence[str | None]) -> AbstractContextManager[Any]:
     """A span over work on many events, linked to the request of each that was traced; nothing when tracing is off."""
     if not TRACING or not traceparents:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,11 +14,13 @@ import msgspec
 from services.stats.counters import reading
 from services.stats.counters.schemas import Figures, Series, positions_of
 from services.stats.indicators import INDICATORS
+from services.stats.news import news_of
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.outbox import Position
 from shared.places import served
+from shared.queries import Together
 from shared.service import Service
 from shared.settings import settings
 
@@ -43,9 +46,9 @@ class IndicatorNotCounted(Problem):
 
 
 class Answer(NamedTuple):
-    """An answer and its ETag, made of the figures alone: fresher but equal figures have the same."""
+    """An answer's JSON and its ETag, made of the figures alone: fresher but equal figures have the same."""
 
-    content: dict[str, Any]
+    body: bytes
     etag: str
 
 
@@ -85,7 +88,9 @@ async def _counters(service: Service, query: Figures) -> Answer:
         )
         return _answer(query, state, {"counters": found[query.unit]})
 
-    return await _read(service, query, read)
+    # Every screen of a province asks for the same few figures.
+    together: Together[Answer] = service.state.setdefault("together", Together())
+    return await together.read(query, lambda: _read(service, query, read))
 
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
@@ -169,53 +174,54 @@ def _periods(query: Series) -> list[tuple[date, date]]:
 async def live(service: Service, caller: Identity, query: Figures) -> AsyncIterator[str]:
     """The answer of `counters` as JSON, now and whenever the figures have changed."""
     require_may_read(caller, query)
-    news = asyncio.Event()
-    connection = await asyncpg.connect(service.database.url)
-    try:
-        await connection.add_listener("counted", lambda *_: news.set())
-        sent = ""
-        while True:
-            news.clear()
-            answer = await _counters(service, query.model_copy(update={"counted": None}))
-            if answer.etag != sent:
-                sent = answer.etag
-                yield msgspec.json.encode(answer.content).decode()
-            await news.wait()
-            await asyncio.sleep(0.25)
-    finally:
-        connection.terminate()
+    sent = ""
+    while True:
+        news = news_of(service).next
+        answer = await _counters(service, query.model_copy(update={"counted": None}))
+        if answer.etag != sent:
+            sent = answer.etag
+            yield answer.body.decode()
+        await news.wait()
+        await asyncio.sleep(0.25)
 
 
 async def _read(
     service: Service, query: Figures, read: Callable[[asyncpg.Connection, int, list[str]], Awaitable[Answer]]
 ) -> Answer:
     """Read from the serving set, once it has counted what the query waits for; again when a rebuild swaps it meanwhile."""
-    async with service.database.connection() as connection:
-        while True:
-            serving: reading.Serving | None = service.state.get("serving")
-            try:
-                if serving is None:
-                    serving = await reading.serving(connection)
-                    if serving is None:
-                        raise NotServing()
-                    service.state["serving"] = serving
-                if query.counted is not None:
-                    await _wait_until_counted(connection, serving.set_id, positions_of(query.counted))
+    while True:
+        try:
+            serving: reading.Serving = service.state.get("serving") or await _find_serving(service)
+            if query.counted is not None:
+                await _wait_until_counted(service, serving.set_id, positions_of(query.counted))
+            async with service.database.connection() as connection:
                 return await read(connection, serving.set_id, _names(serving, query))
-            except (reading.SetChanged, asyncpg.UndefinedTableError):
-                service.state.pop("serving", None)
+        except (reading.SetChanged, asyncpg.UndefinedTableError):
+            service.state.pop("serving", None)
 
 
-async def _wait_until_counted(connection: asyncpg.Connection, set_id: int, wanted: dict[str, Position]) -> None:
-    """NotYetCounted after a bounded wait."""
+async def _find_serving(service: Service) -> reading.Serving:
+    async with service.database.connection() as connection:
+        serving = await reading.serving(connection)
+    if serving is None:
+        raise NotServing()
+    service.state["serving"] = serving
+    return serving
+
+
+async def _wait_until_counted(service: Service, set_id: int, wanted: dict[str, Position]) -> None:
+    """NotYetCounted after a bounded wait. Whoever waits holds no connection, or a few of them would keep all others out."""
     patience_ends = monotonic() + settings().counted_wait_seconds
     while True:
-        state = await reading.state(connection, set_id)
+        news = news_of(service).next
+        async with service.database.connection() as connection:
+            state = await reading.state(connection, set_id)
         if all(state.positions[source] >= position for source, position in wanted.items()):
             return
         if monotonic() > patience_ends:
             raise NotYetCounted(freshness=reading.freshness(state))
-        await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), 0.2)
 
 
 def _names(serving: reading.Serving, query: Figures) -> list[str]:
@@ -232,4 +238,4 @@ def _answer(query: Figures, state: reading.State, figures: dict[str, Any]) -> An
     if not units.is_exact(query.unit):
         content["exact"] = False
     etag = f'"{hashlib.blake2s(msgspec.json.encode(content), digest_size=12).hexdigest()}"'
-    return Answer({**content, "freshness": reading.freshness(state)}, etag)
+    return Answer(msgspec.json.encode({**content, "freshness": reading.freshness(state)}), etag)

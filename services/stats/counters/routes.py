@@ -11,7 +11,7 @@ from services.stats.counters.schemas import BreakdownOut, CountersOut, Figures, 
 from services.stats.indicators import INDICATORS, Flow
 from shared.auth import Caller
 from shared.errors import Forbidden, NotYetCounted, Unauthenticated
-from shared.http import json_response, problems
+from shared.http import problems
 from shared.queries import QueryRoute
 
 router = APIRouter(
@@ -68,4 +68,4 @@ async def live(
 def _answer(request: Request, answer: answering.Answer) -> Response:
     if request.headers.get("if-none-match") == answer.etag:
         return Response(status_code=304, headers={"ETag": answer.etag})
-    return json_response(answer.content, headers={"ETag": answer.etag})
+    return Response(answer.body, headers={"ETag": answer.etag}, media_type="application/json")

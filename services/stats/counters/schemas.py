@@ -50,7 +50,7 @@ class Figures(Input):
     unit: UnitId
     from_: Annotated[QueryDay, Field(alias="from")]
     to: QueryDay
-    indicator: Annotated[list[IndicatorName], Query()] = []  # noqa: RUF012 (pydantic copies the default)
+    indicator: Annotated[tuple[IndicatorName, ...], Query()] = ()
     edition: Literal["2024", "2025"] | None = None
     known_at: QueryDay | None = None
     counted: Annotated[str, AfterValidator(_positions)] | None = None
