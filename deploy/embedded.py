@@ -31,9 +31,10 @@ def create_app() -> ASGIApp:
 
     async def one_port(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await lifespan(receive, send)
-        name = scope["path"].split("/", 2)[1]
-        app: ASGIApp = services.get(name) or RedirectResponse("/stats/v1/docs")
-        await app(scope, receive, send)
+            await lifespan(receive, send)
+        else:
+            name = scope["path"].split("/", 2)[1]
+            app: ASGIApp = services.get(name) or RedirectResponse("/stats/v1/docs")
+            await app(scope, receive, send)
 
     return one_port

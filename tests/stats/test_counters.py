@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.stats.counters.reading import parts
+from shared import days
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 
 REPORTED = "/incidents/v1/tips"
@@ -42,7 +43,7 @@ async def test_a_fact_of_an_old_commune_counts_in_what_came_after_and_only_once_
 async def test_a_figure_can_be_read_as_it_was_known_on_an_earlier_day(antt: Antt) -> None:
     position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
     period = {"from_": "2024-08-01", "to": "2024-09-15"}
-    today = date.today()
+    today = days.today()
     assert (await antt.counters(position, known_at=str(today + timedelta(days=1)), **period))["tips_received"] == 1
     assert (await antt.counters(position, known_at=str(today - timedelta(days=2)), **period))["tips_received"] == 0
 
@@ -143,11 +144,13 @@ async def test_waiting_for_a_position_that_never_comes_is_bounded(antt: Antt, mo
     assert answer.json()["freshness"]["position"]["incidents"] == 1
 
 
-days = st.dates(date(2023, 11, 1), date(2025, 3, 1))
+some_days = st.dates(date(2023, 11, 1), date(2025, 3, 1))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(first=days, length=st.integers(0, 400), known_at=st.none() | days, happened=days, recorded=days)
+@given(
+    first=some_days, length=st.integers(0, 400), known_at=st.none() | some_days, happened=some_days, recorded=some_days
+)
 def test_the_parts_of_a_period_hold_each_cell_exactly_once(
     first: date, length: int, known_at: date | None, happened: date, recorded: date
 ) -> None:
