@@ -1,6 +1,7 @@
 """antt rebuild: the same figures again from the log, while writes go on; new indicators; what a killed one leaves."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from deploy.local import NotStarted
 from services.stats import counting
+from services.stats import rebuild as rebuilding
 from services.stats.indicators import INDICATORS
 from services.stats.rebuild import RebuildRunning, rebuild, remove_old_sets
 from shared.settings import settings
@@ -58,6 +60,25 @@ async def test_writes_go_on_and_each_is_counted_once_across_the_swap(on_either_l
     # Twice, since the second one counts what the consumer has counted in the first one's set.
     again = await rebuild(settings())
     assert (again.events, again.comparison.differing) == (reported.tips + 20, 0)
+
+
+async def test_the_consumer_waits_for_the_swap_so_that_no_figure_goes_back(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await antt.counters(await report(antt))
+    waiting = """SELECT FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock' AND query LIKE 'UPDATE positions%'"""
+    swap = rebuilding._swap
+
+    async def swap_while_a_tip_comes_in(*arguments: Any) -> None:
+        await report(antt)
+        await eventually(lambda: sql("stats", waiting), seconds=10)
+        await swap(*arguments)
+
+    monkeypatch.setattr(rebuilding, "_swap", swap_while_a_tip_comes_in)
+    rebuilt = await rebuild(settings())
+    assert rebuilt.positions["incidents"].seq == 1
+    assert (await antt.counters("incidents:1:2"))["tips_received"] == 2
 
 
 async def test_a_cell_that_is_wrong_is_named_and_set_right(antt: Antt) -> None:
