@@ -7,12 +7,13 @@ DATA/logs, and is started again however often it ends. `migrate` runs until it s
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -21,7 +22,7 @@ from xmlrpc.client import Error, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local import AlreadyRunning, NotStarted, child
+from deploy.local import AlreadyRunning, NotStarted, child, postgres
 from deploy.local.sockets import becomes_free, private_folder
 from shared.settings import Service, Settings, settings
 
@@ -33,7 +34,7 @@ SUPERVISOR = """\
 logfile=%(ENV_ANTT_DATA)s/logs/supervisord.log
 pidfile=%(ENV_ANTT_DATA)s/supervisord.pid
 
-; The one door: a socket in a folder that only this user may enter.
+; The one door: a socket that only this user may use, beside PostgreSQL's.
 [unix_http_server]
 file={socket}
 
@@ -119,32 +120,57 @@ def run(port: int) -> NoReturn:
     os.environ |= {f"ANTT_{service.upper()}_URL": f"http://localhost:{ports[service]}" for service in ports}
     if kafka_port:
         os.environ["ANTT_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
+    sockets = private_folder(data / "postgres.socket", postgres.server_user())
     configuration = data / "supervisord.conf"
-    configuration.write_text(describe(table, private_folder(data / "supervisor.socket")))
+    configuration.write_text(describe(table, sockets))
+    # supervisord takes a closed terminal for the wish to start everything anew; watch() ends it then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     supervisor = os.getpid()
     if os.fork() == 0:
-        child.end_with(supervisor, "KILL")
-        watch(data, ports, began)
+        clean_up_after(supervisor, sockets)
+        watch(supervisor, data, ports, began)
     os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-ns", "-c", str(configuration)])
 
 
-def hold(lock: Path) -> None:
-    """Lock the data folder as long as this process lives, whatever program it becomes."""
-    held = os.open(lock, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = lock.read_text().strip()
-        raise AlreadyRunning(f"{lock.parent} is already served: stop process {holder} first") from None
+def hold(lock: Path, seconds: float = 5) -> None:
+    """Lock the data folder as long as this process lives, whatever program it becomes. Raises AlreadyRunning."""
+    deadline = time.monotonic() + seconds
+    held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            # One that is just ending is given a moment.
+            if time.monotonic() > deadline:
+                holder = lock.read_text().strip()
+                raise AlreadyRunning(f"{lock.parent} is already served: stop process {holder} first") from None
+        time.sleep(0.05)
     os.set_inheritable(held, True)
     os.truncate(held, 0)
     os.write(held, f"{os.getpid()}\n".encode())
 
 
-def describe(table: list[Program], folder: Path) -> str:
+def clean_up_after(supervisor: int, sockets: Path) -> None:
+    """When supervisord has gone, remove the folder of sockets, which nothing else would; until then live on.
+
+    This process shares supervisord's lock, so the next run of the data folder finds all of it done.
+    """
+
+    def clean_up(*_: object) -> None:
+        shutil.rmtree(sockets, ignore_errors=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGUSR1, clean_up)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: tell("Ending …"))
+    child.end_with(supervisor, "USR1")
+
+
+def describe(table: list[Program], sockets: Path) -> str:
     """supervisord's configuration for these programs."""
     services = ",".join(program.name for program in table if program.stage == 3)
-    sections = [SUPERVISOR.format(socket=folder / "socket", services=services)]
+    sections = [SUPERVISOR.format(socket=sockets / "supervisor", services=services)]
     for program in table:
         command = child.command(program.command, parent=os.getpid(), ending=program.ending)
         sections += PROGRAM.format(
@@ -164,8 +190,8 @@ def describe(table: list[Program], folder: Path) -> str:
 @contextmanager
 def supervisor(data: Path) -> Iterator[Any]:
     """The functions that supervisord offers on its socket."""
-    folder = (data / "supervisor.socket").read_text().strip()
-    transport = SupervisorTransport(serverurl=f"unix://{folder}/socket")
+    sockets = (data / "postgres.socket").read_text().strip()
+    transport = SupervisorTransport(serverurl=f"unix://{sockets}/supervisor")
     with ServerProxy("http://localhost", transport=transport) as proxy:
         yield proxy.supervisor
 
@@ -184,8 +210,6 @@ def open_services() -> None:
     with supervisor(data) as its:
         started = {program["name"] for program in its.getAllProcessInfo()}
     if "postgres" in started:
-        from deploy.local import postgres
-
         postgres.await_ready(data)
     if "kafka" in started:
         from deploy.local import kafka
@@ -197,15 +221,16 @@ def open_services() -> None:
         its.startProcessGroup("services", False)
 
 
-def watch(data: Path, ports: dict[Service, int], began: float) -> NoReturn:
+def watch(parent: int, data: Path, ports: dict[Service, int], began: float) -> NoReturn:
     """Tell the person at the terminal when all is ready, and which program died, with its last words if it keeps dying."""
-    signal.signal(signal.SIGINT, lambda *_: tell("Ending …"))
     tell(f"Starting in {data}")
     deaths: Counter[str] = Counter()
     stopped: dict[str, int] = {}
-    ready = False
+    ready, terminal = False, os.isatty(2)
     while True:
         time.sleep(0.5)
+        if terminal and not os.isatty(2):
+            os.kill(parent, signal.SIGTERM)
         if not ready and all(is_ready(service, port) for service, port in ports.items()):
             ready = True
             tell(f"Ready after {time.monotonic() - began:.1f} s")
@@ -245,8 +270,9 @@ def is_ready(service: Service, port: int) -> bool:
 
 
 def tell(*lines: str) -> None:
-    """Print for the person at the terminal."""
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    """Print for the person at the terminal, if that is still there."""
+    with suppress(OSError):
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

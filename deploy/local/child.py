@@ -41,6 +41,8 @@ def command(
 def become(program: list[str], *, parent: int, ending: str, user: str, folder: str) -> None:
     """Run `program` in place of this process."""
     os.chdir(folder)
+    # What the parent kept away from itself is none of the program's business.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if user:
         give_up_root(user)
     # Changing the user clears this wish, so it comes after; exec keeps it.

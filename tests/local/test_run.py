@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-import pytest
-
 from deploy.local.sockets import free_port
 from deploy.run import is_ready, pids, programs
 from shared.settings import Service, Settings
@@ -24,11 +22,15 @@ PATIENCE = 120
 
 
 @contextmanager
-def antt_run(data: Path, port: int, log: str = "embedded", **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def antt_run(
+    data: Path, port: int, terminal: int | None = None, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """`antt run` as a process of its own, what it tells in DATA.told; asked to end at the end, if it still lives."""
-    command = [sys.executable, "-m", "deploy.cli", "run", "--data", str(data), "--port", str(port), "--log", log]
+    command = [sys.executable, "-m", "deploy.cli", "run", "--data", str(data), "--port", str(port)]
     with data.with_suffix(".told").open("wb") as told:
-        run = subprocess.Popen(command, stderr=told, env={**os.environ, **environment})
+        run = subprocess.Popen(
+            [*command, "--log", "embedded"], stderr=terminal or told, env={**os.environ, **environment}
+        )
     try:
         yield run
     finally:
@@ -41,26 +43,13 @@ def told(data: Path) -> str:
     return data.with_suffix(".told").read_text()
 
 
-@pytest.mark.parametrize(
-    ("log", "expected"),
-    [
-        ("embedded", {"postgres", "all"}),
-        (
-            "kafka",
-            {"postgres", "kafka", "teams", "incidents", "stats", "relay-teams", "relay-incidents", "count"},
-        ),
-    ],
-)
-async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(
-    folder: Path, log: str, expected: set[str]
-) -> None:
-    port = free_port()
-    services = {service: port + (log == "kafka") * offset for offset, service in enumerate(get_args(Service))}
+async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(folder: Path) -> None:
+    port, expected = free_port(), {"postgres", "all"}
 
     def all_ready() -> bool:
-        return all(is_ready(service, at) for service, at in services.items())
+        return all(is_ready(service, port) for service in get_args(Service))
 
-    with antt_run(folder, port, log) as run:
+    with antt_run(folder, port) as run:
         await eventually(all_ready, PATIENCE)
         await eventually(lambda: "Ready after" in told(folder), PATIENCE)
         await eventually(lambda: set(pids(folder)) == expected, PATIENCE)
@@ -71,11 +60,22 @@ async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(
         await eventually(all_ready, PATIENCE)
         await eventually(lambda: all(f"{name} ended and" in told(folder) for name in expected), PATIENCE)
         everything = children_of(run.pid)
+        sockets = Path((folder / "postgres.socket").read_text().strip())
         asked = time.monotonic()
         run.terminate()
         assert run.wait(PATIENCE) == 0
         assert time.monotonic() - asked < 30
         await eventually(lambda: gone(everything), PATIENCE)
+        await eventually(lambda: not sockets.exists(), PATIENCE)
+
+
+async def test_a_closed_terminal_ends_it(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    with antt_run(folder, free_port(), terminal=theirs) as run:
+        os.close(theirs)
+        assert b"Starting" in os.read(ours, 1000)
+        os.close(ours)
+        await eventually(lambda: run.poll() == 0, PATIENCE)
 
 
 async def test_nothing_outlives_a_killed_supervisor_and_the_next_run_is_fine(folder: Path) -> None:
