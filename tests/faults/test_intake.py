@@ -94,7 +94,7 @@ async def test_a_writer_that_hangs_is_ended_and_its_requests_may_come_again(
     short_transactions: None, antt: Antt, databases: dict[str, str]
 ) -> None:
     keys = [str(uuid4()) for _ in range(3)]
-    async with outbox_held(databases):
+    async with outbox_held(databases), asyncio.timeout(20):
         answers = await asyncio.gather(*(report(antt, key=key) for key in keys))
     assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "2")}
     answers = await asyncio.gather(*(report(antt, key=key) for key in keys))
@@ -113,8 +113,7 @@ async def test_one_bad_row_never_fails_its_neighbours(antt: Antt, databases: dic
         work = UnitOfWork(writer)
         await report_tip(work, ANYONE, ReportTip(unit=COMMUNE, content=content))
         commits.append(asyncio.ensure_future(work.commit()))
-    # Only now, so that it takes all four at once.
-    await asyncio.sleep(0)
+    # They queue before it, so that it takes all four at once.
     running = asyncio.create_task(writer.run())
     first, second, bad, last = await asyncio.gather(*commits, return_exceptions=True)
     running.cancel()
