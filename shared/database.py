@@ -24,6 +24,8 @@ UNAVAILABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TransactionTimeoutError,
+    # No connection left, no memory, no disk.
+    asyncpg.InsufficientResourcesError,
     # A connection whose server has just said goodbye, and that is not yet closed.
     asyncpg.InternalClientError,
 )

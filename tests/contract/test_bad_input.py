@@ -417,3 +417,16 @@ async def test_readers_that_wait_keep_nobody_else_out(antt: Antt, monkeypatch: p
     for _ in range(9):
         await antt.post(TIPS, tip())
     assert {(await answer).status_code for answer in crowd} == {200}
+
+
+async def test_a_server_that_has_no_room_asks_to_try_again(antt: Antt, databases: dict[str, str]) -> None:
+    connection = await asyncpg.connect(databases["incidents"])
+    await connection.execute(
+        """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON tips FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"""
+    )
+    await connection.close()
+    answer = await antt.post(TIPS, tip())
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:antt:problem:database-unavailable")
+    assert answer.headers["retry-after"]
