@@ -135,8 +135,8 @@ class KafkaLog:
         topic = topic_of(self._settings, source)
         events, watermarks = TopicPartition(topic, 0), TopicPartition(f"{topic}.watermark", 0)
         consumer = _consumer(self._settings)
-        await consumer.start()
         try:
+            await consumer.start()
             # Only a relay makes topics, and then looks where to begin: one that is at work must never find
             # an empty topic of somebody else's making, and go on in it with what it happened to be sending.
             while not {events.topic, watermarks.topic} <= await consumer.topics():
@@ -238,9 +238,10 @@ async def _delivered(sending: list[asyncio.Future[Any]]) -> None:
 
 async def _give_up(producer: AIOKafkaProducer) -> None:
     """Close the producer without sending what waits: it might come behind what the next one sends."""
+    # stop() would wait until all of it is sent.
     await producer._sender.close()
-    producer._message_accumulator.fail_all(KafkaError("given up"))
-    await producer.stop()
+    producer._closed = True
+    await producer.client.close()
 
 
 async def _send(
@@ -277,8 +278,8 @@ async def last_record(settings: Settings, source: Service) -> Record | None:
     """The last record of the source's topic."""
     partition = TopicPartition(topic_of(settings, source), 0)
     consumer = _consumer(settings)
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([partition])
         end = (await consumer.end_offsets([partition]))[partition]
         if end == 0:
