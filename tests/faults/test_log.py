@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.stats import counting
 from shared.database import Database
 from shared.log import EmbeddedLog, Mark
-from shared.log_kafka import topic_of
+from shared.log_kafka import KafkaLog, topic_of
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE, Antt, eventually
 from tests.faults.conftest import Installation
@@ -112,6 +112,8 @@ async def test_a_broker_that_lost_its_disk_gets_every_event_again(kafka_installa
         await kafka_installation.more_acknowledged()
         await asyncio.to_thread(kafka_installation.stop, "kafka")
         shutil.rmtree(kafka_installation.data / "kafka" / "log")
+        # A consumer that starts now finds no topic, and must not make an empty one for the relay to go on in.
+        kafka_installation.kill("count")
         await asyncio.to_thread(kafka_installation.start_again, "kafka")
         await kafka_installation.more_acknowledged()
     await kafka_installation.require_each_counted_once()
@@ -119,3 +121,17 @@ async def test_a_broker_that_lost_its_disk_gets_every_event_again(kafka_installa
     # A relay that is interrupted once more may write an event again, which readers pass over, but leaves none out.
     assert list(dict.fromkeys(written)) == await outbox_after(kafka_installation, 0)
     await kafka_installation.ready()
+
+
+async def test_a_reader_waits_for_a_topic_and_makes_none(kafka_installation: Installation) -> None:
+    elsewhere = kafka_installation.settings.model_copy(update={"kafka_topics": "nobodys"})
+    batches = KafkaLog(elsewhere).follow("incidents", Mark(), 1_000)
+    assert [(await anext(batches)).watermark for _ in range(3)] == [None, None, None]
+    await batches.aclose()  # type: ignore[attr-defined]
+    # The relay that comes later finds no topic, so it knows that nothing was written yet.
+    consumer = AIOKafkaConsumer(bootstrap_servers=elsewhere.kafka_bootstrap)
+    await consumer.start()
+    topics = await consumer.topics()
+    await consumer.stop()
+    assert topic_of(kafka_installation.settings, "incidents") in topics
+    assert topic_of(elsewhere, "incidents") not in topics
