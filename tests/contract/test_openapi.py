@@ -14,7 +14,7 @@ from schemathesis.engine import events, from_schema
 
 from shared.auth import TokenRole, issue_token
 from shared.settings import Service, settings
-from tests.conftest import COMMUNE, PROVINCE, Antt
+from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 
 SERVICES = get_args(Service)
 DECISION = {"number": "12/QĐ-UBND", "signed_on": "2026-10-01", "signer": "Nguyễn Văn A"}
@@ -104,6 +104,12 @@ def due(answer: Any) -> bool:
 @pytest.mark.parametrize("service", SERVICES)
 async def test_whatever_is_sent_gets_an_answer_that_the_document_describes(service: Service, served: str) -> None:
     async with httpx.AsyncClient(base_url=served) as http:
+
+        async def ready() -> bool:
+            return (await http.get(f"/{service}/health/ready")).status_code == 200
+
+        # Until then its answer there is a 503 that asks for nothing: a probe comes again by itself.
+        await eventually(ready, seconds=60)
         known = await records(Antt(http))
     document = f"{served}/{service}/v1/openapi.json"
     found = await asyncio.to_thread(lambda: list(contradictions(document, served, known)))
