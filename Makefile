@@ -23,7 +23,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x $(BIN)/python || python3 -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
 	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 run: $(INSTALLED) ## Serve everything on PORT from the lasting folder DATA, until Ctrl-C
@@ -33,7 +33,7 @@ demo: $(INSTALLED) ## Replay a real quarter of a province and compare the counte
 	$(BIN)/antt demo --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
 
 test: $(INSTALLED) ## Run every test, those with a real PostgreSQL and a real Kafka too
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check

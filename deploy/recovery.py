@@ -86,7 +86,7 @@ async def _stands(connection: asyncpg.Connection, generations: list[tuple[int, i
     """Whether the outbox still has the event that was read last, or a generation tells already that it was lost."""
     if any(generation > mark.generation and after_seq < mark.seq for generation, after_seq in generations):
         return True
-    id = await connection.fetchval("SELECT id FROM outbox WHERE seq = $1", mark.seq)
+    id = await connection.fetchval("SELECT id::text FROM outbox WHERE seq = $1", mark.seq)
     return bool(mark.generation <= generations[-1][0] and id == mark.event_id)
 
 

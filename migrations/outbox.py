@@ -79,7 +79,7 @@ CREATE TABLE followed (
     source text PRIMARY KEY,
     generation int NOT NULL,
     seq bigint NOT NULL,
-    event_id uuid,
+    event_id text,
     recorded_at timestamptz NOT NULL,
     "offset" bigint NOT NULL
 );

@@ -8,9 +8,9 @@ last record of its topic, which also heals a broker that lost its disk. No other
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -27,6 +27,7 @@ from shared.log import (
     GapInLog,
     Mark,
     Record,
+    collect_seldom,
     read_generations,
 )
 from shared.settings import Service, Settings
@@ -76,7 +77,7 @@ class Watermark(msgspec.Struct):
 def _headers(record: Record, source: bytes) -> list[tuple[str, bytes]]:
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", str(record.id).encode()),
+        ("ce_id", record.id.encode()),
         ("ce_source", source),
         ("ce_type", record.type.encode()),
         ("ce_subject", record.subject.encode()),
@@ -92,6 +93,12 @@ def _headers(record: Record, source: bytes) -> list[tuple[str, bytes]]:
     return headers
 
 
+@lru_cache(maxsize=64)
+def _instant(text: bytes) -> datetime:
+    # The events of one commit have one time.
+    return datetime.fromisoformat(text.decode())
+
+
 def _record(message: Any) -> Record:
     headers: dict[str, bytes] = dict(message.headers)
     trace = headers.get("traceparent")
@@ -99,11 +106,11 @@ def _record(message: Any) -> Record:
         int(headers["ce_generation"]),
         int(headers["ce_sequence"]),
         int(headers["ce_previoussequence"]),
-        UUID(headers["ce_id"].decode()),
+        headers["ce_id"].decode(),
         headers["ce_type"].decode(),
         int(headers["ce_dataversion"]),
         headers["ce_subject"].decode(),
-        datetime.fromisoformat(headers["ce_time"].decode()),
+        _instant(headers["ce_time"]),
         message.value,
         trace.decode() if trace else None,
     )
@@ -188,6 +195,7 @@ def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | 
 
 async def relay(settings: Settings, source: Service) -> None:
     """Copy a source's outbox to its topic, in order, for ever. One relay at a time; a second one waits its turn."""
+    collect_seldom()
     connection = await asyncpg.connect(settings.database_url(source))
     try:
         # Two would write every event twice, which readers pass over, but the topic would keep it for ever.

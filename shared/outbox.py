@@ -151,13 +151,13 @@ class Writer:
                 together = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
                 if not self._queue:
                     self._wake.clear()
-                telemetry.INTAKE_BATCH.observe(len(together))
                 await self._commit_together(together)
         finally:
             _fail(self._queue, DatabaseUnavailable())
 
     async def _commit_together(self, works: Sequence[UnitOfWork]) -> None:
         try:
+            telemetry.INTAKE_BATCH.observe(len(works))
             async with self.database.connection() as connection:
                 try:
                     await _write(connection, works)
