@@ -109,6 +109,7 @@ class EmbeddedLog:
         """See Log; a recovered outbox no longer has what was taken back. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
         connection = await asyncpg.connect(self._settings.database_url(source), server_settings={"jit": "off"})
         wake = asyncio.Event()
+        ahead: asyncio.Task[list[asyncpg.Record]] | None = None
         try:
             await connection.add_listener("outbox", lambda *_: wake.set())
             # A reader that waits for a dead server would wait for ever without this.
@@ -116,9 +117,13 @@ class EmbeddedLog:
             generations = await read_generations(connection)
             mark = await _checked(connection, generations, after)
             while True:
-                wake.clear()
-                asked_at = await connection.fetchval("SELECT statement_timestamp()")
-                rows = await connection.fetch(_READ, mark.seq, mark.recorded_at, most)
+                if ahead is None:
+                    wake.clear()
+                    asked_at = await connection.fetchval("SELECT statement_timestamp()")
+                    rows = await connection.fetch(_READ, mark.seq, mark.recorded_at, most)
+                else:
+                    rows = await ahead
+                ahead = None
                 records, previous = [], mark.seq
                 for seq, *content in rows:
                     records.append(Record(generation_of(generations, seq), seq, previous, *content))
@@ -126,11 +131,18 @@ class EmbeddedLog:
                 if records:
                     last = records[-1]
                     mark = Mark(last.generation, last.seq, last.id, last.recorded_at)
-                yield Batch(records, mark, asked_at if len(rows) < most else None)
-                if len(rows) < most:
+                full = len(rows) == most
+                if full:
+                    # PostgreSQL looks for the next rows while these are dealt with.
+                    ahead = asyncio.create_task(connection.fetch(_READ, mark.seq, mark.recorded_at, most))
+                    await asyncio.sleep(0)
+                yield Batch(records, mark, None if full else asked_at)
+                if not full:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(wake.wait(), 1)
         finally:
+            if ahead is not None:
+                ahead.cancel()
             connection.terminate()
 
 
