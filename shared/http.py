@@ -2,7 +2,7 @@
 
 `CommandRoute` is the edge. FastAPI documents a command's route from its signature as it does any
 other; at run time this class reads the body, finds the caller, runs the command, commits its unit of
-work and only then answers. (FastAPI's own handling costs more than a durable commit: docs/performance.md.)
+work and only then answers.
 """
 
 import hashlib

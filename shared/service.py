@@ -161,8 +161,8 @@ def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str]
 class Application(FastAPI):
     """FastAPI, timed by route; commands and questions at a fixed path go straight to their route.
 
-    FastAPI's way to a route costs about what a durable commit costs (docs/performance.md), so these do not take
-    it, unless requests are traced: then FastAPI makes the spans.
+    FastAPI's way to a route costs more than what these do there (DECISIONS.md 1), so they do not take it, unless
+    requests are traced: then FastAPI makes the spans.
     """
 
     name: ServiceName
