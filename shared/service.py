@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import swagger_ui_bundle
+import fastapi_offline
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
@@ -204,7 +204,8 @@ async def _answer(route: APIRoute, scope: Scope, receive: Receive, send: Send) -
 
 
 def _common_routes(app: FastAPI, name: ServiceName) -> None:
-    assets = Path(swagger_ui_bundle.swagger_ui_path)
+    # Only the files of Swagger UI are taken from that package: FastAPI's own page would fetch them from the internet.
+    assets = Path(fastapi_offline.__file__).with_name("static")
     app.mount(f"/{name}/v1/docs/assets", StaticFiles(directory=assets))
 
     @app.get(f"/{name}/v1/docs", include_in_schema=False)
@@ -215,7 +216,7 @@ def _common_routes(app: FastAPI, name: ServiceName) -> None:
             title=app.title,
             swagger_js_url=f"{base}/swagger-ui-bundle.js",
             swagger_css_url=f"{base}/swagger-ui.css",
-            swagger_favicon_url=f"{base}/favicon-32x32.png",
+            swagger_favicon_url=f"{base}/favicon.png",
         )
 
     @app.get(f"/{name}/health/live", tags=["health"])

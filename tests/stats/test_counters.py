@@ -82,6 +82,13 @@ async def test_a_unit_of_which_only_a_part_is_served_says_so(antt: Antt) -> None
     assert "partial" not in (await antt.get("/stats/v1/counters", unit=PROVINCE, **period)).json()
 
 
+async def test_a_unit_is_shown_in_the_other_edition_as_what_it_became(antt: Antt) -> None:
+    position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
+    query: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31", "edition": "2025"}
+    answer = (await antt.get("/stats/v1/counters", **query, counted=position)).json()
+    assert (answer["unit"], answer["partial"], answer["counters"]["tips_received"]) == ("2025:79", True, 1)
+
+
 async def test_the_etag_is_of_the_figures_alone(antt: Antt) -> None:
     position = await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z")
     period: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
@@ -117,7 +124,8 @@ async def test_without_a_token_only_whole_months_of_the_province_are_read(antt: 
         ({"unit": "74"}, "invalid-input"),
         ({"unit": PROVINCE, "to": "2024-07-01"}, "invalid-input"),
         ({"unit": PROVINCE, "indicator": "happiness"}, "invalid-input"),
-        ({"unit": PROVINCE, "edition": "2025"}, "invalid-input"),
+        ({"unit": "2024:724", "edition": "2025"}, "invalid-input"),
+        ({"unit": "2025:79", "edition": "2024"}, "invalid-input"),
         ({"unit": PROVINCE, "counted": "incidents:one"}, "invalid-input"),
         ({"unit": PROVINCE, "colour": "red"}, "invalid-input"),
         ({"unit": PROVINCE, "from": "0001-01-01"}, "invalid-input"),

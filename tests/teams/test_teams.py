@@ -30,6 +30,7 @@ async def test_a_change_of_name_needs_the_version_that_was_read(antt: Antt) -> N
     )
     changed = await antt.http.patch(path, json={"name": "Tổ 2"}, headers={**officer, "If-Match": '"1"'})
     assert (changed.status_code, changed.json()["name"], changed.json()["hamlets"]) == (200, "Tổ 2", ["Khu phố 1"])
+    assert changed.headers["antt-position"] == "teams:1:2"
     stale = await antt.http.patch(path, json={"hamlets": []}, headers={**officer, "If-Match": '"1"'})
     assert refusal(stale) == (412, "precondition-failed")
     changed = await antt.http.patch(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
@@ -25,6 +25,8 @@ from shared.service import Service
 from shared.settings import settings
 
 _MOST_PERIODS = 400
+
+Question = TypeVar("Question", bound=Figures)
 
 
 class NotServing(Problem):
@@ -52,6 +54,26 @@ class Answer(NamedTuple):
     etag: str
 
 
+def permitted(caller: Identity, query: Question) -> Question:
+    """The question with its unit in the edition asked for. Raises unless the caller may ask it (`require_may_read`)."""
+    query = _shown(query)
+    require_may_read(caller, query)
+    return query
+
+
+def _shown(query: Question) -> Question:
+    """A unit is shown in another edition as the one unit that it became, or that alone became it."""
+    unit = units.get(query.unit)
+    if unit is None or query.edition in (None, unit.edition):
+        return query
+    found = units.successors(unit.id) if query.edition == "2025" else units.predecessors(unit.id)
+    if len(found) != 1 or (query.edition == "2024" and units.successors(found[0]) != (unit.id,)):
+        raise InvalidInput(
+            errors=[{"at": "edition", "code": "no-single-counterpart", "message": "no one unit stands for it there"}]
+        )
+    return query.model_copy(update={"unit": found[0], "edition": None})
+
+
 def require_may_read(caller: Identity, query: Figures) -> None:
     """Raise unless the caller may read these figures: without a token, the province's, in whole months."""
     unit = units.get(query.unit)
@@ -59,10 +81,6 @@ def require_may_read(caller: Identity, query: Figures) -> None:
         raise UnknownUnit(unit=query.unit)
     if query.unit not in served():
         raise UnitNotServed(unit=query.unit)
-    if query.edition is not None and query.edition != unit.edition:
-        raise InvalidInput(
-            errors=[{"at": "edition", "code": "other-edition", "message": "the unit is of another edition"}]
-        )
     if query.to < query.from_:
         raise InvalidInput(errors=[{"at": "to", "code": "before-from", "message": "the range ends before it begins"}])
     if query.to.year > 9990 or query.from_.year < 1900:
@@ -77,8 +95,7 @@ def require_may_read(caller: Identity, query: Figures) -> None:
 
 async def counters(service: Service, caller: Identity, query: Figures) -> Answer:
     """The figures of one unit over one range."""
-    require_may_read(caller, query)
-    return await _counters(service, query)
+    return await _counters(service, permitted(caller, query))
 
 
 async def _counters(service: Service, query: Figures) -> Answer:
@@ -95,7 +112,7 @@ async def _counters(service: Service, query: Figures) -> Answer:
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
     """The figures of the units right below that lie in the caller's area; for a province's own, all of them."""
-    require_may_read(caller, query)
+    query = permitted(caller, query)
     if caller.role == "anyone":
         raise Unauthenticated()
     area, home, unit = units.area(caller.unit), units.get(caller.unit), units.get(query.unit)
@@ -120,7 +137,7 @@ def _name(unit_id: str) -> str:
 
 async def series(service: Service, caller: Identity, query: Series) -> Answer:
     """The figures of one unit, period by period."""
-    require_may_read(caller, query)
+    query = permitted(caller, query)
     if caller.role == "anyone" and query.by == "day":
         raise Unauthenticated()
     periods = _periods(query)
@@ -173,7 +190,7 @@ def _periods(query: Series) -> list[tuple[date, date]]:
 
 async def live(service: Service, caller: Identity, query: Figures) -> AsyncIterator[str]:
     """The answer of `counters` as JSON, now and whenever the figures have changed."""
-    require_may_read(caller, query)
+    query = permitted(caller, query)
     sent = ""
     while True:
         news = news_of(service).next

@@ -52,7 +52,7 @@ async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request:
 
 def _may_watch(query: Annotated[Figures, Query()], caller: Caller) -> Figures:
     """The question of a stream. What is wrong with it is raised before the stream begins, for then it is a problem."""
-    answering.require_may_read(caller, query)
+    answering.permitted(caller, query)
     return query
 
 

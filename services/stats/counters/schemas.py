@@ -44,7 +44,7 @@ class Figures(Input):
     """What every question about figures may say besides its unit and range.
 
     `known_at`: as known at the end of that day; `counted`: wait until these writes are counted;
-    `edition`: the edition in which units are shown, which must be the asked unit's own.
+    `edition`: the edition in which the unit is shown, where one unit stands for it there; without it the unit's own.
     """
 
     unit: UnitId

@@ -17,7 +17,7 @@ from services.teams.members.schemas import (
     ReleaseMember,
     TransferMember,
 )
-from services.teams.members.terms import begin_term, end_term
+from services.teams.members.terms import begin_term, end_term, fact
 from services.teams.teams.commands import require_standing
 from services.teams.teams.models import Team
 from shared import units
@@ -66,6 +66,8 @@ async def change_member(work: UnitOfWork, caller: Identity, member_id: UUID, cha
         )
         assert first is not None
         _require_eligible(changed["born_on"], first["on"], changed["over_70_decision"])
+    # Who the person is stays here; that something was set right is told, so that the write has its position.
+    work.emit("MemberChanged", term["id"], fact(term), fact(term), member_id=member_id, team_id=term["team_id"])
     return member_out(work.change(Member, member, **values), term)
 
 

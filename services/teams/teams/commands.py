@@ -50,7 +50,9 @@ async def change_team(work: UnitOfWork, caller: Identity, team_id: UUID, changes
     values = changes.model_dump(exclude_none=True)
     if changes.hamlets is not None:
         values["hamlets"] = _json(changes.hamlets)
-    return team_out(work.change(Team, team, **values))
+    changed = work.change(Team, team, **values)
+    work.emit("TeamChanged", team_id, fact(team), fact(changed))
+    return team_out(changed)
 
 
 async def dissolve_team(work: UnitOfWork, caller: Identity, team_id: UUID, dissolution: DissolveTeam) -> TeamOut:
