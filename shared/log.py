@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 import asyncpg
 
+from shared.days import now
 from shared.outbox import Position
 from shared.settings import Service, Settings
 
@@ -119,7 +120,7 @@ class EmbeddedLog:
             while True:
                 if ahead is None:
                     wake.clear()
-                    asked_at = await connection.fetchval("SELECT statement_timestamp()")
+                    asked_at = now()
                     rows = await connection.fetch(_READ, mark.seq, mark.recorded_at, most)
                 else:
                     rows = await ahead

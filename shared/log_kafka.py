@@ -74,14 +74,14 @@ class Watermark(msgspec.Struct):
     at: datetime
 
 
-def _headers(record: Record, source: bytes) -> list[tuple[str, bytes]]:
+def _headers(record: Record, source: bytes, time: bytes) -> list[tuple[str, bytes]]:
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", record.id.encode()),
         ("ce_source", source),
         ("ce_type", record.type.encode()),
         ("ce_subject", record.subject.encode()),
-        ("ce_time", record.recorded_at.isoformat().encode()),
+        ("ce_time", time),
         ("ce_dataversion", b"%d" % record.dataversion),
         ("ce_generation", b"%d" % record.generation),
         ("ce_sequence", b"%d" % record.seq),
@@ -257,10 +257,14 @@ async def _send(
 ) -> list[asyncio.Future[Any]]:
     """Hand the records to the producer in batches; a future for each batch."""
     futures, builder, size = [], producer.create_batch(), 0
+    recorded_at, timestamp, time = None, 0, b""
     for record in records:
-        headers = _headers(record, source)
+        if record.recorded_at != recorded_at:
+            # The events of one commit have one time, and to write it is dear.
+            recorded_at = record.recorded_at
+            timestamp, time = int(recorded_at.timestamp() * 1000), recorded_at.isoformat().encode()
+        headers = _headers(record, source, time)
         size += len(record.data) + 500
-        timestamp = int(record.recorded_at.timestamp() * 1000)
         if size > _BATCH_BYTES or not builder.append(timestamp=timestamp, key=None, value=record.data, headers=headers):
             futures.append(await producer.send_batch(builder, topic, partition=0))
             builder, size = producer.create_batch(), len(record.data) + 500

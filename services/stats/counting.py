@@ -199,30 +199,35 @@ async def serving_set(connection: asyncpg.Connection) -> CountingSet:
 
 
 async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Cells) -> None:
-    """Add the spread cells to the set's two tables, each with one upsert in the order of its key."""
+    """Add the spread cells to the set's two tables, in one statement of two upserts, each in the order of its key."""
+    if not cells:
+        return
     wide = spread(cells)
-    for table, rows in zip(tables(counters.id), (wide, by_month(wide)), strict=True):
-        await _upsert(connection, table, counters, rows)
+    by_days, by_months = tables(counters.id)
+    days, months = _arrays(counters, wide), _arrays(counters, by_month(wide))
+    await connection.execute(
+        f"WITH months AS ({_upsert(by_months, counters, len(days))}) {_upsert(by_days, counters, 0)}", *days, *months
+    )
 
 
-async def _upsert(connection: asyncpg.Connection, table: str, counters: CountingSet, cells: Cells) -> None:
+def _arrays(counters: CountingSet, cells: Cells) -> list[list[object]]:
+    """The cells that are not nothing, in the order of their keys, as one array for each column."""
     lanes = list(counters.lanes.values())
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for key in sorted(cells):
         if cells[key]:
             values = lanes_of(cells[key], len(INDICATORS))
             rows.append((*key, *(values[index] for index in lanes)))
-    if not rows:
-        return
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(3 + len(lanes))]
+
+
+def _upsert(table: str, counters: CountingSet, arguments_before: int) -> str:
     columns = ["unit", "happened_on", "recorded_on", *counters.lanes]
-    types = ["text", "date", "date", *(["bigint"] * len(lanes))]
-    arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
+    types = ["text", "date", "date", *(["bigint"] * len(counters.lanes))]
+    arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, arguments_before + 1))
     sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in counters.lanes)
-    await connection.execute(
-        f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({arrays})
-        ON CONFLICT (unit, happened_on, recorded_on) DO UPDATE SET {sums}""",
-        *map(list, zip(*rows, strict=True)),
-    )
+    return f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({arrays})
+        ON CONFLICT (unit, happened_on, recorded_on) DO UPDATE SET {sums}"""
 
 
 async def apply(
@@ -246,8 +251,6 @@ async def apply(
         if dead:
             await bury(connection, counters, source, dead)
         await write(connection, counters, cells)
-        if batch.records:
-            await tell(connection, source, batch.mark)
     return failed
 
 
@@ -260,14 +263,19 @@ async def move(
     watermark: datetime | None,
     failed: int,
 ) -> None:
-    """Move the set's position on by compare-and-set. Raises ConsumerFenced if it is no longer where it was."""
-    moved = await connection.execute(
+    """Move the set's position on by compare-and-set, and wake at the commit whoever waits for figures.
+
+    Raises ConsumerFenced if it is no longer where it was.
+    """
+    moved = await connection.fetch(
         """UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
           watermark = coalesce($8, watermark), failed_in_a_row = $9
-        WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)""",
+        WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)
+        RETURNING CASE WHEN (generation, seq) <> ($10, $11)
+          THEN pg_notify('counted', source || ':' || generation || ':' || seq) END""",
         counters.id, source, *to, watermark, failed, *after.position,
     )  # fmt: skip
-    if moved != "UPDATE 1":
+    if not moved:
         raise ConsumerFenced(f"{source} of set {counters.id} is no longer at {after.position}")
 
 
