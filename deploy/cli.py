@@ -139,6 +139,17 @@ def count(data: Data = None, log: Log = None) -> None:
 
 
 @app.command()
+def work(data: Data = None, log: Log = None) -> None:
+    """Do what incidents does beside answering requests, until Ctrl-C."""
+    import uvloop
+
+    from services.incidents.app import work
+
+    observed()
+    uvloop.run(work())
+
+
+@app.command()
 def rebuild(data: Data = None, log: Log = None) -> None:
     """Count everything anew from the log beside the serving counters, tell what differs, and swap."""
     from deploy.proof import rebuild

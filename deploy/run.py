@@ -95,6 +95,7 @@ def programs(ports: dict[Service, int], kafka_port: int, settings: Settings) -> 
         Program("relay-teams", [*ANTT, "relay", "teams"]),
         Program("relay-incidents", [*ANTT, "relay", "incidents"]),
         Program("count", [*ANTT, "count"]),
+        Program("work", [*ANTT, "work"]),
     ]
 
 

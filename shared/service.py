@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from starlette.types import Message, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
-from shared.database import Database
+from shared.database import UNAVAILABLE, Database
 from shared.days import now
 from shared.errors import Problem
 from shared.http import CommandRoute, install_problems, json_response, render
@@ -145,6 +145,22 @@ def create_app(
     install_problems(app)
     app.name, app.direct = name, _routes_by_path(rooms, f"/{name}/v1")
     return app
+
+
+async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
+    """Run background tasks of a service in a process of their own, for ever."""
+    service = Service(name, settings())
+    while True:
+        try:
+            await service.database.open()
+            break
+        except UNAVAILABLE as error:
+            log.warning("waiting for the database", reason=_reason(error))
+            await asyncio.sleep(1)
+    try:
+        await asyncio.gather(*[service.supervise(label, task) for label, task in tasks.items()])
+    finally:
+        await service.database.close()
 
 
 def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], APIRoute]:

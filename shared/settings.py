@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.",
     )
 
+    store: str = Field(
+        "",
+        description="Where files are kept: file:///folder or s3://bucket/prefix (with AWS_… variables); empty: the data folder.",
+    )
+
     host: str = Field("127.0.0.1", description="Address that the services listen on.")
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")

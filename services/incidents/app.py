@@ -2,15 +2,16 @@
 
 from fastapi import FastAPI
 
-from services.incidents import known_teams, recount
+from services.incidents import jobs, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.cases import routes as cases
 from services.incidents.tips import routes as tips
 from shared import outbox, service
+from shared.settings import settings
 
 
 def create_app() -> FastAPI:
-    """The application, configured by the environment (shared/settings.py)."""
+    """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
     return service.create_app(
         "incidents",
         "Tin báo, vụ việc và hoạt động · incidents",
@@ -19,5 +20,16 @@ def create_app() -> FastAPI:
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),
             "known teams": known_teams.follow,
+            **(tasks() if settings().log == "embedded" else {}),
         },
     )
+
+
+def tasks() -> dict[str, service.Task]:
+    """The jobs of incidents as background tasks, for whichever process has its turn."""
+    return {name: jobs.in_turn(name) for name in jobs.JOBS}
+
+
+async def work() -> None:
+    """Do the jobs of incidents in a process of their own, for ever."""
+    await service.work("incidents", {"writer": lambda service: service.writer.run(), **tasks()})

@@ -122,7 +122,7 @@ def names(log: str, kafka_port: int, **given: Any) -> list[str]:
 
 def test_what_the_environment_names_is_not_started() -> None:
     everywhere = {f"{service}_database_url": "postgresql://elsewhere/x" for service in get_args(Service)}
-    services = ["teams", "incidents", "stats", "relay-teams", "relay-incidents", "count"]
+    services = ["teams", "incidents", "stats", "relay-teams", "relay-incidents", "count", "work"]
     assert names("embedded", 0) == ["migrate", "postgres", "all"]
     assert names("embedded", 0, **everywhere) == ["migrate", "all"]
     assert names("kafka", 9092) == ["migrate", "postgres", "kafka", *services]

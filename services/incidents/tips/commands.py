@@ -52,6 +52,8 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         content=tip.content,
         topic=tip.topic,
         channel=channel,
+        named=False,
+        handled_by=tip.unit,
         supplied_by=supplied_by,
         team_id=team_id,
         state="received",

@@ -1,0 +1,23 @@
+"""What incidents does beside answering requests. Of the processes that could do a job, one does it at a time."""
+
+import asyncpg
+
+from shared.service import Service, Task
+
+# Each job by its name, run for ever; a row here is all that a new one needs.
+JOBS: dict[str, Task] = {}
+
+
+def in_turn(name: str) -> Task:
+    """The job as a background task that first waits until no other process does it."""
+
+    async def run(service: Service) -> None:
+        holder = await asyncpg.connect(service.database.url)
+        try:
+            # The lock goes with the connection, so another process goes on the moment this one has ended.
+            await holder.execute("SELECT pg_advisory_lock(7305, hashtext($1))", name)
+            await JOBS[name](service)
+        finally:
+            holder.terminate()
+
+    return run
