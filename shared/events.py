@@ -16,6 +16,7 @@ TipState = Literal[
     "received", "reported", "classified", "verifying", "forwarded", "resolved", "rejected", "notified",
     "withdrawn", "merged",
 ]  # fmt: skip
+Channel = Literal["web", "app", "hotline", "in_person", "team", "officer", "system"]
 SuppliedBy = Literal["citizen", "team", "officer", "system"]
 TipClass = Literal[
     "denunciation_of_crime", "crime_report", "recommendation_to_prosecute", "complaint_denunciation", "feedback",
@@ -39,6 +40,10 @@ class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
     # How it was closed, which stays when the informant is told of it.
     outcome: Literal["resolved", "rejected"] | None = None
     closed_on: date | None = None
+    channel: Channel | None = None
+    topic: str | None = None
+    # Whether its sender told who they are; never who.
+    named: bool = False
 
 
 class Case(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +113,14 @@ EVENTS: dict[str, type[Fact]] = {
     "TipWithdrawn": Tip,
     "TipCorrected": Tip,
     "TipReopened": Tip,
+    "TipAssigned": Tip,
+    "TipForwardingAcknowledged": Tip,
+    "TipTakenOver": Tip,
+    "TipSentBack": Tip,
+    "TipMerged": Tip,
+    "TipSplit": Tip,
+    "InformantAsked": Tip,
+    "InformantWrote": Tip,
     "CaseOpened": Case,
     "CaseResolved": Case,
     "CaseReopened": Case,

@@ -5,15 +5,26 @@ import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 # Control characters but tab and line ends; surrogates; bidirectional overrides that make a text read as another.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+# What is not seen: zero-width characters and soft hyphens, which make equal words differ.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+# The marks of the Law on the Protection of State Secrets: a line of its own, or after "Độ mật".
+_SECRET = re.compile(r"^\s*(TUYỆT MẬT|TỐI MẬT|MẬT)\s*$|(?i:\bđộ mật\s*:\s*((tuyệt|tối) )?mật)", re.MULTILINE)
 
 
 def clean(text: str) -> str:
-    """The text in NFC, without white space at its ends."""
+    """The text in NFC, without invisible characters and white space at its ends.
+
+    Refuses control characters, and what is marked as a state secret (Mật, Tối mật, Tuyệt mật): this system is not
+    made for those.
+    """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+        if _SECRET.search(text):
+            raise PydanticCustomError("state_secret", "content marked with a secrecy level is not accepted here")
     if _FORBIDDEN.search(text):
         raise ValueError("control characters are not accepted")
     return text.strip()

@@ -52,6 +52,11 @@ CREATE TABLE tip_messages (
 );
 CREATE INDEX tip_messages_by_tip ON tip_messages (tip_id, id);
 CREATE UNIQUE INDEX tip_messages_one_answer ON tip_messages (answers) WHERE answers IS NOT NULL;
+
+-- What a step was given beside its reason: a class, an officer, a decision.
+ALTER TABLE tip_steps ADD details jsonb;
+ALTER TABLE case_steps ADD details jsonb;
+ALTER TABLE activity_steps ADD details jsonb;
 """
 
 

@@ -1,11 +1,12 @@
 """What tips, cases and activities share: the row that describes a step, the check before it, and the record of it."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import DateTime
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
@@ -35,6 +36,8 @@ class StepTaken(IncidentsModel):
     state_before: str
     state_after: str
     reason: str | None = None
+    # What the step was given beside its reason: a class, an officer, a decision; plain JSON values.
+    details: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     taken_by: str
     taken_at: datetime = Field(sa_type=DateTime(timezone=True))
 
@@ -46,6 +49,7 @@ class StepOut(BaseModel):
     state_before: str
     state_after: str
     reason: str | None
+    details: dict[str, Any] | None
     taken_by: str
     taken_at: AwareDatetime
 
@@ -53,7 +57,7 @@ class StepOut(BaseModel):
 def require_may_step(caller: Identity, record: Row, command: str, step: Step, reason: str | None) -> None:
     """Raise unless the caller may take this step, the record's state leads there, and a needed reason is given."""
     team_id = record.get("team_id")
-    caller.require(step.may, record["unit"], str(team_id) if team_id else None)
+    caller.require(step.may, record.get("handled_by") or record["unit"], str(team_id) if team_id else None)
     if record["state"] not in step.of:
         raise StepNotAllowed(state=record["state"], step=command, allowed_from=step.of)
     if step.needs_reason and not reason:
@@ -68,9 +72,10 @@ def record_step(
     before: Row,
     after: Row,
     reason: str | None,
+    details: dict[str, Any] | None = None,
     **record_id: UUID,
 ) -> None:
-    """Keep that the caller took this step, now and for this reason."""
+    """Keep that the caller took this step, now, for this reason, and with what was given to it."""
     work.add(
         table,
         id=uuid7(),
@@ -78,6 +83,7 @@ def record_step(
         state_before=before["state"],
         state_after=after["state"],
         reason=reason,
+        details=details or None,
         taken_by=caller.subject,
         taken_at=now(),
         **record_id,
