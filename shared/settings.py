@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         description="Where files are kept: file:///folder or s3://bucket/prefix (with AWS_… variables); empty: the data folder.",
     )
 
+    deadlines: str = Field("", description="TOML file of the province's deadlines of tips; empty: the national ones.")
+    swaps: str = Field("", description="TOML file of further working days that the government swapped.")
+
     host: str = Field("127.0.0.1", description="Address that the services listen on.")
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
