@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from deploy.local import kafka, postgres
+from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
 from shared.auth import TokenRole, issue_token
 from shared.log import SOURCES
@@ -121,6 +121,31 @@ def broker(data: Path) -> Iterator[str]:
     """A real Kafka broker, started by the first test that needs it."""
     with kafka.running(data) as bootstrap:
         yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+    """A real S3 server with the bucket `antt`, started by the first test that needs it; skipped where it can't be built."""
+    if why := s3.missing():
+        pytest.skip(why)
+    with s3.running(tmp_path_factory.mktemp("s3"), "antt") as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def stored_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Settings for a store of its own for each test, in a folder and in S3: the two that are."""
+    if request.param == "s3":
+        server: s3.Server = request.getfixturevalue("s3_server")
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("ANTT_STORE", f"s3://antt/{uuid4().hex}")
+    else:
+        (tmp_path / "store").mkdir()
+        monkeypatch.setenv("ANTT_STORE", (tmp_path / "store").as_uri())
+    settings.cache_clear()
+    yield request.param
+    settings.cache_clear()
 
 
 @pytest.fixture
