@@ -55,6 +55,7 @@ MAY: dict[str, dict[str, str]] = {
     "read_records": {
         "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
     },
+    "read_changes": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
     "keep_registry": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
     "read_counters": {
         "team_leader": AREA, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,

@@ -141,6 +141,12 @@ EVENTS: dict[str, type[Fact]] = {
     "CertificateRevoked": Certificate,
 }
 
+# The facts that teams tells of; all others are told by incidents.
+FACTS_OF_TEAMS: tuple[type[Fact], ...] = (Team, MemberTerm, TrainingClass, Certificate)
+
+# States in which a record no longer stands: a subscriber that mirrors records takes it away.
+GONE = frozenset({"withdrawn", "merged", "returned", "removed"})
+
 AnyFact = TypeVar("AnyFact")
 
 
@@ -154,6 +160,11 @@ class Change(msgspec.Struct, Generic[AnyFact], frozen=True, omit_defaults=True):
 
 _encode = msgspec.json.Encoder().encode
 _decoders = {of: msgspec.json.Decoder(Change[of]) for of in set(EVENTS.values())}  # type: ignore[valid-type]
+
+
+def told_by(type: str) -> Literal["teams", "incidents"]:
+    """The service that tells of an event."""
+    return "teams" if EVENTS[type] in FACTS_OF_TEAMS else "incidents"
 
 
 class UnknownEvent(Exception):

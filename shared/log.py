@@ -98,6 +98,45 @@ FROM outbox WHERE seq > $1 AND recorded_at >= $2 ORDER BY seq LIMIT $3
 """
 
 
+async def read_once(connection: asyncpg.Connection, after: Mark, most: int) -> Batch:
+    """The events after the mark that an outbox has now, at most so many, without waiting for more.
+
+    Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark.
+    """
+    generations = await read_generations(connection)
+    await _checked(connection, generations, after)
+    return _batch(generations, await connection.fetch(_READ, after.seq, after.recorded_at, most), after)
+
+
+async def newest_mark(
+    connection: asyncpg.Connection, most_seq: int | None = None, until: datetime | None = None
+) -> Mark:
+    """The mark of an outbox's last event: of all, or of those up to a seq and committed no later than `until`."""
+    row = await connection.fetchrow(
+        """SELECT seq, id::text, recorded_at FROM outbox
+        WHERE ($1::bigint IS NULL OR seq <= $1) AND ($2::timestamptz IS NULL OR recorded_at <= $2)
+        ORDER BY seq DESC LIMIT 1""",
+        most_seq,
+        until,
+    )
+    if row is None:
+        return Mark()
+    generation = generation_of(await read_generations(connection), row["seq"])
+    return Mark(generation, row["seq"], row["id"], row["recorded_at"])
+
+
+def _batch(generations: list[tuple[int, int]], rows: list[asyncpg.Record], after: Mark) -> Batch:
+    """The rows of an outbox as records behind the mark; it tells of no watermark."""
+    records, previous, mark = [], after.seq, after
+    for seq, *content in rows:
+        records.append(Record(generation_of(generations, seq), seq, previous, *content))
+        previous = seq
+    if records:
+        last = records[-1]
+        mark = Mark(last.generation, last.seq, last.id, last.recorded_at)
+    return Batch(records, mark, None)
+
+
 class EmbeddedLog:
     """Reads each outbox in place, woken by the writer's NOTIFY; a poll each second stands behind it."""
 
@@ -125,13 +164,7 @@ class EmbeddedLog:
                 else:
                     rows = await ahead
                 ahead = None
-                records, previous = [], mark.seq
-                for seq, *content in rows:
-                    records.append(Record(generation_of(generations, seq), seq, previous, *content))
-                    previous = seq
-                if records:
-                    last = records[-1]
-                    mark = Mark(last.generation, last.seq, last.id, last.recorded_at)
+                records, mark, _ = _batch(generations, rows, mark)
                 full = len(rows) == most
                 if full:
                     # PostgreSQL looks for the next rows while these are dealt with.

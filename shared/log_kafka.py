@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared import telemetry
+from shared.cloudevents import source_of
 from shared.log import (
     Batch,
     CountedBeyondRecovery,
@@ -222,7 +223,7 @@ async def relay(settings: Settings, source: Service) -> None:
 
 async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOKafkaProducer) -> None:
     topic = topic_of(settings, source)
-    ce_source = f"/antt/{settings.province}/{source}".encode()
+    ce_source = source_of(settings, source).encode()
     watermark_sent_at = 0.0
     sending: list[asyncio.Future[Any]] = []
     relayed = telemetry.RELAYED.labels(source)

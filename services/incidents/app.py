@@ -5,8 +5,9 @@ from fastapi import FastAPI
 from services.incidents import jobs, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.cases import routes as cases
+from services.incidents.changes import routes as changes
 from services.incidents.tips import routes as tips
-from shared import outbox, service
+from shared import news, outbox, service
 from shared.settings import settings
 
 
@@ -15,11 +16,21 @@ def create_app() -> FastAPI:
     return service.create_app(
         "incidents",
         "Tin báo, vụ việc và hoạt động · incidents",
-        rooms=[tips.router, tips.reads, cases.router, cases.reads, activities.router, activities.reads, recount.router],
+        rooms=[
+            tips.router,
+            tips.reads,
+            cases.router,
+            cases.reads,
+            activities.router,
+            activities.reads,
+            changes.router,
+            recount.router,
+        ],
         tasks={
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),
             "known teams": known_teams.follow,
+            "news": lambda service: news.listen(service, "outbox"),
             **(tasks() if settings().log == "embedded" else {}),
         },
     )

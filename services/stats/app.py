@@ -2,15 +2,18 @@
 
 from fastapi import FastAPI
 
-from services.stats import counting, listening, news
+from services.stats import counting, listening
 from services.stats.counters import routes as counters
-from shared import service
+from shared import news, service
 from shared.settings import settings
 
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
-    tasks: dict[str, service.Task] = {"listening": listening.listen, "news": news.listen}
+    tasks: dict[str, service.Task] = {
+        "listening": listening.listen,
+        "news": lambda service: news.listen(service, "counted"),
+    }
     if settings().log == "embedded":
         tasks["counting"] = lambda service: counting.run(service.settings, service.database)
     return service.create_app(

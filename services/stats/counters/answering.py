@@ -14,10 +14,10 @@ import msgspec
 from services.stats.counters import reading
 from services.stats.counters.schemas import Figures, Series, positions_of
 from services.stats.indicators import INDICATORS
-from services.stats.news import news_of
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
+from shared.news import news_of
 from shared.outbox import Position
 from shared.places import served
 from shared.queries import Together

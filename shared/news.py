@@ -1,6 +1,6 @@
-"""Tells whoever waits for figures that something was counted: one connection of a process listens for all of them.
+"""Tells whoever waits that the database has something new: one connection of a process listens for all of them.
 
-So a stream, or a reader that waits until its write is counted, holds no connection of the database meanwhile.
+So a stream, or a reader that waits for a write, holds no connection of the database meanwhile.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from shared.service import Service
 
 
 class News:
-    """What was counted, as it happens. Take `next` before you look, and wait for it when what you saw is not enough."""
+    """What is new, as it happens. Take `next` before you look, and wait for it when what you saw is not enough."""
 
     def __init__(self) -> None:
         self.next = asyncio.Event()
@@ -28,14 +28,14 @@ def news_of(service: Service) -> News:
     return news
 
 
-async def listen(service: Service) -> None:
-    """Pass on what the consumer tells at each commit; a background task of the service."""
+async def listen(service: Service, channel: str) -> None:
+    """Pass on what a channel of the service's database tells at each commit; a background task of the service."""
     news, ended = news_of(service), asyncio.Event()
     connection = await asyncpg.connect(service.database.url)
     try:
         connection.add_termination_listener(lambda *_: ended.set())
-        await connection.add_listener("counted", lambda *_: news.arrived())
-        # Something may have been counted while nobody listened.
+        await connection.add_listener(channel, lambda *_: news.arrived())
+        # Something may have happened while nobody listened.
         news.arrived()
         await ended.wait()
         raise ConnectionError("the database ended the connection")

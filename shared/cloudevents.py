@@ -1,0 +1,80 @@
+"""An event as another system receives it: CloudEvents 1.0 in structured JSON, as Kafka carries it in binary mode."""
+
+import msgspec
+
+from shared.events import GONE
+from shared.log import Record
+from shared.settings import Service, Settings
+
+
+class _State(msgspec.Struct):
+    """What must be known of any fact, also of one that this code is too old to know."""
+
+    unit: str
+    state: str | None = None
+
+
+class Outline(msgspec.Struct):
+    """The units that an event concerns, and whether its record still stands after it."""
+
+    before: _State | None = None
+    after: _State | None = None
+
+    @property
+    def units(self) -> set[str]:
+        """The units of the fact before and after: two, when a record moved."""
+        return {fact.unit for fact in (self.before, self.after) if fact is not None}
+
+    @property
+    def tombstone(self) -> bool:
+        """Whether the record no longer stands: there is no fact after it, or one that was withdrawn, merged, returned."""
+        return self.after is None or self.after.state in GONE
+
+
+class _CloudEvent(msgspec.Struct, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    dataversion: int
+    position: str
+    tombstone: bool
+    data: msgspec.Raw
+    traceparent: str | None = None
+
+
+_outline = msgspec.json.Decoder(Outline).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def source_of(settings: Settings, service: Service) -> str:
+    """The `source` of a service's events: `/antt/{province}/{service}`; with `id` it names an event in the whole nation."""
+    return f"/antt/{settings.province}/{service}"
+
+
+def outline(record: Record) -> Outline:
+    """What must be known of an event to hand it on."""
+    return _outline(record.data)
+
+
+def cloud_event(source: str, record: Record) -> bytes:
+    """The event as JSON. Its `position` is what `counted=` of stats waits for; `data` stands as the outbox keeps it."""
+    return _encode(
+        _CloudEvent(
+            specversion="1.0",
+            id=record.id,
+            source=source,
+            type=record.type,
+            subject=record.subject,
+            time=record.recorded_at.isoformat(),
+            datacontenttype="application/json",
+            dataversion=record.dataversion,
+            position=f"{source.rpartition('/')[2]}:{record.generation}:{record.seq}",
+            tombstone=outline(record).tombstone,
+            data=msgspec.Raw(record.data),
+            traceparent=record.traceparent,
+        )
+    )
