@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Header
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
@@ -65,6 +66,18 @@ def _work() -> UnitOfWork:
     raise RuntimeError("a unit of work comes from CommandRoute")
 
 
+def _address(request: Request) -> str:
+    return _client(request.scope)
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+# Where a request comes from, as the ingress tells it (FORWARDED_ALLOW_IPS); it limits how often one may guess.
+ClientAddress = Annotated[str, Depends(_address)]
+
 # The unit of work of one request: commands add, change and emit; the edge commits.
 Work = Annotated[UnitOfWork, Depends(_work)]
 
@@ -74,7 +87,7 @@ _JSON = re.compile(rb"\s*application/json\s*(;|$)", re.IGNORECASE)
 
 
 class CommandRoute(APIRoute):
-    """A route whose function is a command: `(path values, body, caller, work) -> answer`."""
+    """A route whose function is a command: `(path values, headers, body, caller, client, work) -> answer`."""
 
     # FastAPI makes a route anew when it includes a router; its signature is read once, at the first request.
     _parameters: list[tuple[str, str, Any]] | None = None
@@ -149,7 +162,8 @@ class CommandRoute(APIRoute):
         self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, text: bytes
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         """Run the command unless its Idempotency-Key was seen; then give the first answer again."""
-        key = _Key(service.secret, scope, body, caller, text)
+        said = [_header(headers, name) or "" for name, kind, _ in self._parameters or () if kind == "header"]
+        key = _Key(service.secret, scope, "\0".join([caller.subject, *said]), body, text)
         if key.key in service.keys_in_flight:
             raise KeyInFlight()
         service.keys_in_flight.add(key.key)
@@ -177,6 +191,10 @@ class CommandRoute(APIRoute):
                     arguments[name] = of.validate_json(body or b"{}")
                 elif kind == "path":
                     arguments[name] = of.validate_strings(scope["path_params"][name])
+                elif kind == "header":
+                    arguments[name] = of.validate_strings(_header(headers, name))
+                elif kind == "client":
+                    arguments[name] = _client(scope)
                 elif kind == "caller":
                     arguments[name] = caller
         except ValidationError as error:
@@ -185,7 +203,8 @@ class CommandRoute(APIRoute):
 
 
 def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[str, str, Any]]:
-    """What each parameter of a command takes: the unit of work, the caller, a value of the path, or the body."""
+    """What each parameter of a command takes: the unit of work, the caller and where they are, a header, a value of the
+    path, or the body."""
     found: list[tuple[str, str, Any]] = []
     for name, parameter in inspect.signature(endpoint).parameters.items():
         marked = getattr(parameter.annotation, "__origin__", None)
@@ -193,9 +212,18 @@ def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[s
             found.append((name, "work", None))
         elif marked is Identity:
             found.append((name, "caller", None))
+        elif parameter.annotation is ClientAddress:
+            found.append((name, "client", None))
+        elif any(isinstance(mark, Header) for mark in getattr(parameter.annotation, "__metadata__", ())):
+            found.append((name, "header", TypeAdapter(parameter.annotation)))
         else:
             found.append((name, "path" if name in in_path else "body", TypeAdapter(parameter.annotation)))
     return found
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    value = headers.get(name.replace("_", "-").encode())
+    return value.decode("latin-1") if value is not None else None
 
 
 async def _read(receive: Receive, headers: Headers, most: int) -> bytes | None:
@@ -220,10 +248,10 @@ async def _read(receive: Receive, headers: Headers, most: int) -> bytes | None:
 class _Key:
     """An Idempotency-Key of one caller at one address, and the seal on its answer."""
 
-    def __init__(self, secret: bytes, scope: Scope, body: bytes, caller: Identity, text: bytes) -> None:
+    def __init__(self, secret: bytes, scope: Scope, caller: str, body: bytes, text: bytes) -> None:
         if not 1 <= len(text) <= 255:
             raise InvalidInput(errors=[{"at": "Idempotency-Key", "code": "length", "message": "1 to 255 characters"}])
-        place = b"\0".join((caller.subject.encode(), scope["method"].encode(), scope["path"].encode()))
+        place = b"\0".join((caller.encode(), scope["method"].encode(), scope["path"].encode()))
         self.key = hashlib.sha256(place + b"\0" + text).digest()
         self.fingerprint = hashlib.sha256(body).digest()
         self._cipher = AESGCM(hashlib.sha256(b"answers" + secret).digest())

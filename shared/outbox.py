@@ -82,13 +82,18 @@ class UnitOfWork:
 
     async def load(self, model: type[SQLModel], id: UUID) -> Row:
         """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match."""
-        row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)
+        row = await self.look_up(model, id)
         if row is None:
             raise NotFound(id=id)
         etag = f'"{row["version"]}"'
         if self._if_match is not None and not {etag, "*"}.intersection(map(str.strip, self._if_match.split(","))):
             raise PreconditionFailed(id=id, etag=etag)
-        return dict(row)
+        return row
+
+    async def look_up(self, model: type[SQLModel], id: UUID) -> Row | None:
+        """A record beside the one that If-Match is about, None without one."""
+        row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)
+        return dict(row) if row is not None else None
 
     def add(self, model: type[SQLModel], **values: Any) -> Row:
         """A new record; its columns that are not named stay empty."""

@@ -7,16 +7,32 @@ from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams
 from services.incidents.steps import invalid, record_step, require_may_step
-from services.incidents.tips.models import Tip, TipStep
-from services.incidents.tips.receipts import receipt_hash, receipt_of
-from services.incidents.tips.schemas import Channel, CorrectTip, ReportTip, TipOut, TipReceived
-from services.incidents.tips.workflow import STEPS
-from shared import events
+from services.incidents.tips.informants import seal, unseal
+from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
+from services.incidents.tips.receipts import receipt_hash, receipt_of, tip_of_receipt
+from services.incidents.tips.schemas import (
+    AcknowledgeForwarding,
+    CorrectTip,
+    ForwardTip,
+    InformantOut,
+    MessageOut,
+    ReportTip,
+    TipOut,
+    TipReceived,
+    WriteByReceipt,
+)
+from services.incidents.tips.workflow import STEPS, WRITE
+from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
 from shared.days import day_of, now, today
+from shared.errors import DayInTheFuture, NotFound, Problem, StepNotAllowed, UnitNotServed, UnknownUnit
+from shared.events import Channel
 from shared.outbox import UnitOfWork
-from shared.places import require_past, require_place
+from shared.places import require_past, require_place, served
+
+# Where a tip goes when its forwarding names nobody: the Criminal Procedure Code, art. 145.
+INVESTIGATION_BODY = "Cơ quan Cảnh sát điều tra"
 
 DEFAULT_CHANNEL: dict[str, Channel] = {"anyone": "web", "team_leader": "team", "system": "system"}
 SUPPLIED_BY: dict[Channel, events.SuppliedBy] = {
@@ -30,33 +46,51 @@ SUPPLIED_BY: dict[Channel, events.SuppliedBy] = {
 }
 
 
+class ReferenceKnown(Problem):
+    """The system has sent this reference before; `id` is the tip that it became."""
+
+    status, name = 409, "reference-known"
+    vi, en = "Số tham chiếu này đã được gửi trước đó.", "This reference was sent before."
+
+
 async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipReceived:
-    """Receive a tip. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
+    """Receive a tip. Raises for a place or a time that cannot be, a foreign area, a team nobody told of, or a reference
+    that its system has given before."""
     received_at = tip.received_at or now()
     received_on = day_of(received_at)
-    require_place(tip.unit, received_on)
+    unit = tip.unit
+    if unit is None:
+        raise invalid("unit", "missing", "say where: a unit, a hamlet or a point")
+    require_place(unit, received_on)
     channel = tip.channel or DEFAULT_CHANNEL.get(caller.role, "officer")
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
     supplied_by = "team" if team_id else SUPPLIED_BY[channel]
-    _require_may_report(caller, tip, supplied_by, team_id)
+    _require_may_report(caller, tip, unit, supplied_by, team_id)
     if tip.occurred_at is not None:
         require_past(tip.occurred_at)
     if team_id is not None:
-        await known_teams.require(work, team_id, tip.unit)
+        await known_teams.require(work, team_id, unit)
+    if tip.reference is not None:
+        await _require_new_reference(work, caller.subject, tip.reference)
     id = uuid7()
     receipt = receipt_of(id)
     row = work.add(
         Tip,
         id=id,
-        unit=tip.unit,
+        unit=unit,
+        hamlet=tip.hamlet,
+        longitude=tip.point.longitude if tip.point else None,
+        latitude=tip.point.latitude if tip.point else None,
         content=tip.content,
         topic=tip.topic,
         channel=channel,
-        named=False,
-        handled_by=tip.unit,
         supplied_by=supplied_by,
+        named=tip.informant is not None,
+        source_system=caller.subject if tip.reference else None,
+        reference=tip.reference,
         team_id=team_id,
         state="received",
+        handled_by=unit,
         occurred_at=tip.occurred_at,
         received_at=received_at,
         received_on=received_on,
@@ -64,18 +98,28 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         recorded_by=caller.subject,
         version=1,
     )
+    if tip.informant is not None:
+        work.add(Informant, tip_id=id, sealed=seal(id, tip.informant))
     work.emit("TipReceived", id, None, fact(row), team_id=team_id)
-    return TipReceived.model_construct(id=id, receipt=receipt, unit=tip.unit, state="received", received_at=received_at)
+    return TipReceived.model_construct(id=id, receipt=receipt, unit=unit, state="received", received_at=received_at)
 
 
-def _require_may_report(caller: Identity, tip: ReportTip, supplied_by: str, team_id: UUID | None) -> None:
+async def _require_new_reference(work: UnitOfWork, system: str, reference: str) -> None:
+    known = await work.database.fetchrow(
+        "SELECT id FROM tips WHERE source_system = $1 AND reference = $2", system, reference
+    )
+    if known is not None:
+        raise ReferenceKnown(id=known["id"])
+
+
+def _require_may_report(caller: Identity, tip: ReportTip, unit: str, supplied_by: str, team_id: UUID | None) -> None:
     team = str(team_id) if team_id else None
-    caller.require("report_tip", tip.unit, team)
+    caller.require("report_tip", unit, team)
     if tip.received_at is not None:
-        caller.require("date_tip", tip.unit)
-    if caller.role == "anyone" and supplied_by != "citizen":
-        # Only who is known may say that a team, an officer or a system supplied it.
-        caller.require("pass_on_tip", tip.unit, team)
+        caller.require("date_tip", unit)
+    if caller.role == "anyone" and (supplied_by != "citizen" or tip.reference is not None):
+        # Only who is known may say that a team, an officer or a system supplied it, or give it a reference.
+        caller.require("pass_on_tip", unit, team)
     if supplied_by == "team" and team_id is None:
         raise invalid("team_id", "missing", "a team's tip names the team")
 
@@ -83,19 +127,72 @@ def _require_may_report(caller: Identity, tip: ReportTip, supplied_by: str, team
 async def take_step(
     work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None, **values: Any
 ) -> TipOut:
-    """Take a tip one step on. Raises StepNotAllowed where its state does not lead there."""
+    """Take a tip one step on, with the values that the step gives it. Raises StepNotAllowed where its state does not
+    lead there."""
     tip = await work.load(Tip, tip_id)
-    step = STEPS[command]
-    require_may_step(caller, tip, command, step, reason)
-    if step.to is not None:
-        values["state"] = step.to
-    if step.to in ("resolved", "rejected"):
-        values |= {"outcome": step.to, "closed_on": today()}
-    elif command == "withdraw":
-        values["closed_on"] = today()
-    elif command == "reopen":
-        values |= {"outcome": None, "closed_on": None}
-    return _record_step(work, caller, tip, command, reason, values)
+    require_may_step(caller, tip, command, STEPS[command], reason)
+    return await _record_step(work, caller, tip, command, reason, values, values)
+
+
+async def forward_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, to: ForwardTip) -> TipOut:
+    """Forward a tip to a commune of the province or to an agency; the tip says to whom, and waits for their answer."""
+    if to.unit is not None and to.agency is not None:
+        raise invalid("agency", "not-both", "a tip goes to a commune or to an agency, not to both")
+    if to.unit is not None and to.unit not in served():
+        raise UnknownUnit(unit=to.unit) if units.get(to.unit) is None else UnitNotServed(unit=to.unit)
+    receiver = to.unit or to.agency or INVESTIGATION_BODY
+    return await take_step(work, caller, tip_id, "forward", to.reason, forwarded_to=receiver)
+
+
+async def acknowledge_forwarding(
+    work: UnitOfWork, caller: Identity, tip_id: UUID, given: AcknowledgeForwarding
+) -> TipOut:
+    """Keep that the agency has received the tip. A commune takes it over instead."""
+    tip = await work.load(Tip, tip_id)
+    require_may_step(caller, tip, "acknowledge", STEPS["acknowledge"], given.reason)
+    if units.get(tip["forwarded_to"]) is not None:
+        raise invalid("tip", "forwarded-to-commune", "a commune takes a tip over, or sends it back")
+    if given.received_on > today():
+        raise DayInTheFuture(day=given.received_on)
+    told = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
+    return await _record_step(work, caller, tip, "acknowledge", given.reason, {}, told)
+
+
+async def answer_forwarding(
+    work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None
+) -> TipOut:
+    """As the commune to which a tip was forwarded, take it over or send it back."""
+    tip = await work.load(Tip, tip_id)
+    receiver = tip["forwarded_to"] or ""
+    forwarded_to_commune = units.get(receiver) is not None
+    require_may_step(
+        caller,
+        {**tip, "handled_by": receiver if forwarded_to_commune else tip["handled_by"]},
+        command,
+        STEPS[command],
+        reason,
+    )
+    if command == "take_over" and not forwarded_to_commune:
+        raise invalid("tip", "forwarded-to-agency", "an agency acknowledges a tip; only a commune takes it over")
+    values = {"handled_by": receiver, "officer": None} if command == "take_over" else {}
+    return await _record_step(work, caller, tip, command, reason, {**values, "forwarded_to": None}, values)
+
+
+async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID, reason: str | None) -> TipOut:
+    """Close a tip as a duplicate of another, which must still stand; only the other counts."""
+    tip = await work.load(Tip, tip_id)
+    require_may_step(caller, tip, "merge", STEPS["merge"], reason)
+    if into == tip_id:
+        raise invalid("into", "itself", "a tip is no duplicate of itself")
+    other = await work.look_up(Tip, into)
+    if other is None:
+        raise invalid("into", "unknown-tip", "there is no such tip")
+    caller.require("handle_tip", other["handled_by"])
+    if other["state"] in ("merged", "withdrawn"):
+        raise invalid("into", "does-not-stand", f"that tip is {other['state']}")
+    # Its version moves too, so that two tips never become duplicates of each other.
+    work.change(Tip, other)
+    return await _record_step(work, caller, tip, "merge", reason, {"merged_into": into}, {"into": str(into)})
 
 
 async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correction: CorrectTip) -> TipOut:
@@ -103,22 +200,105 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     tip = await work.load(Tip, tip_id)
     require_may_step(caller, tip, "correct", STEPS["correct"], correction.reason)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
+    # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, each step tells.
+    told = {name: None if name == "content" else str(value) for name, value in values.items()}
     values["received_on"] = day_of(correction.received_at or tip["received_at"])
     unit: str = correction.unit or tip["unit"]
     require_place(unit, values["received_on"])
     caller.require("handle_tip", unit)
+    if tip["handled_by"] == tip["unit"]:
+        values["handled_by"] = unit
     if correction.occurred_at is not None:
         require_past(correction.occurred_at)
     if correction.team_id is not None:
         await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
-    return _record_step(work, caller, tip, "correct", correction.reason, values)
+    return await _record_step(work, caller, tip, "correct", correction.reason, values, told)
 
 
-def _record_step(work: UnitOfWork, caller: Identity, tip: Row, command: str, reason: str | None, values: Row) -> TipOut:
+async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, question: str) -> TipOut:
+    """Put a question to the sender, who finds it with the receipt."""
+    tip = await work.load(Tip, tip_id)
+    require_may_step(caller, tip, "ask", STEPS["ask"], None)
+    message = _write(work, tip_id, "question", question, caller.subject)
+    return await _record_step(work, caller, tip, "ask", None, {}, {"message": str(message["id"])})
+
+
+async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: WriteByReceipt) -> MessageOut:
+    """As the sender, add to a tip that is not closed, or answer a question. NotFound for a wrong receipt."""
+    tip = await tip_of_receipt(work.database, receipt, client)
+    if tip["state"] not in WRITE.of:
+        raise StepNotAllowed(state=tip["state"], step="write", allowed_from=WRITE.of)
+    if said.answers is not None:
+        question = await work.database.fetchrow(
+            """SELECT EXISTS (SELECT FROM tip_messages a WHERE a.answers = q.id) AS answered
+            FROM tip_messages q WHERE q.id = $1 AND q.tip_id = $2 AND q.kind = 'question'""",
+            said.answers,
+            tip["id"],
+        )
+        if question is None:
+            raise invalid("answers", "unknown-question", "there is no such question")
+        if question["answered"]:
+            raise invalid("answers", "answered", "this question is answered; write an addition")
+    kind = "answer" if said.answers else "addition"
+    message = _write(work, tip["id"], kind, said.content, "informant", said.answers)
+    changed = work.change(Tip, tip)
+    work.emit(WRITE.event, tip["id"], fact(tip), fact(changed))
+    return MessageOut.model_validate(message)
+
+
+def _write(
+    work: UnitOfWork, tip_id: UUID, kind: str, content: str, written_by: str, answers: UUID | None = None
+) -> Row:
+    return work.add(
+        TipMessage,
+        id=uuid7(),
+        tip_id=tip_id,
+        kind=kind,
+        answers=answers,
+        content=content,
+        written_by=written_by,
+        written_at=now(),
+    )
+
+
+async def look_at_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str) -> InformantOut:
+    """Who reported the tip; that the caller looked, and why, is kept first. NotFound for an anonymous tip."""
+    tip = await work.look_up(Tip, tip_id)
+    caller.require_role("see_informant")
+    if tip is None:
+        raise NotFound(id=tip_id)
+    caller.require("see_informant", tip["handled_by"])
+    kept = await work.database.fetchrow("SELECT sealed FROM informants WHERE tip_id = $1", tip_id)
+    if kept is None:
+        raise NotFound(id=tip_id)
+    work.add(InformantLook, id=uuid7(), tip_id=tip_id, looked_by=caller.subject, looked_at=now(), reason=reason)
+    return unseal(tip_id, kept["sealed"])
+
+
+async def _record_step(
+    work: UnitOfWork,
+    caller: Identity,
+    tip: Row,
+    command: str,
+    reason: str | None,
+    values: Row,
+    details: Row,
+) -> TipOut:
+    step = STEPS[command]
+    if step.to is not None:
+        values = {**values, "state": step.to}
+    if step.to in ("resolved", "rejected"):
+        values |= {"outcome": step.to, "closed_on": today()}
+    elif command in ("withdraw", "merge"):
+        values["closed_on"] = today()
+    elif command == "reopen":
+        values |= {"outcome": None, "closed_on": None}
+    elif command == "split":
+        values |= {"merged_into": None, "closed_on": None}
     changed = work.change(Tip, tip, **values)
-    record_step(work, caller, TipStep, command, tip, changed, reason, tip_id=tip["id"])
-    work.emit(STEPS[command].event, tip["id"], fact(tip), fact(changed), team_id=changed["team_id"])
+    record_step(work, caller, TipStep, command, tip, changed, reason, details, tip_id=tip["id"])
+    work.emit(step.event, tip["id"], fact(tip), fact(changed), team_id=changed["team_id"])
     return TipOut.model_validate(changed)
 
 
@@ -132,4 +312,7 @@ def fact(tip: Row) -> events.Tip:
         classified_as=tip.get("classified_as"),
         outcome=tip.get("outcome"),
         closed_on=tip.get("closed_on"),
+        channel=tip["channel"],
+        topic=tip["topic"],
+        named=tip["named"],
     )

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from services.incidents.steps import StepOut
-from services.incidents.tips.receipts import receipt_hash
-from services.incidents.tips.schemas import ListTips, TipOut, TipPage, TipStatus
+from services.incidents.tips.receipts import tip_of_receipt
+from services.incidents.tips.schemas import ListTips, LookOut, MessageOut, TipOut, TipPage, TipStatus
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
@@ -44,11 +44,34 @@ async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[
     return [StepOut.model_validate(dict(row)) for row in rows]
 
 
-async def tip_by_receipt(database: Database, receipt: str) -> TipStatus:
-    """The status for a receipt; a wrong one costs the same single look-up and says no more than NotFound."""
-    row = await database.fetchrow(
-        "SELECT state, received_at, closed_on FROM tips WHERE receipt_hash = $1", receipt_hash(receipt)
+async def tip_by_receipt(database: Database, receipt: str, client: str) -> TipStatus:
+    """The status for a receipt, and what was written. Raises as `tip_of_receipt` does."""
+    tip = await tip_of_receipt(database, receipt, client)
+    return TipStatus(
+        state=tip["state"],
+        received_at=tip["received_at"],
+        closed_on=tip["closed_on"],
+        messages=await _messages(database, tip["id"]),
     )
-    if row is None:
-        raise NotFound()
-    return TipStatus.model_validate(dict(row))
+
+
+async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:
+    """What was written between the police and the sender, oldest first."""
+    await read_tip(database, caller, tip_id)
+    return await _messages(database, tip_id)
+
+
+async def _messages(database: Database, tip_id: UUID) -> list[MessageOut]:
+    rows = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip_id)
+    return [MessageOut.model_validate(dict(row)) for row in rows]
+
+
+async def informant_looks(database: Database, caller: Identity, tip_id: UUID) -> list[LookOut]:
+    """Who looked at the informant's identity, when and why, oldest first."""
+    caller.require_role("audit_looks")
+    tip = await database.fetchrow("SELECT handled_by FROM tips WHERE id = $1", tip_id)
+    if tip is None:
+        raise NotFound(id=tip_id)
+    caller.require("audit_looks", tip["handled_by"])
+    rows = await database.fetch("SELECT * FROM informant_looks WHERE tip_id = $1 ORDER BY id", tip_id)
+    return [LookOut.model_validate(dict(row)) for row in rows]

@@ -7,19 +7,34 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from services.incidents.steps import StepOut
 from services.incidents.tips import commands, reading
+from services.incidents.tips.commands import ReferenceKnown
+from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.schemas import (
+    AcknowledgeForwarding,
+    AskInformant,
+    AssignTip,
     ClassifyTip,
     CorrectTip,
+    ForwardTip,
+    InformantOut,
     ListTips,
+    LookAtInformant,
+    LookOut,
+    MergeTip,
+    MessageOut,
     ReportTip,
     TipOut,
     TipPage,
     TipReceived,
     TipStatus,
+    WriteByReceipt,
 )
 from shared.auth import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
-from shared.http import CommandRoute, Step, Work, link_next, problems
+from shared.http import ClientAddress, CommandRoute, Step, Work, link_next, problems
+
+# What the sender of a tip got: 16 digits.
+Receipt = Annotated[str, Header(alias="Antt-Receipt", pattern=r"^[0-9]{16}$")]
 
 router = APIRouter(
     prefix="/tips",
@@ -30,7 +45,7 @@ router = APIRouter(
 reads = APIRouter(prefix="/tips", tags=["tips"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(ReferenceKnown))
 async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
     """Receive a tip, from anyone; the answer is sent once the tip is durable and certain to be counted."""
     return await commands.report_tip(work, caller, tip)
@@ -54,10 +69,52 @@ async def verify(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
     return await commands.take_step(work, caller, tip_id, "verify", step.reason)
 
 
+@router.post("/{tip_id}/assign")
+async def assign(tip_id: UUID, step: AssignTip, caller: Caller, work: Work) -> TipOut:
+    """Give the tip to an officer to handle."""
+    return await commands.take_step(work, caller, tip_id, "assign", step.reason, officer=step.officer)
+
+
+@router.post("/{tip_id}/ask")
+async def ask(tip_id: UUID, question: AskInformant, caller: Caller, work: Work) -> TipOut:
+    """Ask the sender something; they see the question with their receipt."""
+    return await commands.ask_informant(work, caller, tip_id, question.question)
+
+
 @router.post("/{tip_id}/forward")
-async def forward(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
-    """Forward the tip to the investigation body."""
-    return await commands.take_step(work, caller, tip_id, "forward", step.reason)
+async def forward(tip_id: UUID, to: ForwardTip, caller: Caller, work: Work) -> TipOut:
+    """Forward the tip to another commune or to an agency: the investigation body unless another is named."""
+    return await commands.forward_tip(work, caller, tip_id, to)
+
+
+@router.post("/{tip_id}/acknowledge")
+async def acknowledge(tip_id: UUID, given: AcknowledgeForwarding, caller: Caller, work: Work) -> TipOut:
+    """Keep the acknowledgement of the agency to which the tip was forwarded."""
+    return await commands.acknowledge_forwarding(work, caller, tip_id, given)
+
+
+@router.post("/{tip_id}/take-over")
+async def take_over(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
+    """As the commune to which the tip was forwarded, handle it from now on; it stays counted where it was received."""
+    return await commands.answer_forwarding(work, caller, tip_id, "take_over", step.reason)
+
+
+@router.post("/{tip_id}/send-back")
+async def send_back(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
+    """As who it was forwarded to, give the tip back with the reason."""
+    return await commands.answer_forwarding(work, caller, tip_id, "send_back", step.reason)
+
+
+@router.post("/{tip_id}/merge")
+async def merge(tip_id: UUID, step: MergeTip, caller: Caller, work: Work) -> TipOut:
+    """Close the tip as a duplicate of another, which goes on and counts alone."""
+    return await commands.merge_tip(work, caller, tip_id, step.into, step.reason)
+
+
+@router.post("/{tip_id}/split")
+async def split(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
+    """Take a merged tip for one of its own again, with the reason."""
+    return await commands.take_step(work, caller, tip_id, "split", step.reason)
 
 
 @router.post("/{tip_id}/resolve")
@@ -96,6 +153,20 @@ async def reopen(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
     return await commands.take_step(work, caller, tip_id, "reopen", step.reason)
 
 
+@router.post("/by-receipt/messages", status_code=201, responses=problems(TooManyWrongReceipts))
+async def write_by_receipt(
+    antt_receipt: Receipt, said: WriteByReceipt, client: ClientAddress, work: Work
+) -> MessageOut:
+    """As the sender, answer a question or add to the tip."""
+    return await commands.write_by_receipt(work, antt_receipt, client, said)
+
+
+@router.post("/{tip_id}/informant")
+async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller, work: Work) -> InformantOut:
+    """Who reported the tip, for who is entitled to know; the look is kept with its reason (Law 30/2023/QH15)."""
+    return await commands.look_at_informant(work, caller, tip_id, look.reason)
+
+
 @reads.get("")
 async def list_tips(
     query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response
@@ -106,10 +177,17 @@ async def list_tips(
     return page
 
 
-@reads.get("/by-receipt")
-async def tip_by_receipt(request: Request, antt_receipt: Annotated[str, Header(pattern=r"^\d{16}$")]) -> TipStatus:
-    """How a tip stands, for whoever holds its receipt."""
-    return await reading.tip_by_receipt(request.app.state.service.database, antt_receipt)
+@reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))
+async def tip_by_receipt(request: Request, antt_receipt: Receipt, client: ClientAddress) -> TipStatus:
+    """How a tip stands and what was asked and answered, for whoever holds its receipt."""
+    return await reading.tip_by_receipt(request.app.state.service.database, antt_receipt, client)
+
+
+@reads.get("/by-receipt/messages", responses=problems(TooManyWrongReceipts))
+async def messages_by_receipt(request: Request, antt_receipt: Receipt, client: ClientAddress) -> list[MessageOut]:
+    """What was asked of the sender, and what they answered and added."""
+    status = await reading.tip_by_receipt(request.app.state.service.database, antt_receipt, client)
+    return status.messages
 
 
 @reads.get("/{tip_id}")
@@ -124,3 +202,15 @@ async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Res
 async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
     """Every step the tip has taken: who, when, why."""
     return await reading.tip_steps(request.app.state.service.database, caller, tip_id)
+
+
+@reads.get("/{tip_id}/messages")
+async def tip_messages(tip_id: UUID, caller: Caller, request: Request) -> list[MessageOut]:
+    """What was asked of the sender, and what they answered and added."""
+    return await reading.tip_messages(request.app.state.service.database, caller, tip_id)
+
+
+@reads.get("/{tip_id}/informant/looks")
+async def informant_looks(tip_id: UUID, caller: Caller, request: Request) -> list[LookOut]:
+    """Who looked at the informant's identity, when, and why."""
+    return await reading.informant_looks(request.app.state.service.database, caller, tip_id)

@@ -5,27 +5,53 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, StrictFloat, StrictInt
 
-from shared.days import Instant
-from shared.events import SuppliedBy, TipClass, TipState
+from shared.days import Day, Instant
+from shared.events import Channel, SuppliedBy, TipClass, TipState
 from shared.http import Input, Page
 from shared.http import Step as StepInput
 from shared.text import Line, Text, UnitId, Word
 
-Channel = Literal["web", "app", "hotline", "in_person", "team", "officer", "system"]
+
+class Point(Input):
+    """Where something happened, in degrees of WGS 84."""
+
+    longitude: Annotated[StrictFloat | StrictInt, Field(ge=-180, le=180, allow_inf_nan=False)]
+    latitude: Annotated[StrictFloat | StrictInt, Field(ge=-90, le=90, allow_inf_nan=False)]
+
+
+class ReportedBy(Input):
+    """Who reports a tip, if they wish to say so; kept sealed, shown only with a reason (tips/informants.py)."""
+
+    full_name: Line
+    phone: Annotated[str, Field(pattern=r"^\+?[0-9 .]{8,20}$")] | None = None
+    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    address: Line | None = None
+    identity_number: Annotated[str, Field(pattern=r"^[0-9]{9,12}$")] | None = None
 
 
 class ReportTip(Input):
-    """A tip as it comes in. `team_id`: the team that supplied it; `received_at`: only officers and systems date a tip."""
+    """A tip as it comes in. `team_id`: the team that supplied it; `received_at`: only officers and systems date a tip.
 
-    unit: UnitId
+    Where: `unit`, a `hamlet` of the province's list, or a `point` in a commune whose boundary is loaded; one is
+    enough, several must agree. `reference`: the number that another system gave it, unique there.
+    """
+
+    unit: UnitId | None = None
+    hamlet: Word | None = None
+    point: Point | None = None
     content: Text
     topic: Word | None = None
     channel: Channel | None = None
     team_id: UUID | None = None
+    reference: Line | None = None
+    informant: ReportedBy | None = None
     occurred_at: Instant | None = None
     received_at: Instant | None = None
+
+
+MessageKind = Literal["question", "answer", "addition"]
 
 
 class TipReceived(BaseModel):
@@ -43,13 +69,23 @@ class TipOut(BaseModel):
 
     id: UUID
     unit: str
+    hamlet: str | None = None
+    longitude: float | None = None
+    latitude: float | None = None
     content: str
     topic: str | None
-    channel: str
+    channel: Channel
     supplied_by: SuppliedBy
     team_id: UUID | None
+    named: bool
+    source_system: str | None = None
+    reference: str | None = None
     state: TipState
     classified_as: TipClass | None
+    handled_by: str
+    officer: str | None = None
+    forwarded_to: str | None = None
+    merged_into: UUID | None = None
     occurred_at: AwareDatetime | None
     received_at: AwareDatetime
     received_on: date
@@ -58,12 +94,23 @@ class TipOut(BaseModel):
     version: int
 
 
+class MessageOut(BaseModel):
+    """What was written between the police and the sender: a `question`, its `answer`, or an `addition`."""
+
+    id: UUID
+    kind: MessageKind
+    answers: UUID | None
+    content: str
+    written_at: AwareDatetime
+
+
 class TipStatus(BaseModel):
-    """What the holder of a receipt may see: nothing of the content."""
+    """What the holder of a receipt may see: how the tip stands and what was written since; nothing of its content."""
 
     state: TipState
     received_at: AwareDatetime
     closed_on: date | None
+    messages: list[MessageOut]
 
 
 class TipPage(BaseModel):
@@ -85,11 +132,76 @@ class ClassifyTip(StepInput):
     classified_as: TipClass
 
 
+class AssignTip(StepInput):
+    """The officer who shall handle the tip, as tokens name them; none: nobody in particular."""
+
+    officer: Line | None
+
+
+class ForwardTip(StepInput):
+    """Where the tip goes: another commune of the province, or an agency; none named: the investigation body."""
+
+    unit: UnitId | None = None
+    agency: Line | None = None
+
+
+class AcknowledgeForwarding(StepInput):
+    """The receiving body's acknowledgement: its number, the day, and who received it there."""
+
+    number: Line
+    received_on: Day
+    received_by: Line | None = None
+
+
+class MergeTip(StepInput):
+    """The tip that tells of the same and goes on alone."""
+
+    into: UUID
+
+
+class AskInformant(Input):
+    """A question to the sender, who sees it with the receipt."""
+
+    question: Text
+
+
+class WriteByReceipt(Input):
+    """What the sender answers or adds; `answers`: the question it answers."""
+
+    content: Text
+    answers: UUID | None = None
+
+
+class LookAtInformant(Input):
+    """Why the informant's identity must be known; it is kept beside who looked and when."""
+
+    reason: Line
+
+
+class InformantOut(BaseModel):
+    """Who reported a tip."""
+
+    full_name: str
+    phone: str | None = None
+    email: str | None = None
+    address: str | None = None
+    identity_number: str | None = None
+
+
+class LookOut(BaseModel):
+    """One look at an informant's identity."""
+
+    looked_by: str
+    looked_at: AwareDatetime
+    reason: str
+
+
 class CorrectTip(Input):
     """What was entered wrongly, with the reason; a field that is left out stays."""
 
     reason: Line
     unit: UnitId | None = None
+    hamlet: Word | None = None
     content: Text | None = None
     topic: Word | None = None
     team_id: UUID | None = None

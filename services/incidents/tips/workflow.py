@@ -4,23 +4,28 @@ from services.incidents.steps import Step
 from shared.events import TipState
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
+CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")
 
-# A team can only report; every other step is the police's.
+# A team can only report; every other step is the police's: of the commune that handles the tip, or of the province.
 STEPS: dict[str, Step] = {
     "report": Step(("received",), "reported", "pass_on_tip", "TipReported"),
-    "classify": Step(("reported", "classified"), "classified", "handle_tip", "TipClassified"),
+    "classify": Step(("reported", "classified", "verifying"), "classified", "handle_tip", "TipClassified"),
+    "assign": Step(OPEN, None, "handle_tip", "TipAssigned"),
+    "ask": Step(OPEN, None, "handle_tip", "InformantAsked"),
     "verify": Step(("classified",), "verifying", "handle_tip", "TipVerificationStarted"),
-    "forward": Step(("classified", "verifying"), "forwarded", "handle_tip", "TipForwarded"),
+    # Forwarded to an agency, which acknowledges it, or to another commune, which takes it over or sends it back.
+    "forward": Step(("reported", "classified", "verifying"), "forwarded", "handle_tip", "TipForwarded"),
+    "acknowledge": Step(("forwarded",), None, "handle_tip", "TipForwardingAcknowledged"),
+    "take_over": Step(("forwarded",), "reported", "handle_tip", "TipTakenOver"),
+    "send_back": Step(("forwarded",), "verifying", "handle_tip", "TipSentBack", needs_reason=True),
     "resolve": Step(("classified", "verifying", "forwarded"), "resolved", "handle_tip", "TipResolved"),
     "reject": Step(("reported", "classified", "verifying"), "rejected", "handle_tip", "TipRejected", needs_reason=True),
     "notify": Step(("forwarded", "resolved", "rejected"), "notified", "handle_tip", "InformantNotified"),
+    "merge": Step(("received", "reported", "classified", "verifying"), "merged", "handle_tip", "TipMerged"),
+    "split": Step(("merged",), "reported", "handle_tip", "TipSplit", needs_reason=True),
     "withdraw": Step(OPEN, "withdrawn", "handle_tip", "TipWithdrawn", needs_reason=True),
-    "correct": Step((*OPEN, "resolved", "rejected", "notified"), None, "handle_tip", "TipCorrected", needs_reason=True),
-    "reopen": Step(
-        ("resolved", "rejected", "notified", "withdrawn"),
-        "verifying",
-        "handle_tip",
-        "TipReopened",
-        needs_reason=True,
-    ),
+    "correct": Step((*OPEN, *CLOSED), None, "handle_tip", "TipCorrected", needs_reason=True),
+    "reopen": Step((*CLOSED, "withdrawn"), "verifying", "handle_tip", "TipReopened", needs_reason=True),
 }
+# Who holds the receipt may write as long as the tip is not closed.
+WRITE = Step(OPEN, None, "report_tip", "InformantWrote")

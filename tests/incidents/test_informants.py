@@ -1,0 +1,161 @@
+"""Who reported a tip: what they may see and write with their receipt, and that nobody learns who they are."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.incidents.tips import receipts
+from shared.auth import TokenRole
+from tests.conftest import COMMUNE, PROVINCE, Antt
+from tests.incidents.conftest import kind_of, opened
+
+TIPS = "/incidents/v1/tips"
+MESSAGES = f"{TIPS}/by-receipt/messages"
+WHO = {"full_name": "Đặng Thị Hoà Bình", "phone": "0912 345 678", "address": "12 Lê Lợi", "email": "hoa@vi.vn"}
+
+
+@pytest.fixture(autouse=True)
+def nobody_guessed() -> None:
+    receipts._wrong.storage.reset()
+
+
+async def test_the_sender_answers_a_question_with_the_receipt_alone(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
+    officer, at = antt.token(), f"{TIPS}/{tip['id']}"
+    await antt.post(f"{at}/ask", {"question": "Có mấy người?"}, officer)
+    seen = await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": tip["receipt"]})
+    (question,) = seen.json()["messages"]
+    assert (question["kind"], question["content"]) == ("question", "Có mấy người?")
+    answer = {"content": "Khoảng mười người", "answers": question["id"]}
+    written = await antt.post(MESSAGES, answer, Antt_Receipt=tip["receipt"])
+    assert (written.status_code, written.json()["kind"]) == (201, "answer")
+    # A question is answered once.
+    assert kind_of(await antt.post(MESSAGES, answer, Antt_Receipt=tip["receipt"])) == (422, "invalid-input")
+    added = await antt.post(MESSAGES, {"content": "Họ vừa đi rồi"}, Antt_Receipt=tip["receipt"])
+    assert added.json()["kind"] == "addition"
+    read = (await antt.get(f"{at}/messages", officer)).json()
+    assert [message["kind"] for message in read] == ["question", "answer", "addition"]
+
+
+async def test_a_closed_tip_takes_no_more_words_and_another_tips_question_no_answer(antt: Antt) -> None:
+    one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+    await antt.post(f"{TIPS}/{one['id']}/ask", {"question": "Ở đâu?"}, antt.token())
+    (question,) = (await antt.get(f"{TIPS}/{one['id']}/messages", antt.token())).json()
+    answer = await antt.post(MESSAGES, {"content": "Chợ", "answers": question["id"]}, Antt_Receipt=two["receipt"])
+    assert kind_of(answer) == (422, "invalid-input")
+    await antt.post(f"{TIPS}/{one['id']}/withdraw", {"reason": "nhầm"}, antt.token())
+    assert kind_of(await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=one["receipt"])) == (
+        409,
+        "step-not-allowed",
+    )
+
+
+async def test_wrong_receipts_are_limited_and_say_nothing(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
+    for number in range(10):
+        answer = await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": f"{number:016d}"})
+        assert kind_of(answer) == (404, "not-found")
+    answer = await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt="0" * 16)
+    assert kind_of(answer) == (429, "too-many-wrong-receipts")
+    assert "retry-after" in answer.headers
+    # Nor does a right one tell itself from a wrong one now.
+    answer = await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": tip["receipt"]})
+    assert answer.status_code == 429
+
+
+async def test_a_receipt_that_is_none_is_refused_before_anything_is_looked_up(antt: Antt) -> None:
+    for receipt in ("", "1234", "1" * 17, "1234567890123456'", "123456789012345a"):
+        answer = await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=receipt)
+        assert kind_of(answer) == (422, "invalid-input")
+    assert kind_of(await antt.post(MESSAGES, {"content": "Thêm"})) == (422, "invalid-input")
+
+
+async def test_the_same_key_under_another_receipt_is_another_message(antt: Antt) -> None:
+    one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+    first, second, again = [
+        await antt.post(MESSAGES, {"content": "Thêm"}, Idempotency_Key="k", Antt_Receipt=tip["receipt"])
+        for tip in (one, two, one)
+    ]
+    assert first.json()["id"] != second.json()["id"]
+    assert first.content == again.content
+
+
+async def test_who_may_sees_the_informant_with_a_reason_and_each_look_is_kept(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối", "informant": WHO}, {})
+    at = f"{TIPS}/{tip['id']}/informant"
+    assert kind_of(await antt.post(at, {}, antt.token())) == (422, "invalid-input")
+    assert kind_of(await antt.post(at, {"reason": "x"})) == (401, "unauthenticated")
+    roles: tuple[TokenRole, ...] = ("operator", "system")
+    for role in roles:
+        assert kind_of(await antt.post(at, {"reason": "x"}, antt.token(role, PROVINCE)))[0] == 403
+    assert kind_of(await antt.post(at, {"reason": "x"}, antt.token("commune_officer", "2025:00004")))[0] == 403
+    answer = await antt.post(at, {"reason": "Mời làm việc"}, antt.token())
+    assert {name: value for name, value in answer.json().items() if value} == WHO
+    looks = await antt.get(f"{at}/looks", antt.token("province_officer", PROVINCE))
+    assert [(look["reason"], look["looked_by"]) for look in looks.json()] == [
+        ("Mời làm việc", f"commune_officer:{COMMUNE}")
+    ]
+    assert (await antt.get(f"{at}/looks", antt.token())).status_code == 403
+
+
+async def test_an_anonymous_tip_has_no_informant(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
+    assert (await antt.get(f"{TIPS}/{tip['id']}", antt.token())).json()["named"] is False
+    assert kind_of(await antt.post(f"{TIPS}/{tip['id']}/informant", {"reason": "x"}, antt.token())) == (
+        404,
+        "not-found",
+    )
+
+
+async def test_an_informants_name_is_nowhere_in_the_database_nor_in_a_list(
+    antt: Antt, databases: dict[str, str], data: Path
+) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối", "informant": WHO}, {})
+    at = f"{TIPS}/{tip['id']}"
+    await antt.post(f"{at}/report", {}, antt.token())
+    await antt.post(f"{at}/informant", {"reason": "Mời làm việc"}, antt.token(), Idempotency_Key="a look")
+    everything = b""
+    for url in databases.values():
+        connection = await asyncpg.connect(url)
+        for (table,) in await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        ):
+            rows = await connection.fetch(f"SELECT t::text FROM {table} t")
+            everything += "\n".join(row[0] for row in rows).encode()
+        await connection.close()
+    everything += (await antt.get(TIPS, antt.token())).content
+    assert "Gây rối".encode() in everything
+    for value in WHO.values():
+        assert value.encode() not in everything
+        assert value.encode().hex().encode() not in everything
+
+
+async def test_a_relayed_tip_keeps_its_reference_which_is_unique_in_its_system(antt: Antt) -> None:
+    tip = {"unit": COMMUNE, "content": "Gây rối", "reference": "VNeID-2026-17"}
+    assert kind_of(await antt.post(TIPS, tip)) == (401, "unauthenticated")
+    system = antt.token("system", PROVINCE)
+    first = await opened(antt, TIPS, tip, system)
+    again = await antt.post(TIPS, tip, system)
+    assert kind_of(again) == (409, "reference-known")
+    assert again.json()["id"] == first["id"]
+    # Another sender may use the same number.
+    await opened(antt, TIPS, tip, antt.token())
+    shown = (await antt.get(f"{TIPS}/{first['id']}", antt.token())).json()
+    assert (shown["source_system"], shown["reference"]) == (f"system:{PROVINCE}", "VNeID-2026-17")
+
+
+@pytest.mark.parametrize(
+    "marked", ["MẬT", "Công văn\nTỐI MẬT\nvề việc", "Độ mật: Tuyệt mật", "ĐỘ MẬT : MẬT", "Độ mật: mật\u200b"]
+)
+async def test_what_is_marked_as_a_state_secret_is_refused(antt: Antt, marked: str) -> None:
+    answer = await antt.post(TIPS, {"unit": COMMUNE, "content": marked})
+    assert kind_of(answer) == (422, "invalid-input")
+    assert answer.json()["errors"][0]["code"] == "state_secret"
+
+
+async def test_words_that_only_sound_secret_are_taken_and_invisible_letters_fall_away(antt: Antt) -> None:
+    for content in ("Bí mật bán hàng cấm", "Mật ong giả", "mất mật khẩu ngân hàng"):
+        await opened(antt, TIPS, {"unit": COMMUNE, "content": content}, {})
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "đánh\u200b bạ\u00adc\ufeff"}, {})
+    assert (await antt.get(f"{TIPS}/{tip['id']}", antt.token())).json()["content"] == "đánh bạc"
