@@ -60,6 +60,7 @@ MAY: dict[str, dict[str, str]] = {
     "read_counters": {
         "team_leader": AREA, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
     },
+    "load_places": {"province_officer": AREA, "operator": AREA},
     "recount": {"operator": ALL, "system": ALL},
 }  # fmt: skip
 

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that the services listen on.")
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
+    places_bytes: int = Field(
+        33_554_432, description="Largest file of boundaries or hamlets that a province may load, in bytes."
+    )
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
     intake_batch: int = Field(500, description="Most requests that share one transaction.")
     transaction_seconds: int = Field(10, description="A write transaction that lasts longer is ended by PostgreSQL.")

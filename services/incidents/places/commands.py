@@ -1,0 +1,220 @@
+"""The verbs of places: load an edition's boundaries, load its hamlets.
+
+A load replaces all of its kind and edition in one transaction of its own: megabytes of boundaries don't wait in the
+queue that tips wait in, nothing of them is counted, and so they emit no event.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy
+import shapely
+from pydantic import ValidationError
+
+from services.incidents.places import lookup, reading
+from services.incidents.places.schemas import Kind, Loaded, LoadHamlets
+from shared import units
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import InvalidInput, PreconditionFailed
+from shared.http import invalid_input
+from shared.places import served
+
+# Viet Nam with its islands, Hoàng Sa and Trường Sa among them: west, south, east, north.
+VIETNAM = (102.0, 6.0, 118.0, 24.0)
+# The outline of a commune 50 km around, drawn each half metre.
+MOST_VERTICES = 100_000
+# Neighbours drawn apart from each other overlap by slivers; more than this part of the smaller one is a mistake.
+MOST_OVERLAP = 0.01
+_MOST_ERRORS = 100
+
+
+class Feature(msgspec.Struct):
+    """A GeoJSON feature: a commune's boundary; the geometry is read by shapely."""
+
+    type: Literal["Feature"]
+    geometry: msgspec.Raw
+    properties: dict[str, Any] | None = None
+
+
+class FeatureCollection(msgspec.Struct):
+    """GeoJSON's list of features; `crs` is of an older GeoJSON, and must then say WGS84."""
+
+    type: Literal["FeatureCollection"]
+    features: list[Feature]
+    crs: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Errors(list[dict[str, str]]):
+    def tell(self, at: str, code: str, message: str) -> None:
+        if len(self) < _MOST_ERRORS:
+            self.append({"at": at, "code": code, "message": message})
+
+
+async def load_boundaries(database: Database, caller: Identity, content: bytes, if_match: str | None) -> Loaded:
+    """Replace the boundaries of one edition by those of a FeatureCollection. InvalidInput names each bad feature."""
+    edition, rows = await asyncio.to_thread(_boundaries, content)
+    return await _replace(
+        database,
+        caller,
+        ("boundaries", edition, None),
+        if_match,
+        "DELETE FROM boundaries WHERE left(unit, 4) = $1",
+        "INSERT INTO boundaries (unit, shape) SELECT * FROM unnest($1::text[], $2::bytea[])",
+        rows,
+    )
+
+
+async def load_hamlets(database: Database, caller: Identity, content: bytes, if_match: str | None) -> Loaded:
+    """Replace the hamlets of one edition. InvalidInput names each bad row."""
+    given, rows = await asyncio.to_thread(_hamlets, content)
+    return await _replace(
+        database,
+        caller,
+        ("hamlets", given.edition, given.decision),
+        if_match,
+        "DELETE FROM hamlets WHERE edition = $1",
+        "INSERT INTO hamlets (edition, code, name, unit) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])",
+        rows,
+    )
+
+
+async def _replace(
+    database: Database,
+    caller: Identity,
+    load: tuple[Kind, str, str | None],
+    if_match: str | None,
+    delete: str,
+    insert: str,
+    rows: Sequence[Sequence[Any]],
+) -> Loaded:
+    kind, edition, decision = load
+    async with database.connection() as connection, connection.transaction():
+        # One load at a time, so that versions are in the order of commits; who reads waits for nothing.
+        await connection.execute("LOCK TABLE place_loads IN EXCLUSIVE MODE")
+        before = await reading.version(connection, kind, edition)
+        if if_match is not None and not {f'"{before}"', "*"}.intersection(map(str.strip, if_match.split(","))):
+            raise PreconditionFailed(etag=f'"{before}"')
+        await connection.execute(delete, edition)
+        await connection.execute(insert, *map(list, zip(*rows, strict=True)))
+        await connection.execute(
+            """INSERT INTO place_loads (kind, edition, entries, decision, loaded_by) VALUES ($1, $2, $3, $4, $5)""",
+            kind,
+            edition,
+            len(rows),
+            decision,
+            caller.subject,
+        )
+    # Whoever loaded them finds them in use.
+    await lookup.refresh(database)
+    return await reading.loaded(database, kind, edition)
+
+
+def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    errors = _Errors()
+    try:
+        given = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FeatureCollection)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise InvalidInput(errors=[{"at": "", "code": "not-geojson", "message": "give a FeatureCollection"}]) from None
+    if not any(name in bytes(given.crs) for name in (b"null", b"CRS84", b"4326")):
+        errors.tell("crs", "not-wgs84", "give longitude and latitude in WGS84, not in VN-2000")
+    shapes: dict[str, shapely.Geometry] = {}
+    numbers: dict[str, int] = {}
+    for number, feature in enumerate(given.features):
+        unit = _unit_of(feature.properties or {}, f"features.{number}.properties", errors)
+        shape = _shape_of(bytes(feature.geometry), f"features.{number}.geometry", errors)
+        if unit is not None and _is_right_unit(unit, numbers, f"features.{number}.properties", errors):
+            numbers[unit] = number
+            if shape is not None:
+                shapes[unit] = shape
+    if not given.features:
+        errors.tell("features", "empty", "no feature at all")
+    if not errors:
+        _tell_overlaps(shapes, numbers, errors)
+    if errors:
+        raise InvalidInput(errors=errors)
+    return next(iter(shapes))[:4], [(unit, shapely.to_wkb(shape)) for unit, shape in sorted(shapes.items())]
+
+
+def _unit_of(properties: dict[str, Any], at: str, errors: _Errors) -> str | None:
+    """The unit that a feature names: `unit` as 2025:25942, or `edition` and `code`."""
+    unit = properties.get("unit")
+    if unit is None:
+        unit = f"{properties.get('edition')}:{properties.get('code')}"
+    if isinstance(unit, str) and units.get(unit) is not None:
+        return unit
+    errors.tell(at, "unknown-unit", "`unit` names no unit, and neither do `edition` and `code`")
+    return None
+
+
+def _is_right_unit(unit: str, before: dict[str, int], at: str, errors: _Errors) -> bool:
+    """Whether the unit may have a boundary or hamlets: a commune that is served, of the same edition, once."""
+    if unit not in served():
+        errors.tell(at, "unit-not-served", "the unit is outside the province served")
+    elif units.children(unit):
+        errors.tell(at, "not-a-commune", "the unit is no commune")
+    elif unit in before:
+        errors.tell(at, "duplicate", f"the unit of features.{before[unit]} again")
+    elif before and unit[:4] != next(iter(before))[:4]:
+        errors.tell(at, "other-edition", "all must be of one edition")
+    else:
+        return True
+    return False
+
+
+def _shape_of(geometry: bytes, at: str, errors: _Errors) -> shapely.Geometry | None:
+    """A valid polygon or several, in Viet Nam."""
+    # Each position opens one bracket: counted before anything is made of them.
+    if geometry.count(b"[") > MOST_VERTICES:
+        errors.tell(at, "too-many-vertices", f"at most {MOST_VERTICES} vertices; simplify it")
+        return None
+    try:
+        shape = shapely.force_2d(shapely.from_geojson(geometry))
+    except (shapely.GEOSException, TypeError):
+        errors.tell(at, "not-geojson", "no GeoJSON geometry")
+        return None
+    if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
+        errors.tell(at, "no-polygon", "give a Polygon or a MultiPolygon")
+        return None
+    west, south, east, north = shape.bounds
+    if not (VIETNAM[0] <= west and VIETNAM[1] <= south and east <= VIETNAM[2] and north <= VIETNAM[3]):
+        errors.tell(at, "outside-vietnam", "outside Viet Nam: give [longitude, latitude] in WGS84, not VN-2000")
+        return None
+    if not shape.is_valid:
+        errors.tell(at, "not-valid", shapely.is_valid_reason(shape))
+        return None
+    return shape
+
+
+def _tell_overlaps(shapes: dict[str, shapely.Geometry], numbers: dict[str, int], errors: _Errors) -> None:
+    """A point may not lie in two communes, but for the slivers between neighbours."""
+    named, geometries = list(shapes), numpy.array(list(shapes.values()), dtype=object)
+    pairs = shapely.STRtree(geometries).query(geometries, "intersects").T
+    for one, other in pairs[pairs[:, 0] < pairs[:, 1]].tolist():
+        common = shapely.area(shapely.intersection(geometries[one], geometries[other]))
+        if common > MOST_OVERLAP * min(geometries[one].area, geometries[other].area):
+            at = f"features.{max(numbers[named[one]], numbers[named[other]])}.geometry"
+            errors.tell(at, "overlap", f"{named[one]} and {named[other]} overlap")
+
+
+def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str]]]:
+    try:
+        given = LoadHamlets.model_validate_json(content)
+    except ValidationError as error:
+        told = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid_input(told[:_MOST_ERRORS]) from None
+    errors, codes = _Errors(), set[str]()
+    for number, hamlet in enumerate(given.hamlets):
+        at = f"hamlets.{number}"
+        if units.get(hamlet.unit) is None:
+            errors.tell(at, "unknown-unit", "there is no such unit")
+        elif _is_right_unit(hamlet.unit, {}, at, errors) and hamlet.unit[:4] != given.edition:
+            errors.tell(at, "other-edition", "all must be of the edition named")
+        if hamlet.code in codes:
+            errors.tell(at, "duplicate", "this code again")
+        codes.add(hamlet.code)
+    if errors:
+        raise InvalidInput(errors=errors)
+    return given, [(given.edition, hamlet.code, hamlet.name, hamlet.unit) for hamlet in given.hamlets]

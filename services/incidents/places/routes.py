@@ -1,0 +1,139 @@
+"""The HTTP side of places."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.requests import ClientDisconnect
+
+from services.incidents.places import commands, lookup, reading
+from services.incidents.places.schemas import (
+    AskPlace,
+    BoundariesOut,
+    Edition,
+    HamletPage,
+    ListHamlets,
+    Loaded,
+    LoadHamlets,
+    PlaceOut,
+)
+from shared import units
+from shared.auth import Caller, Identity
+from shared.days import today
+from shared.errors import (
+    BodyTooLarge,
+    Forbidden,
+    ForeignArea,
+    PreconditionFailed,
+    Unauthenticated,
+    UnknownUnit,
+    WrongMediaType,
+)
+from shared.http import problems
+from shared.settings import settings
+
+router = APIRouter(prefix="/places", tags=["places"])
+
+_IfMatch = Annotated[str | None, Header(description="The ETag of what is to be replaced; what has moved on stays.")]
+_LOADS = problems(Unauthenticated, Forbidden, ForeignArea, BodyTooLarge, WrongMediaType, PreconditionFailed)
+
+
+def _body(media_types: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": media_types}}
+
+
+@router.get("", responses=problems())
+async def list_loads(request: Request) -> list[Loaded]:
+    """What the province has loaded last, of each kind and edition, and which communes have none of it."""
+    return await reading.loads(request.app.state.service.database)
+
+
+@router.get("/at", responses=problems(lookup.PlaceUnknown, lookup.BoundariesNotLoaded))
+async def place_at(query: Annotated[AskPlace, Query()], request: Request) -> PlaceOut:
+    """The commune that contains a point, its border included; on a common border the one of the lowest code."""
+    return await reading.place_at(request.app.state.service.database, query)
+
+
+@router.put(
+    "/boundaries",
+    responses=_LOADS,
+    openapi_extra=_body(
+        {
+            "application/geo+json": {"schema": {"$ref": "#/components/schemas/BoundariesOut"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/BoundariesOut"}},
+        }
+    ),
+)
+async def load_boundaries(caller: Caller, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
+    """Replace the boundaries of one edition's communes: a GeoJSON FeatureCollection in WGS84.
+
+    Each feature names its commune by a property `unit` (`2025:25942`), or by `edition` and `code`. All are taken or
+    none; a province may begin with a part of its communes, and `missing` tells the others.
+    """
+    content = await _read(request, caller, "application/geo+json", "application/json")
+    return _tagged(
+        response, await commands.load_boundaries(request.app.state.service.database, caller, content, if_match)
+    )
+
+
+@router.get("/boundaries", responses={304: {"description": "unchanged"}, **problems(Unauthenticated, Forbidden)})
+async def read_boundaries(
+    caller: Caller,
+    request: Request,
+    edition: Edition | None = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> BoundariesOut:
+    """The boundaries of an edition's communes, today's unless told; megabytes, so only for who has a token."""
+    caller.require_role("read_records")
+    version, content = await reading.boundaries(
+        request.app.state.service.database, edition or units.edition_on(today())
+    )
+    headers = {"ETag": f'"{version}"'}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)  # type: ignore[return-value]
+    return Response(content, headers=headers, media_type="application/geo+json")  # type: ignore[return-value]
+
+
+@router.put(
+    "/hamlets",
+    responses=_LOADS,
+    openapi_extra=_body({"application/json": {"schema": LoadHamlets.model_json_schema()}}),
+)
+async def load_hamlets(caller: Caller, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
+    """Replace the hamlets of one edition: the code and the name that the province gave, and the commune."""
+    content = await _read(request, caller, "application/json")
+    return _tagged(response, await commands.load_hamlets(request.app.state.service.database, caller, content, if_match))
+
+
+@router.get("/hamlets", responses=problems(UnknownUnit))
+async def list_hamlets(query: Annotated[ListHamlets, Query()], request: Request, response: Response) -> HamletPage:
+    """Hamlets in the order of their codes, for forms to choose from."""
+    page = await reading.list_hamlets(request.app.state.service.database, query)
+    if len(page.items) == query.limit:
+        behind = request.url.include_query_params(after=page.items[-1].code)
+        response.headers["Link"] = f'<{behind.path}?{behind.query}>; rel="next"'
+    return page
+
+
+def _tagged(response: Response, load: Loaded) -> Loaded:
+    response.headers["ETag"] = f'"{load.version}"'
+    return load
+
+
+async def _read(request: Request, caller: Identity, *media_types: str) -> bytes:
+    """The body of who may load, up to ANTT_PLACES_BYTES."""
+    most = settings().places_bytes
+    caller.require("load_places", settings().province)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in media_types:
+        raise WrongMediaType()
+    if int(request.headers.get("content-length", 0)) > most:
+        raise BodyTooLarge(most_bytes=most)
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise BodyTooLarge(most_bytes=most)
+    except ClientDisconnect:
+        # Half of a body is no body; nobody hears the answer.
+        raise BodyTooLarge(most_bytes=most) from None
+    return bytes(content)
