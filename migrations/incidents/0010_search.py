@@ -6,7 +6,34 @@ revision = "incidents_0010"
 down_revision = "incidents_0009"
 
 TABLES = """
-SELECT 1;
+-- Lists are in the order of time. A commune's list is read from this index alone, whatever it is narrowed to.
+CREATE INDEX tips_by_unit_and_time ON tips (unit, received_at, id)
+    INCLUDE (state, classified_as, topic, channel, officer, team_id);
+DROP INDEX tips_by_unit;
+DROP INDEX tips_by_handler;
+CREATE INDEX tips_by_handler ON tips (handled_by, received_at, id) WHERE handled_by <> unit;
+CREATE INDEX tips_by_receiver ON tips (forwarded_to, received_at, id) WHERE forwarded_to IS NOT NULL;
+-- A province's lists: one index for each filter, since what is seldom would else be looked for through all years.
+CREATE INDEX tips_by_time ON tips (received_at, id);
+CREATE INDEX tips_by_state ON tips (state, received_at, id);
+CREATE INDEX tips_by_class ON tips (classified_as, received_at, id) WHERE classified_as IS NOT NULL;
+CREATE INDEX tips_by_topic ON tips (topic, received_at, id) WHERE topic IS NOT NULL;
+CREATE INDEX tips_by_channel ON tips (channel, received_at, id);
+CREATE INDEX tips_by_officer ON tips (officer, received_at, id) WHERE officer IS NOT NULL;
+CREATE INDEX tips_by_team ON tips (team_id, received_at, id) WHERE team_id IS NOT NULL;
+-- Indexes alone answer only of pages that a vacuum has seen.
+ALTER TABLE tips SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05);
+
+CREATE INDEX cases_by_unit_and_day ON cases (unit, found_on, id) INCLUDE (kind, state);
+CREATE INDEX cases_by_day ON cases (found_on, id);
+CREATE INDEX cases_by_kind ON cases (kind, found_on, id);
+DROP INDEX cases_by_unit;
+
+CREATE INDEX activities_by_unit_and_time ON activities (unit, started_at, id) INCLUDE (kind, state, team_id);
+CREATE INDEX activities_by_time ON activities (started_at, id);
+DROP INDEX activities_by_unit;
+DROP INDEX activities_by_team;
+CREATE INDEX activities_by_team ON activities (team_id, started_at, id) WHERE team_id IS NOT NULL;
 """
 
 

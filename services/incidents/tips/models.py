@@ -15,7 +15,7 @@ class Tip(IncidentsModel, table=True):
 
     __tablename__ = "tips"
     id: UUID = Field(primary_key=True)
-    unit: str = Field(index=True)
+    unit: str
     hamlet: str | None = None
     longitude: float | None = None
     latitude: float | None = None

@@ -2,29 +2,45 @@
 
 from uuid import UUID
 
+from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
 from services.incidents.tips.receipts import tip_of_receipt
-from services.incidents.tips.schemas import ListTips, LookOut, MessageOut, TipOut, TipPage, TipStatus
+from services.incidents.tips.schemas import ListTips, LookOut, MessageOut, SearchTips, TipOut, TipPage, TipStatus
+from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
+# A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
+TIPS = Records(
+    "tips",
+    at="received_at",
+    may="read_tips",
+    filters={
+        "state": "state = {state}",
+        "classified_as": "classified_as = {classified_as}",
+        "topic": "topic = {topic}",
+        "channel": "channel = {channel}",
+        "officer": "officer = {officer}",
+        "team_id": "team_id = {team_id}",
+    },
+    reach=(
+        "unit = ANY({area}::text[])",
+        "handled_by = ANY({area}::text[]) AND handled_by <> unit AND unit <> ALL({area}::text[])",
+        "forwarded_to = ANY({area}::text[]) AND handled_by <> ALL({area}::text[]) AND unit <> ALL({area}::text[])",
+    ),
+)
+
 
 async def list_tips(database: Database, caller: Identity, query: ListTips) -> TipPage:
     """A page of the tips in the caller's reach."""
-    team, area = caller.reach("read_tips", query.unit)
-    rows = await database.fetch(
-        """SELECT * FROM tips
-        WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text[] IS NULL OR unit = ANY($2))
-          AND ($3::uuid IS NULL OR team_id = $3) AND ($4::text IS NULL OR state = $4)
-        ORDER BY id LIMIT $5""",
-        query.after,
-        area,
-        team,
-        query.state,
-        query.limit,
-    )
-    return TipPage(items=[TipOut.model_validate(dict(row)) for row in rows])
+    rows = await Question(TIPS, caller, query).page(database, query.sort, query.limit, query.after)
+    return TipPage(items=[TipOut.model_validate(row) for row in rows])
+
+
+async def count_tips(database: Database, caller: Identity, query: SearchTips) -> Count:
+    """How many tips the same list holds."""
+    return Count(count=await Question(TIPS, caller, query).count(database))
 
 
 async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut:
@@ -33,7 +49,9 @@ async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut
     row = await database.fetchrow("SELECT * FROM tips WHERE id = $1", tip_id)
     if row is None:
         raise NotFound(id=tip_id)
-    caller.require("read_tips", row["unit"], str(row["team_id"]) if row["team_id"] else None)
+    area = units.area(caller.unit)
+    seen_by = next((row[name] for name in ("handled_by", "forwarded_to") if row[name] in area), row["unit"])
+    caller.require("read_tips", seen_by, str(row["team_id"]) if row["team_id"] else None)
     return TipOut.model_validate(dict(row))
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from services.incidents.searching import Count
 from services.incidents.steps import StepOut
 from services.incidents.tips import commands, reading
 from services.incidents.tips.commands import ReferenceKnown
@@ -23,6 +24,7 @@ from services.incidents.tips.schemas import (
     MergeTip,
     MessageOut,
     ReportTip,
+    SearchTips,
     TipOut,
     TipPage,
     TipReceived,
@@ -171,10 +173,16 @@ async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller,
 async def list_tips(
     query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response
 ) -> TipPage:
-    """Tips that the caller may see, in the order of their arrival."""
+    """Tips that the caller may see, in the order of their receipt."""
     page = await reading.list_tips(request.app.state.service.database, caller, query)
     link_next(request, response, page.items, query.limit)
     return page
+
+
+@reads.get("/count")
+async def count_tips(query: Annotated[SearchTips, Query()], caller: Caller, request: Request) -> Count:
+    """How many tips the same list holds on all its pages."""
+    return await reading.count_tips(request.app.state.service.database, caller, query)
 
 
 @reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))

@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field, StrictFloat, StrictInt
 
+from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
 from shared.events import Channel, SuppliedBy, TipClass, TipState
-from shared.http import Input, Page
+from shared.http import Input
 from shared.http import Step as StepInput
 from shared.text import Line, Text, UnitId, Word
 
@@ -114,16 +115,24 @@ class TipStatus(BaseModel):
 
 
 class TipPage(BaseModel):
-    """A page of tips, oldest first."""
+    """A page of tips, in the order of their receipt."""
 
     items: list[TipOut]
 
 
-class ListTips(Page):
-    """Tips of a unit and all below it, in a state."""
+class SearchTips(Search):
+    """Which tips: all that is given must hold. The period is of the day of receipt."""
 
-    unit: Annotated[UnitId | None, Query()] = None
     state: Annotated[TipState | None, Query()] = None
+    classified_as: Annotated[TipClass | None, Query()] = None
+    topic: Annotated[Word | None, Query()] = None
+    channel: Annotated[Channel | None, Query()] = None
+    officer: Annotated[Line | None, Query()] = None
+    team_id: Annotated[UUID | None, Query()] = None
+
+
+class ListTips(SearchTips, SearchPage):
+    """A page of them."""
 
 
 class ClassifyTip(StepInput):
