@@ -24,7 +24,15 @@ TipClass = Literal[
 ]  # fmt: skip
 FoundThrough = Literal["tip", "patrol", "other"]
 CaseState = Literal["open", "resolved"]
-ActivityKind = Literal["patrol", "traffic_control", "security_duty"]
+ActivityKind = Literal[
+    "patrol", "traffic_control", "security_duty", "outreach", "counselling", "fire_rescue", "administrative_support",
+    "surrender", "mobilisation",
+]  # fmt: skip
+PatrolForm = Literal["alone", "joint"]
+OutreachForm = Literal["mass", "targeted", "individual"]
+FireRescueForm = Literal["fire_fighting", "rescue"]
+ItemKind = Literal["weapons", "ammunition", "explosives", "support_tools", "firecrackers"]
+ItemUnit = Literal["piece", "round", "gram", "metre"]
 ActivityState = Literal["entered", "confirmed", "returned"]
 Role = Literal["leader", "deputy", "member"]
 
@@ -56,14 +64,40 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     resolved_on: date | None = None
 
 
+class Item(msgspec.Struct, frozen=True):
+    """Things of one kind that were found or handed in, in one unit of count."""
+
+    item: ItemKind
+    quantity: int
+    unit: ItemUnit
+    means: Literal["found", "handed_in"]
+
+
 class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A patrol, traffic control or security duty, counted on the civil day it began once it is confirmed."""
+    """An activity of the force, counted on the civil day it began once it is confirmed.
+
+    Which kind tells which quantities: services/incidents/activities/kinds.py. `members`: how many took part.
+    """
 
     kind: ActivityKind
     unit: str
     held_on: date
     state: ActivityState
     turns: int = 0
+    form: PatrolForm | OutreachForm | FireRescueForm | None = None
+    members: int = 0
+    found_cases: int = 0
+    sessions: int = 0
+    attendances: int = 0
+    leaflets: int = 0
+    person_turns: int = 0
+    persons: int = 0
+    persons_rescued: int = 0
+    items: tuple[Item, ...] = ()
+    # Of what a team entered: the day it began to wait for the police, the last day in time, the day it was confirmed.
+    entered_on: date | None = None
+    confirm_by: date | None = None
+    confirmed_on: date | None = None
 
 
 class Team(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,6 +8,38 @@ from shared.recount import recount_room
 
 RECEIVED_ON = "(received_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
 STARTED_ON = "(started_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
+ENTERED_ON = "(entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
+CONFIRMED_ON = "(confirmed_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
+
+
+def _told(kind: str, quantity: str) -> str:
+    """The sums of a quantity that confirmed activities of a kind tell."""
+    return f"""
+        SELECT unit, {STARTED_ON}, sum({quantity})::bigint FROM activities
+        WHERE kind = '{kind}' AND state = 'confirmed' GROUP BY 1, 2 HAVING sum({quantity}) > 0"""
+
+
+def _number(field: str) -> str:
+    return f"(details->>'{field}')::bigint"
+
+
+def _those(kind: str, form: str | None = None) -> str:
+    """How many confirmed activities of a kind, and of a form, there are."""
+    condition = f"AND details->>'form' = '{form}'" if form else ""
+    return f"""
+        SELECT unit, {STARTED_ON}, count(*) FROM activities
+        WHERE kind = '{kind}' AND state = 'confirmed' {condition} GROUP BY 1, 2"""
+
+
+def _items(item: str, unit: str, means: str | None = None) -> str:
+    """The quantities of an item in a unit, over all lines of confirmed surrenders."""
+    condition = f"AND told->>'means' = '{means}'" if means else ""
+    return f"""
+        SELECT activities.unit, {STARTED_ON}, sum((told->>'quantity')::bigint)::bigint
+        FROM activities, jsonb_array_elements(details->'items') AS told
+        WHERE kind = 'surrender' AND state = 'confirmed'
+          AND told->>'item' = '{item}' AND told->>'unit' = '{unit}' {condition} GROUP BY 1, 2"""
+
 
 # For every indicator of incidents: rows of (unit, day, count).
 RECOUNT: dict[str, str] = {
@@ -30,19 +62,46 @@ RECOUNT: dict[str, str] = {
         SELECT unit, found_on, count(tip_id) FROM cases WHERE tip_id IS NOT NULL GROUP BY 1, 2""",
     "cases_found_by_patrol": """
         SELECT unit, found_on, count(patrol_id) FROM cases WHERE patrol_id IS NOT NULL GROUP BY 1, 2""",
+    "illegal_firecracker_cases": """
+        SELECT unit, found_on, count(*) FROM cases WHERE kind = 'illegal_firecrackers' GROUP BY 1, 2""",
     "cases_resolved": """
         SELECT unit, resolved_on, count(*) FROM cases WHERE state = 'resolved' GROUP BY 1, 2""",
     "cases_resolved_via_tips": """
         SELECT unit, resolved_on, count(*) FROM cases WHERE state = 'resolved' AND tip_id IS NOT NULL GROUP BY 1, 2""",
-    "patrols": f"""
-        SELECT unit, {STARTED_ON}, count(*) FROM activities
-        WHERE kind = 'patrol' AND state = 'confirmed' GROUP BY 1, 2""",
-    "traffic_control_turns": f"""
-        SELECT unit, {STARTED_ON}, sum(turns) FROM activities
-        WHERE kind = 'traffic_control' AND state = 'confirmed' GROUP BY 1, 2""",
-    "security_duties": f"""
-        SELECT unit, {STARTED_ON}, count(*) FROM activities
-        WHERE kind = 'security_duty' AND state = 'confirmed' GROUP BY 1, 2""",
+    "patrols": _those("patrol"),
+    "patrols_joint": _those("patrol", "joint"),
+    "cases_told_by_patrols": _told("patrol", _number("found_cases")),
+    "traffic_control_turns": _told("traffic_control", "turns"),
+    "security_duties": _those("security_duty"),
+    "outreach_sessions": _told("outreach", _number("sessions")),
+    "outreach_attendance": _told("outreach", _number("attendances")),
+    "leaflets": _told("outreach", _number("leaflets")),
+    "individual_outreach": _told("outreach", _number("person_turns")),
+    "persons_counselled": _told("counselling", _number("persons")),
+    "fires_fought": _those("fire_rescue", "fire_fighting"),
+    "rescues": _those("fire_rescue", "rescue"),
+    "persons_rescued": _told("fire_rescue", _number("persons_rescued")),
+    "administrative_support_turns": _told("administrative_support", "turns"),
+    "surrenders": _those("surrender"),
+    "weapons_collected": _items("weapons", "piece"),
+    "ammunition_collected": _items("ammunition", "round"),
+    "explosives_collected_grams": _items("explosives", "gram"),
+    "detonators_collected": _items("explosives", "piece"),
+    "fuse_collected_metres": _items("explosives", "metre"),
+    "support_tools_collected": _items("support_tools", "piece"),
+    "firecrackers_recovered": _items("firecrackers", "piece", "found"),
+    "firecrackers_handed_in": _items("firecrackers", "piece", "handed_in"),
+    "firecrackers_collected_grams": _items("firecrackers", "gram"),
+    "mobilisations": _those("mobilisation"),
+    "member_turns": f"""
+        SELECT unit, {STARTED_ON}, sum({_number("members")})::bigint FROM activities
+        WHERE state = 'confirmed' GROUP BY 1, 2 HAVING sum({_number("members")}) > 0""",
+    "team_entries": f"""
+        SELECT unit, {ENTERED_ON}, count(*) FROM activities WHERE entered_at IS NOT NULL GROUP BY 1, 2""",
+    "team_entries_confirmed": f"""
+        SELECT unit, {ENTERED_ON}, count(*) FROM activities WHERE confirmed_at IS NOT NULL GROUP BY 1, 2""",
+    "team_entries_confirmed_in_time": f"""
+        SELECT unit, {ENTERED_ON}, count(*) FROM activities WHERE {CONFIRMED_ON} <= confirm_by GROUP BY 1, 2""",
 }
 
 router = recount_room(RECOUNT)

@@ -50,8 +50,17 @@ def _stands(tip: Tip) -> bool:
     return tip.state not in ("withdrawn", "merged")
 
 
-def _confirmed(kind: str) -> Callable[[Activity], bool]:
-    return lambda activity: activity.kind == kind and activity.state == "confirmed"
+def _confirmed(kind: str, form: str | None = None) -> Callable[[Activity], bool]:
+    return lambda activity: activity.kind == kind and activity.state == "confirmed" and form in (None, activity.form)
+
+
+def _collected(item: str, unit: str, *means: str) -> Callable[[Activity], int]:
+    """How many things of one kind, told in one unit, were found or handed in, or both."""
+    return lambda activity: sum(
+        told.quantity
+        for told in activity.items
+        if (told.item, told.unit) == (item, unit) and told.means in (means or ("found", "handed_in"))
+    )
 
 
 INDICATORS: tuple[Flow | Stock, ...] = (
@@ -68,6 +77,8 @@ INDICATORS: tuple[Flow | Stock, ...] = (
          lambda case: case.found_through == "tip"),
     Flow("cases_found_by_patrol", "vụ việc phát hiện qua tuần tra", "vụ việc", Case, "found_on",
          lambda case: case.found_through == "patrol"),
+    Flow("illegal_firecracker_cases", "trường hợp sử dụng pháo trái phép", "trường hợp", Case, "found_on",
+         lambda case: case.kind == "illegal_firecrackers"),
     Flow("cases_resolved", "vụ việc giải quyết", "vụ việc", Case, "resolved_on"),
     Flow("cases_resolved_via_tips", "vụ việc giải quyết qua tin báo", "vụ việc", Case, "resolved_on",
          lambda case: case.found_through == "tip"),
@@ -75,6 +86,57 @@ INDICATORS: tuple[Flow | Stock, ...] = (
     Flow("traffic_control_turns", "lượt hướng dẫn, phân luồng giao thông", "lượt", Activity, "held_on",
          _confirmed("traffic_control"), lambda activity: activity.turns),
     Flow("security_duties", "cuộc bảo vệ ANTT", "cuộc", Activity, "held_on", _confirmed("security_duty")),
+    Flow("patrols_joint", "cuộc tuần tra phối hợp với công an", "cuộc", Activity, "held_on",
+         _confirmed("patrol", "joint")),
+    Flow("cases_told_by_patrols", "vụ việc tổ báo phát hiện khi tuần tra", "vụ việc", Activity, "held_on",
+         _confirmed("patrol"), lambda activity: activity.found_cases),
+    Flow("outreach_sessions", "cuộc phát động phong trào", "cuộc", Activity, "held_on",
+         _confirmed("outreach"), lambda activity: activity.sessions),
+    Flow("outreach_attendance", "lượt người tham dự", "lượt người", Activity, "held_on",
+         _confirmed("outreach"), lambda activity: activity.attendances),
+    Flow("leaflets", "tài liệu tuyên truyền", "tài liệu", Activity, "held_on",
+         _confirmed("outreach"), lambda activity: activity.leaflets),
+    Flow("individual_outreach", "vận động cá biệt", "lượt người", Activity, "held_on",
+         _confirmed("outreach"), lambda activity: activity.person_turns),
+    Flow("persons_counselled", "gọi hỏi, giáo dục, cảm hóa", "đối tượng", Activity, "held_on",
+         _confirmed("counselling"), lambda activity: activity.persons),
+    Flow("fires_fought", "vụ cháy tham gia chữa cháy", "vụ", Activity, "held_on",
+         _confirmed("fire_rescue", "fire_fighting")),
+    Flow("rescues", "vụ tham gia cứu nạn, cứu hộ", "vụ", Activity, "held_on", _confirmed("fire_rescue", "rescue")),
+    Flow("persons_rescued", "người được cứu", "người", Activity, "held_on",
+         _confirmed("fire_rescue"), lambda activity: activity.persons_rescued),
+    Flow("administrative_support_turns", "lượt hỗ trợ quản lý hành chính về trật tự xã hội", "lượt", Activity,
+         "held_on", _confirmed("administrative_support"), lambda activity: activity.turns),
+    Flow("surrenders", "lần giao nộp, thu hồi", "lần", Activity, "held_on", _confirmed("surrender")),
+    Flow("weapons_collected", "vũ khí thu hồi, tiếp nhận", "vũ khí", Activity, "held_on",
+         _confirmed("surrender"), _collected("weapons", "piece")),
+    Flow("ammunition_collected", "viên đạn thu hồi, tiếp nhận", "viên", Activity, "held_on",
+         _confirmed("surrender"), _collected("ammunition", "round")),
+    Flow("explosives_collected_grams", "thuốc nổ thu hồi, tiếp nhận", "gam", Activity, "held_on",
+         _confirmed("surrender"), _collected("explosives", "gram")),
+    Flow("detonators_collected", "kíp nổ thu hồi, tiếp nhận", "kíp", Activity, "held_on",
+         _confirmed("surrender"), _collected("explosives", "piece")),
+    Flow("fuse_collected_metres", "dây cháy chậm thu hồi, tiếp nhận", "mét", Activity, "held_on",
+         _confirmed("surrender"), _collected("explosives", "metre")),
+    Flow("support_tools_collected", "công cụ hỗ trợ thu hồi, tiếp nhận", "công cụ", Activity, "held_on",
+         _confirmed("surrender"), _collected("support_tools", "piece")),
+    Flow("firecrackers_recovered", "quả pháo nổ thu hồi", "quả", Activity, "held_on",
+         _confirmed("surrender"), _collected("firecrackers", "piece", "found")),
+    Flow("firecrackers_handed_in", "quả pháo tiếp nhận", "quả", Activity, "held_on",
+         _confirmed("surrender"), _collected("firecrackers", "piece", "handed_in")),
+    Flow("firecrackers_collected_grams", "pháo thu hồi, tiếp nhận theo khối lượng", "gam", Activity, "held_on",
+         _confirmed("surrender"), _collected("firecrackers", "gram")),
+    Flow("mobilisations", "cuộc điều động, huy động ngoài địa bàn", "cuộc", Activity, "held_on",
+         _confirmed("mobilisation")),
+    Flow("member_turns", "lượt thành viên tham gia hoạt động", "lượt người", Activity, "held_on",
+         lambda activity: activity.state == "confirmed", lambda activity: activity.members),
+    # The share confirmed in time is the third of these in a hundred of the second; each is of the day of entry.
+    Flow("team_entries", "hoạt động do Tổ nhập", "hoạt động", Activity, "entered_on"),
+    Flow("team_entries_confirmed", "hoạt động do Tổ nhập đã được xác nhận", "hoạt động", Activity, "entered_on",
+         lambda activity: activity.confirmed_on is not None),
+    Flow("team_entries_confirmed_in_time", "hoạt động do Tổ nhập được xác nhận đúng hạn", "hoạt động", Activity,
+         "entered_on", lambda activity: activity.confirmed_on is not None
+         and activity.confirmed_on <= activity.confirm_by),
     Flow("training_classes", "lớp tập huấn nghiệp vụ", "lớp", TrainingClass, "held_on"),
     Flow("trainees_certified", "học viên được cấp giấy chứng nhận", "học viên", Certificate, "issued_on"),
     Stock("teams", "Tổ bảo vệ ANTT", "tổ", Team),

@@ -37,6 +37,65 @@ def a_duty(**values: Any) -> dict[str, Any]:
     return a_patrol(**{"kind": "security_duty", "target": "Lễ hội", **values})
 
 
+# Of each kind: what it tells beside place and time, and what that counts.
+TOLD: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "patrol": (
+        {"form": "joint", "route": "Quốc lộ 13, đường số 5", "found_cases": 2},
+        {"patrols": 1, "patrols_joint": 1, "cases_told_by_patrols": 2},
+    ),
+    "traffic_control": ({"turns": 40}, {"traffic_control_turns": 40}),
+    "security_duty": ({"target": "Lễ hội"}, {"security_duties": 1}),
+    "outreach": (
+        {"form": "mass", "topic": "firecrackers", "sessions": 2, "attendances": 270, "leaflets": 300},
+        {"outreach_sessions": 2, "outreach_attendance": 270, "leaflets": 300},
+    ),
+    "counselling": ({"persons": 3, "about": "juveniles"}, {"persons_counselled": 3}),
+    "fire_rescue": ({"form": "fire_fighting", "persons_rescued": 4}, {"fires_fought": 1, "persons_rescued": 4}),
+    "administrative_support": ({"turns": 25, "task": "residence_check"}, {"administrative_support_turns": 25}),
+    "surrender": (
+        {
+            "items": [
+                {"item": "firecrackers", "quantity": 3, "unit": "piece", "means": "found"},
+                {"item": "firecrackers", "quantity": 199, "unit": "piece", "means": "handed_in", "name": "pháo nổ"},
+                {"item": "firecrackers", "quantity": 1_400, "unit": "gram", "means": "handed_in"},
+                {"item": "weapons", "quantity": 2, "unit": "piece", "means": "handed_in", "name": "súng tự chế"},
+                {"item": "weapons", "quantity": 1, "unit": "piece", "means": "found"},
+                {"item": "ammunition", "quantity": 15, "unit": "round", "means": "handed_in"},
+                {"item": "explosives", "quantity": 700, "unit": "gram", "means": "found"},
+                {"item": "explosives", "quantity": 6, "unit": "piece", "means": "found"},
+                {"item": "explosives", "quantity": 9, "unit": "metre", "means": "handed_in"},
+                {"item": "support_tools", "quantity": 5, "unit": "piece", "means": "handed_in"},
+            ]
+        },
+        {
+            "surrenders": 1,
+            "firecrackers_recovered": 3,
+            "firecrackers_handed_in": 199,
+            "firecrackers_collected_grams": 1_400,
+            "weapons_collected": 3,
+            "ammunition_collected": 15,
+            "explosives_collected_grams": 700,
+            "detonators_collected": 6,
+            "fuse_collected_metres": 9,
+            "support_tools_collected": 5,
+        },
+    ),
+    "mobilisation": (
+        {
+            "order": {"number": "12/LĐ-CAT", "signed_on": "2024-07-01", "signer": "Trần Văn Minh"},
+            "sent_to": "2025:00004",
+            "place": "Khu vực Hồ Gươm",
+        },
+        {"mobilisations": 1},
+    ),
+}
+
+
+def told(kind: str, **values: Any) -> dict[str, Any]:
+    """An activity of any kind as it is entered."""
+    return a_patrol(**{"kind": kind, **TOLD[kind][0], **values})
+
+
 async def opened(antt: Antt, path: str, body: dict[str, Any], caller: dict[str, str] | None = None) -> dict[str, Any]:
     """The record that a POST makes, with the position of its event."""
     answer = await antt.post(path, body, caller or antt.token())

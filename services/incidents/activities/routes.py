@@ -6,11 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.incidents.activities import commands, reading
+from services.incidents.activities.kinds import KINDS, AnyActivity
 from services.incidents.activities.schemas import (
-    KINDS,
     ActivityOut,
     ActivityPage,
-    AnyActivity,
     CorrectActivity,
     KindOut,
     ListActivities,
@@ -54,7 +53,7 @@ reads = APIRouter(
 
 @router.post("", status_code=201)
 async def enter_activity(activity: AnyActivity, caller: Caller, work: Work) -> ActivityOut:
-    """Enter a patrol, traffic control or security duty; a team's waits for the police, others are confirmed at once."""
+    """Enter an activity of any kind; a team's waits for the police, what others enter is confirmed at once."""
     return await commands.enter_activity(work, caller, activity)
 
 
@@ -90,7 +89,8 @@ async def list_activities(
 async def activity_kinds() -> list[KindOut]:
     """The kinds of activity, with their official names and the units in which they are counted."""
     return [
-        KindOut(kind=name, vietnamese=kind.vietnamese, unit_of_count=kind.unit_of_count) for name, kind in KINDS.items()
+        KindOut(kind=name, vietnamese=kind.vietnamese, unit_of_count=kind.unit_of_count, quantities=kind.quantities)
+        for name, kind in KINDS.items()
     ]
 
 
