@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from services.incidents.tips.schemas import ReportTip, TipReceived
 from shared import units
 from shared.outbox import Position, UnitOfWork, Writer
-from tests.bench import load, stage
+from tests.bench import foundation, load, stage
 from tests.bench.stage import Figure, Stage
 
 CONNECTIONS = 64
@@ -39,6 +39,27 @@ def requests() -> list[bytes]:
         )
         for _ in range(500)
     ]
+
+
+WHO = (
+    {"full_name": "Nguyễn Văn Hòa", "phone": "0912345678", "address": "Khu phố 3"},
+    {"full_name": "Trần Thị Lan", "email": "lan@example.vn"},
+    None,
+    None,
+)
+
+
+def full_requests() -> list[bytes]:
+    """Tips as people send them: with a topic and a time, half of them named, so that every check has its work."""
+    chance = random.Random(2)
+    occurred_at = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
+    sent = []
+    for plain in requests():
+        tip = json.loads(plain.split(b"\r\n\r\n", 1)[1])
+        tip |= {"topic": chance.choice(("noise", "gambling", "theft")), "occurred_at": occurred_at, "channel": "app"}
+        tip |= {"informant": chance.choice(WHO)}
+        sent.append(load.request("POST", "/incidents/v1/tips", json.dumps(tip, ensure_ascii=False).encode()))
+    return sent
 
 
 def ordinary() -> FastAPI:
@@ -67,9 +88,15 @@ def without_database() -> FastAPI:
     return create_app()
 
 
-def _put_on(port: int, seconds: float, rate: float | None, read: Callable[[load.Outcome], float]) -> stage.Measure:
+def _put_on(
+    port: int,
+    seconds: float,
+    rate: float | None,
+    read: Callable[[load.Outcome], float],
+    sent: Callable[[], list[bytes]] = requests,
+) -> stage.Measure:
     async def measure() -> float:
-        return read(await load.run(load.Load(port, requests(), CONNECTIONS, seconds, rate=rate)))
+        return read(await load.run(load.Load(port, sent(), CONNECTIONS, seconds, rate=rate)))
 
     return measure
 
@@ -91,6 +118,26 @@ async def report_tip(on: Stage) -> list[Figure]:
     found.note = f"without the database {sorted(runs['without_database'])[on.turns // 2]:,.0f}/s"
     on.kept["tips_per_second"] = found.per_second
     return [found]
+
+
+async def report_tip_full(on: Stage) -> list[Figure]:
+    """How many tips with everything that may be told a second become durable, beside the foundation's durable POST."""
+    async with AsyncExitStack() as servers:
+        ours = (await servers.enter_async_context(stage.service("incidents", **await on.databases())))[0]
+        first = await on.empty_database()
+        await foundation.migrate(first)
+        baseline = await servers.enter_async_context(
+            stage.app("tests.bench.foundation:create_app", ANTT_INCIDENTS_DATABASE_URL=first)
+        )
+        runs = await on.take_turns(
+            {
+                "ours": _put_on(ours, on.seconds, None, lambda outcome: outcome.per_second, full_requests),
+                "baseline": _put_on(baseline, on.seconds, None, lambda outcome: outcome.per_second),
+                "plain": _put_on(ours, on.seconds, None, lambda outcome: outcome.per_second),
+            }
+        )
+    plain = sorted(runs["plain"])[on.turns // 2]
+    return [stage.figure("report_tip_full", runs, note=f"without topic, time and name {plain:,.0f}/s")]
 
 
 async def report_tip_p99(on: Stage) -> list[Figure]:

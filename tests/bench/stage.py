@@ -96,6 +96,15 @@ class Stage:
         await admin.close()
         return environment
 
+    async def empty_database(self) -> str:
+        """A database without tables."""
+        socket = (self.data / "postgres.socket").read_text().strip()
+        admin = await asyncpg.connect(f"postgresql:///postgres?host={socket}&user=antt")
+        name = f"empty_{uuid4().hex[:12]}"
+        await admin.execute(f"CREATE DATABASE {name}")
+        await admin.close()
+        return f"postgresql:///{name}?host={socket}&user=antt"
+
     def on_kafka(self, topics: str) -> dict[str, str]:
         """The environment of a process whose log is Kafka, on topics of this name."""
         return {"ANTT_LOG": "kafka", "ANTT_KAFKA_BOOTSTRAP": self.bootstrap, "ANTT_KAFKA_TOPICS": topics}

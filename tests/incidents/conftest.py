@@ -98,7 +98,7 @@ def told(kind: str, **values: Any) -> dict[str, Any]:
 
 async def opened(antt: Antt, path: str, body: dict[str, Any], caller: dict[str, str] | None = None) -> dict[str, Any]:
     """The record that a POST makes, with the position of its event."""
-    answer = await antt.post(path, body, caller or antt.token())
+    answer = await antt.post(path, body, antt.token() if caller is None else caller)
     assert answer.status_code == 201, answer.text
     return {**answer.json(), "position": answer.headers["antt-position"]}
 
