@@ -1,6 +1,9 @@
 """Tips: intake, receipts, steps."""
 
-from tests.conftest import COMMUNE, Antt
+from tests.conftest import COMMUNE, PROVINCE, Antt
+from tests.incidents.conftest import kind_of
+
+TIPS = "/incidents/v1/tips"
 
 
 async def test_a_tip_from_anyone_is_acknowledged_with_a_receipt_and_a_position(antt: Antt) -> None:
@@ -64,3 +67,30 @@ async def test_telling_the_informant_does_not_change_how_a_tip_was_closed(antt: 
         assert answer.status_code == 200, answer.text
     counters = await antt.counters(answer.headers["antt-position"])
     assert (counters["tips_rejected"], counters["tips_resolved"]) == (1, 0)
+
+
+async def test_a_tip_may_name_a_hamlet_or_a_point_in_place_of_the_commune(antt: Antt) -> None:
+    province = antt.token("province_officer", PROVINCE)
+    hamlets = {"edition": "2025", "hamlets": [{"code": "25942-03", "name": "Khu phố 3", "unit": COMMUNE}]}
+    loaded = await antt.http.put("/incidents/v1/places/hamlets", json=hamlets, headers=province)
+    assert loaded.status_code == 200, loaded.text
+    square = {
+        "type": "Polygon",
+        "coordinates": [[[106.7, 10.9], [106.8, 10.9], [106.8, 11.0], [106.7, 11.0], [106.7, 10.9]]],
+    }
+    boundaries = {
+        "type": "FeatureCollection",
+        "features": [{"type": "Feature", "properties": {"unit": COMMUNE}, "geometry": square}],
+    }
+    loaded = await antt.http.put("/incidents/v1/places/boundaries", json=boundaries, headers=province)
+    assert loaded.status_code == 200, loaded.text
+    for where in ({"hamlet": "25942-03"}, {"point": {"longitude": 106.75, "latitude": 10.95}}):
+        answer = await antt.post(TIPS, {"content": "Gây rối", **where})
+        assert (answer.status_code, answer.json()["unit"]) == (201, COMMUNE), answer.text
+    for where, name in (
+        ({"hamlet": "25942-04"}, "unknown-hamlet"),
+        ({"point": {"longitude": 106.9, "latitude": 10.95}}, "place-unknown"),
+        ({}, "invalid-input"),
+        ({"point": {"longitude": 181, "latitude": 10.95}}, "invalid-input"),
+    ):
+        assert kind_of(await antt.post(TIPS, {"content": "Gây rối", **where})) == (422, name)

@@ -1,11 +1,13 @@
 """The verbs of tips: report one, and take it through the steps of its workflow."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams
+from services.incidents.places.lookup import locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from services.incidents.tips.informants import seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
@@ -58,9 +60,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     that its system has given before."""
     received_at = tip.received_at or now()
     received_on = day_of(received_at)
-    unit = tip.unit
-    if unit is None:
-        raise invalid("unit", "missing", "say where: a unit, a hamlet or a point")
+    unit = await _unit_of(work, tip, received_on)
     require_place(unit, received_on)
     channel = tip.channel or DEFAULT_CHANNEL.get(caller.role, "officer")
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
@@ -102,6 +102,13 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         work.add(Informant, tip_id=id, sealed=seal(id, tip.informant))
     work.emit("TipReceived", id, None, fact(row), team_id=team_id)
     return TipReceived.model_construct(id=id, receipt=receipt, unit=unit, state="received", received_at=received_at)
+
+
+async def _unit_of(work: UnitOfWork, tip: ReportTip, day: date) -> str:
+    if tip.unit is not None and tip.hamlet is None:
+        return tip.unit
+    longitude, latitude = (tip.point.longitude, tip.point.latitude) if tip.point else (None, None)
+    return await locate(work.database, day, tip.unit, tip.hamlet, longitude, latitude)
 
 
 async def _require_new_reference(work: UnitOfWork, system: str, reference: str) -> None:
@@ -204,6 +211,9 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     told = {name: None if name == "content" else str(value) for name, value in values.items()}
     values["received_on"] = day_of(correction.received_at or tip["received_at"])
     unit: str = correction.unit or tip["unit"]
+    if correction.hamlet is not None:
+        unit = await locate(work.database, values["received_on"], correction.unit, correction.hamlet)
+    values["unit"] = unit
     require_place(unit, values["received_on"])
     caller.require("handle_tip", unit)
     if tip["handled_by"] == tip["unit"]:

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field, StrictFloat, StrictInt
+from pydantic import AwareDatetime, BaseModel, Field
 
+from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
 from shared.events import Channel, SuppliedBy, TipClass, TipState
@@ -18,8 +19,8 @@ from shared.text import Line, Text, UnitId, Word
 class Point(Input):
     """Where something happened, in degrees of WGS 84."""
 
-    longitude: Annotated[StrictFloat | StrictInt, Field(ge=-180, le=180, allow_inf_nan=False)]
-    latitude: Annotated[StrictFloat | StrictInt, Field(ge=-90, le=90, allow_inf_nan=False)]
+    longitude: Longitude
+    latitude: Latitude
 
 
 class ReportedBy(Input):
@@ -35,12 +36,12 @@ class ReportedBy(Input):
 class ReportTip(Input):
     """A tip as it comes in. `team_id`: the team that supplied it; `received_at`: only officers and systems date a tip.
 
-    Where: `unit`, a `hamlet` of the province's list, or a `point` in a commune whose boundary is loaded; one is
-    enough, several must agree. `reference`: the number that another system gave it, unique there.
+    Where: `unit`, a `hamlet` of the province's list (of that unit, if both are named), or a `point` in a commune whose
+    boundary is loaded; beside the others a point is only kept. `reference`: the number that another system gave it, unique there.
     """
 
     unit: UnitId | None = None
-    hamlet: Word | None = None
+    hamlet: HamletCode | None = None
     point: Point | None = None
     content: Text
     topic: Word | None = None
@@ -210,7 +211,7 @@ class CorrectTip(Input):
 
     reason: Line
     unit: UnitId | None = None
-    hamlet: Word | None = None
+    hamlet: HamletCode | None = None
     content: Text | None = None
     topic: Word | None = None
     team_id: UUID | None = None
