@@ -51,6 +51,25 @@ async def test_a_closed_tip_takes_no_more_words_and_another_tips_question_no_ans
     )
 
 
+async def test_the_sender_of_a_duplicate_learns_how_the_other_stands_and_is_still_heard(antt: Antt) -> None:
+    one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+    officer = antt.token()
+    await antt.post(f"{TIPS}/{two['id']}/merge", {"into": one["id"]}, officer)
+    added = await antt.post(MESSAGES, {"content": "Họ lại đến"}, Antt_Receipt=two["receipt"])
+    assert added.status_code == 201, added.text
+    read = (await antt.get(f"{TIPS}/{one['id']}/messages", officer)).json()
+    assert [message["content"] for message in read] == ["Họ lại đến"]
+    await antt.post(f"{TIPS}/{one['id']}/report", {}, officer)
+    states = [
+        (await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": tip["receipt"]})).json()["state"]
+        for tip in (one, two)
+    ]
+    assert states == ["reported", "reported"]
+    # The first sender does not see what the second wrote.
+    seen = await antt.http.get(f"{TIPS}/by-receipt/messages", headers={"Antt-Receipt": one["receipt"]})
+    assert seen.json() == []
+
+
 async def test_wrong_receipts_are_limited_and_say_nothing(antt: Antt) -> None:
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
     for number in range(10):

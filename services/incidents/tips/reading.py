@@ -65,23 +65,35 @@ async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[
 async def tip_by_receipt(database: Database, receipt: str, client: str) -> TipStatus:
     """The status for a receipt, and what was written. Raises as `tip_of_receipt` does."""
     tip = await tip_of_receipt(database, receipt, client)
+    # A duplicate stands as the one that goes on in its place.
+    stands = await database.fetchrow(f"{_MERGED_INTO} SELECT * FROM into_ WHERE merged_into IS NULL", tip["id"])
+    messages = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip["id"])
     return TipStatus(
-        state=tip["state"],
+        state=stands["state"] if stands else tip["state"],
         received_at=tip["received_at"],
-        closed_on=tip["closed_on"],
-        messages=await _messages(database, tip["id"]),
+        closed_on=stands["closed_on"] if stands else tip["closed_on"],
+        messages=[MessageOut.model_validate(dict(row)) for row in messages],
     )
 
 
 async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:
-    """What was written between the police and the sender, oldest first."""
+    """What was written between the police and the sender, and the senders of its duplicates, oldest first."""
     await read_tip(database, caller, tip_id)
-    return await _messages(database, tip_id)
-
-
-async def _messages(database: Database, tip_id: UUID) -> list[MessageOut]:
-    rows = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip_id)
+    rows = await database.fetch(
+        f"{_DUPLICATES} SELECT m.* FROM tip_messages m JOIN merged ON m.tip_id = merged.id ORDER BY m.id", tip_id
+    )
     return [MessageOut.model_validate(dict(row)) for row in rows]
+
+
+_MERGED_INTO = """
+WITH RECURSIVE into_ AS (
+    SELECT id, merged_into, state, closed_on FROM tips WHERE id = $1
+    UNION ALL SELECT t.id, t.merged_into, t.state, t.closed_on FROM tips t JOIN into_ i ON t.id = i.merged_into
+)"""
+_DUPLICATES = """
+WITH RECURSIVE merged AS (
+    SELECT id FROM tips WHERE id = $1 UNION ALL SELECT t.id FROM tips t JOIN merged m ON t.merged_into = m.id
+)"""
 
 
 async def informant_looks(database: Database, caller: Identity, tip_id: UUID) -> list[LookOut]:
