@@ -61,6 +61,11 @@ MAY: dict[str, dict[str, str]] = {
         "team_leader": AREA, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
     },
     "load_places": {"province_officer": AREA, "operator": AREA},
+    # Each row of an import is decided as a single request of the same caller.
+    "import_records": {
+        "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
+    },
+    "handle_imports": {"province_officer": AREA, "operator": AREA},
     "recount": {"operator": ALL, "system": ALL},
 }  # fmt: skip
 

@@ -165,12 +165,12 @@ class Writer:
             telemetry.INTAKE_BATCH.observe(len(works))
             async with self.database.connection() as connection:
                 try:
-                    await _write(connection, works)
+                    await write_together(connection, works)
                 except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
                     # One bad row never fails its neighbours: each is written alone.
                     for work in works:
                         try:
-                            await _write(connection, [work])
+                            await write_together(connection, [work])
                         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
                             # Another process was first with the same Idempotency-Key; its answer is there to be asked for.
                             in_flight = getattr(error, "table_name", None) == "answers"
@@ -191,7 +191,7 @@ def _fail(works: Sequence[UnitOfWork] | deque[UnitOfWork], problem: Problem) -> 
             work.done.set_exception(problem)
 
 
-async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
+async def write_together(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
     """Commit these works in one transaction and answer each; one whose record moved on is answered Changed."""
     positions: dict[int, Position] = {}
     async with connection.transaction():

@@ -6,6 +6,7 @@ from services.incidents import jobs, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.cases import routes as cases
 from services.incidents.changes import routes as changes
+from services.incidents.imports import routes as imports
 from services.incidents.places import routes as places
 from services.incidents.tips import routes as tips
 from shared import news, outbox, service
@@ -26,6 +27,8 @@ def create_app() -> FastAPI:
             activities.reads,
             changes.router,
             places.router,
+            imports.router,
+            imports.reads,
             recount.router,
         ],
         tasks={

@@ -2,10 +2,13 @@
 
 import asyncpg
 
+from services.incidents.imports import job as imports
 from shared.service import Service, Task
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
-JOBS: dict[str, Task] = {}
+JOBS: dict[str, Task] = {
+    "imports": imports.work_off,
+}
 
 
 def in_turn(name: str) -> Task:

@@ -1,6 +1,7 @@
 """What the OpenAPI documents promise: whatever is sent, each answer is one that they describe, and never a failure."""
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from itertools import count
@@ -34,6 +35,12 @@ CONFIGURATION: dict[str, Any] = {
     },
     "operations": [{"include-path-regex": "/live$", "enabled": False}],
 }
+
+
+@schemathesis.serializer("application/x-ndjson", "application/jsonl")
+def a_line(context: Any, value: Any) -> bytes:
+    """A value as the only line of a file."""
+    return json.dumps(value).encode()
 
 
 async def records(antt: Antt) -> dict[str, str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from services.incidents import known_teams
+from services.incidents import known_teams, references
 from services.incidents.activities.kinds import KINDS, EnterActivity, Mobilisation
 from services.incidents.activities.models import Activity, ActivityStep
 from services.incidents.activities.schemas import ActivityOut, CorrectActivity
@@ -22,18 +22,21 @@ from shared.outbox import UnitOfWork
 from shared.places import require_not_future, require_past, require_place
 
 # What of an activity its row keeps in columns; what else it tells stands in `details`.
-_COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns"}
+_COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}
 
 
 async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
     """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
     values = await _decide(work, caller, activity)
+    await references.require_new(work, Activity, caller.subject, activity.reference)
     state = BEGINS.get(caller.role, BEGINS_CONFIRMED)
     row = work.add(
         Activity,
         id=uuid7(),
         kind=activity.kind,
         state=state,
+        source_system=caller.subject if activity.reference else None,
+        reference=activity.reference,
         recorded_by=caller.subject,
         version=1,
         **_waits({}, state),

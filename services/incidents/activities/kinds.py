@@ -32,7 +32,8 @@ class EnterActivity(Input):
 
     `unit` is a commune, district or province; a team leader's `team_id` is the own team unless named.
     `hamlets` have no national code: they are called as the team's record calls them. `members`: how many
-    members took part, with or without `member_ids`, their ids in the registry; never their names.
+    members took part, with or without `member_ids`, their ids in the registry; never their names. `reference`: the
+    number that the sending system gave it, unique there; a correction leaves it as it is.
     """
 
     kind: ActivityKind
@@ -40,6 +41,7 @@ class EnterActivity(Input):
     team_id: UUID | None = None
     started_at: Instant
     ended_at: Instant
+    reference: Line | None = None
     hamlets: Annotated[list[Line], Field(max_length=50, default_factory=list)]
     members: Annotated[int, Strict(), Field(ge=0, le=10_000)] | None = None
     member_ids: Annotated[list[UUID], Field(max_length=500, default_factory=list)]

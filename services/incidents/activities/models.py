@@ -30,6 +30,9 @@ class Activity(IncidentsModel, table=True):
     turns: int
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     state: str
+    # Of an activity that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     entered_at: datetime | None = instant()
     confirm_by: date | None = None
     confirmed_at: datetime | None = instant()

@@ -16,6 +16,7 @@ from services.incidents.activities.schemas import (
     ReturnActivity,
 )
 from services.incidents.known_teams import TeamNotYetKnown
+from services.incidents.references import ReferenceKnown
 from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
@@ -42,6 +43,7 @@ router = APIRouter(
         StepNotAllowed,
         TeamNotYetKnown,
         PreconditionFailed,
+        ReferenceKnown,
         KeyReused,
         Overloaded,
     ),

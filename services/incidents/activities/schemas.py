@@ -42,6 +42,7 @@ class ActivityOut(BaseModel):
     started_at: AwareDatetime
     ended_at: AwareDatetime
     held_on: date
+    reference: str | None = None
     hamlets: list[str]
     members: int | None
     member_ids: list[UUID]

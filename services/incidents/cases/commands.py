@@ -5,6 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from services.incidents import references
 from services.incidents.cases.models import Case, CaseStep
 from services.incidents.cases.schemas import CaseOut, CorrectCase, OpenCase, ResolveCase, found_through
 from services.incidents.cases.workflow import STEPS
@@ -33,6 +34,7 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
     require_place(case.unit, case.found_on)
     caller.require("handle_case", case.unit)
     await _require_links(work, case.tip_id, case.patrol_id)
+    await references.require_new(work, Case, caller.subject, case.reference)
     row = work.add(
         Case,
         id=uuid7(),
@@ -42,6 +44,8 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
         tip_id=case.tip_id,
         patrol_id=case.patrol_id,
         state="open",
+        source_system=caller.subject if case.reference else None,
+        reference=case.reference,
         recorded_by=caller.subject,
         version=1,
     )

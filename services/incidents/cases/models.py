@@ -21,6 +21,9 @@ class Case(IncidentsModel, table=True):
     patrol_id: UUID | None = Field(default=None, foreign_key="activities.id")
     state: str
     resolved_on: date | None = None
+    # Of a case that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     recorded_by: str
     version: int = 1
 

@@ -16,6 +16,7 @@ from services.incidents.cases.schemas import (
     ReopenCase,
     ResolveCase,
 )
+from services.incidents.references import ReferenceKnown
 from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
@@ -41,6 +42,7 @@ router = APIRouter(
         NotFound,
         StepNotAllowed,
         PreconditionFailed,
+        ReferenceKnown,
         UnknownTip,
         UnknownPatrol,
         KeyReused,

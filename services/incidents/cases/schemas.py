@@ -15,13 +15,17 @@ from shared.text import Line, UnitId, Word
 
 
 class OpenCase(Input):
-    """A case as it comes in. `kind` is a word of the province's list; found through a tip or a patrol, not both."""
+    """A case as it comes in. `kind` is a word of the province's list; found through a tip or a patrol, not both.
+
+    `reference`: the number that the sending system gave it, unique there.
+    """
 
     unit: UnitId
     kind: Word
     found_on: Day
     tip_id: UUID | None = None
     patrol_id: UUID | None = None
+    reference: Line | None = None
 
 
 class ResolveCase(Input):
@@ -58,6 +62,7 @@ class CaseOut(BaseModel):
     patrol_id: UUID | None
     state: CaseState
     resolved_on: date | None
+    reference: str | None = None
     version: int
 
     @classmethod

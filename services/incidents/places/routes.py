@@ -75,7 +75,14 @@ async def load_boundaries(caller: Caller, request: Request, response: Response, 
     )
 
 
-@router.get("/boundaries", responses={304: {"description": "unchanged"}, **problems(Unauthenticated, Forbidden)})
+@router.get(
+    "/boundaries",
+    responses={
+        200: {"content": {"application/geo+json": {}}},
+        304: {"description": "unchanged"},
+        **problems(Unauthenticated, Forbidden),
+    },
+)
 async def read_boundaries(
     caller: Caller,
     request: Request,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.incidents import known_teams
+from services.incidents import known_teams, references
 from services.incidents.places.lookup import locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from services.incidents.tips.informants import seal, unseal
@@ -28,7 +28,7 @@ from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
 from shared.days import day_of, now, today
-from shared.errors import DayInTheFuture, NotFound, Problem, StepNotAllowed, UnitNotServed, UnknownUnit
+from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit
 from shared.events import Channel
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
@@ -48,13 +48,6 @@ SUPPLIED_BY: dict[Channel, events.SuppliedBy] = {
 }
 
 
-class ReferenceKnown(Problem):
-    """The system has sent this reference before; `id` is the tip that it became."""
-
-    status, name = 409, "reference-known"
-    vi, en = "Số tham chiếu này đã được gửi trước đó.", "This reference was sent before."
-
-
 async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipReceived:
     """Receive a tip. Raises for a place or a time that cannot be, a foreign area, a team nobody told of, or a reference
     that its system has given before."""
@@ -70,8 +63,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         require_past(tip.occurred_at)
     if team_id is not None:
         await known_teams.require(work, team_id, unit)
-    if tip.reference is not None:
-        await _require_new_reference(work, caller.subject, tip.reference)
+    await references.require_new(work, Tip, caller.subject, tip.reference)
     id = uuid7()
     receipt = receipt_of(id)
     row = work.add(
@@ -109,14 +101,6 @@ async def _unit_of(work: UnitOfWork, tip: ReportTip, day: date) -> str:
         return tip.unit
     longitude, latitude = (tip.point.longitude, tip.point.latitude) if tip.point else (None, None)
     return await locate(work.database, day, tip.unit, tip.hamlet, longitude, latitude)
-
-
-async def _require_new_reference(work: UnitOfWork, system: str, reference: str) -> None:
-    known = await work.database.fetchrow(
-        "SELECT id FROM tips WHERE source_system = $1 AND reference = $2", system, reference
-    )
-    if known is not None:
-        raise ReferenceKnown(id=known["id"])
 
 
 def _require_may_report(caller: Identity, tip: ReportTip, unit: str, supplied_by: str, team_id: UUID | None) -> None:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
 from services.incidents.steps import StepOut
 from services.incidents.tips import commands, reading
-from services.incidents.tips.commands import ReferenceKnown
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.schemas import (
     AcknowledgeForwarding,

@@ -1,0 +1,56 @@
+"""The tables of imports: each file that was sent, how far it is, and what of it was rejected."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from services.incidents.models import IncidentsModel, instant
+
+
+class Import(IncidentsModel, table=True):
+    """A file of rows that is worked off by a job. Its counts move in the transactions of its rows."""
+
+    __tablename__ = "imports"
+    id: UUID = Field(primary_key=True)
+    of: str
+    format: str
+    strategy: str
+    dry_run: bool
+    # All rows or none; empty until the file's size has decided it.
+    atomic: bool | None = None
+    filename: str | None = None
+    size_bytes: int = Field(sa_type=BigInteger)
+    sha256: str
+    # As whom each row is decided.
+    role: str
+    subject: str
+    unit: str
+    team: str
+    state: str
+    rows_read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    # Why the file as a whole failed.
+    problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    position: str | None = None
+    created_at: datetime = instant(nullable=False)
+    started_at: datetime | None = instant(nullable=True)
+    ended_at: datetime | None = instant(nullable=True)
+    # Hash of the caller and the Idempotency-Key.
+    key: bytes | None = Field(default=None, unique=True)
+    version: int = 1
+
+
+class ImportRejection(IncidentsModel, table=True):
+    """A row that was not taken; `why` holds every reason under `errors`: column, code, the value as it stood there."""
+
+    __tablename__ = "import_rejections"
+    import_id: UUID = Field(primary_key=True, foreign_key="imports.id")
+    line: int = Field(primary_key=True)
+    why: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -1,0 +1,79 @@
+"""What may be read of imports: who sent a file sees it, and so do those who oversee that area."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from services.incidents.imports.schemas import (
+    ENDED,
+    ImportOut,
+    ImportPage,
+    ListImports,
+    ListRejected,
+    RejectedOut,
+    RejectedPage,
+)
+from shared import units
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import NotFound
+
+# How often a stream looks how far an import is.
+_LOOK_SECONDS = 0.5
+
+
+def overseen(caller: Identity) -> list[str]:
+    """The units whose imports a caller sees beside the own."""
+    return sorted(units.area(caller.unit)) if caller.may("handle_imports") else []
+
+
+async def list_imports(database: Database, caller: Identity, query: ListImports) -> ImportPage:
+    """A page of the imports that the caller may see."""
+    caller.require_role("import_records")
+    rows = await database.fetch(
+        """SELECT * FROM imports
+        WHERE ($1::uuid IS NULL OR id > $1) AND (subject = $2 OR unit = ANY($3::text[]))
+          AND ($4::text IS NULL OR "of" = $4) AND ($5::text IS NULL OR state = $5)
+        ORDER BY id LIMIT $6""",
+        query.after,
+        caller.subject,
+        overseen(caller),
+        query.of,
+        query.state,
+        query.limit,
+    )
+    return ImportPage(items=[ImportOut.of_row(dict(row)) for row in rows])
+
+
+async def read_import(database: Database, caller: Identity, import_id: UUID) -> ImportOut:
+    """One import; NotFound for one that the caller may not see."""
+    caller.require_role("import_records")
+    row = await database.fetchrow("SELECT * FROM imports WHERE id = $1", import_id)
+    if row is None or (row["subject"] != caller.subject and row["unit"] not in overseen(caller)):
+        raise NotFound(id=import_id)
+    return ImportOut.of_row(dict(row))
+
+
+async def progress(database: Database, caller: Identity, import_id: UUID) -> AsyncIterator[ImportOut]:
+    """The import now and after each change, until it has ended."""
+    seen = None
+    while True:
+        found = await read_import(database, caller, import_id)
+        if found.version != seen:
+            seen = found.version
+            yield found
+        if found.state in ENDED:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def rejected_rows(database: Database, caller: Identity, import_id: UUID, query: ListRejected) -> RejectedPage:
+    """A page of the rows that were not taken."""
+    await read_import(database, caller, import_id)
+    rows = await database.fetch(
+        "SELECT line, why FROM import_rejections WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3",
+        import_id,
+        query.after,
+        query.limit,
+    )
+    return RejectedPage(items=[RejectedOut(line=row["line"], **row["why"]) for row in rows])

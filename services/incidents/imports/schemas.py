@@ -1,0 +1,115 @@
+"""What crosses HTTP about imports."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel
+
+from shared.database import Row
+from shared.http import Input, Page
+from shared.text import Line
+
+Of = Literal["tips", "cases", "activities"]
+Format = Literal["ndjson", "csv", "xlsx"]
+Strategy = Literal["create", "upsert"]
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+# In these an import stays as it is.
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+
+MEDIA_TYPES: dict[str, Format] = {
+    "application/x-ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+}
+
+
+class NewImport(Input):
+    """How a file is to be taken.
+
+    `create`: each row is a new record. `upsert`: a row whose `reference` is known corrects that record where it
+    differs. `dry_run`: decide every row and write none. `atomic`: all rows or none, for files of at most 10,000 rows
+    and 16 MiB, which are atomic unless told otherwise; larger ones are taken row by row.
+    """
+
+    of: Annotated[Of, Query()]
+    strategy: Annotated[Strategy, Query()] = "create"
+    dry_run: Annotated[bool, Query()] = False
+    atomic: Annotated[bool | None, Query()] = None
+    filename: Annotated[Line | None, Query(max_length=200)] = None
+
+
+class ImportOut(BaseModel):
+    """An import and how far it is.
+
+    `rows_read` = `created` + `updated` + `unchanged` + `rejected`; under `dry_run`, and where an atomic import failed,
+    they say what would have been. `position`: by it, every row is counted (`counted=` of stats).
+    """
+
+    id: UUID
+    of: Of
+    format: Format
+    strategy: Strategy
+    dry_run: bool
+    atomic: bool | None
+    filename: str | None
+    size_bytes: int
+    sha256: str
+    state: State
+    rows_read: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    problem: dict[str, Any] | None
+    position: str | None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    version: int
+
+    @classmethod
+    def of_row(cls, row: Row) -> "ImportOut":
+        """The import of a row, which was valid when it was written."""
+        return cls.model_validate({name: row.get(name) for name in cls.model_fields})
+
+
+class ImportPage(BaseModel):
+    """A page of imports, in the order in which they were sent."""
+
+    items: list[ImportOut]
+
+
+class ListImports(Page):
+    """Imports of a kind, in a state."""
+
+    of: Annotated[Of | None, Query()] = None
+    state: Annotated[State | None, Query()] = None
+
+
+class RowError(BaseModel):
+    """One reason: the column (a field's dotted name), a code as the API's problems have it, and the value, cut."""
+
+    column: str
+    code: str
+    message: str
+    value: str | None
+
+
+class RejectedOut(BaseModel):
+    """A row that was not taken: its line in the file (of XLSX: its row), and why."""
+
+    line: int
+    errors: list[RowError]
+
+
+class RejectedPage(BaseModel):
+    """A page of rejected rows, in the order of the file."""
+
+    items: list[RejectedOut]
+
+
+class ListRejected(Input):
+    """At most `limit` rejected rows behind the line `after`, which a `Link: rel="next"` gives."""
+
+    limit: Annotated[int, Query(ge=1, le=500)] = 50
+    after: Annotated[int, Query(ge=0, le=2_147_483_647)] = 0

@@ -1,0 +1,95 @@
+"""Where a file waits for its job: in the store, sealed, since it may name informants (Law 30/2023/QH15: secret).
+
+A file is sealed block by block with a key of its own that comes from the secret outside every database and store, so
+it is written as it comes in and read from any place without ever lying open.
+"""
+
+import hashlib
+import io
+from collections.abc import AsyncIterable, AsyncIterator
+from uuid import UUID
+
+import obstore
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from obstore.store import ObjectStore
+
+BLOCK = 1 << 20
+_TAG = 16
+FOLDER = "imports/"
+
+
+def path_of(id: UUID) -> str:
+    """Under which name the store keeps an import's file."""
+    return f"{FOLDER}{id}"
+
+
+def _cipher(secret: bytes, id: UUID) -> AESGCM:
+    return AESGCM(hashlib.sha256(b"imports" + secret + id.bytes).digest())
+
+
+async def sealed(chunks: AsyncIterable[bytes], secret: bytes, id: UUID) -> AsyncIterator[bytes]:
+    """The blocks of a file as the store keeps them."""
+    cipher, number, held = _cipher(secret, id), 0, bytearray()
+    async for chunk in chunks:
+        held += chunk
+        # The last block is marked, so one more byte than a block must be there before it is known not to be.
+        while len(held) > BLOCK:
+            yield _seal(cipher, number, bytes(held[:BLOCK]), last=False)
+            del held[:BLOCK]
+            number += 1
+    yield _seal(cipher, number, bytes(held), last=True)
+
+
+def _seal(cipher: AESGCM, number: int, block: bytes, *, last: bool) -> bytes:
+    # The key is of this file alone, so a block's number is a nonce that never comes twice.
+    return cipher.encrypt(number.to_bytes(12), block, b"last" if last else b"")
+
+
+class SealedFile(io.RawIOBase):
+    """A file in the store, opened: readable from any place, a block of it in memory at a time.
+
+    Raises OSError when the store is down, FileNotFoundError without such a file, InvalidTag for one that was changed.
+    """
+
+    def __init__(self, store: ObjectStore, secret: bytes, id: UUID) -> None:
+        self._store, self._path, self._cipher = store, path_of(id), _cipher(secret, id)
+        kept = obstore.head(store, self._path)["size"]
+        self._blocks = -(-kept // (BLOCK + _TAG))
+        self._size = kept - self._blocks * _TAG
+        self._at = 0
+        self._open: tuple[int, bytes] = (-1, b"")
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """The place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        """Read on, to the end of a block at most."""
+        number, offset = divmod(self._at, BLOCK)
+        if self._at >= self._size:
+            return 0
+        if self._open[0] != number:
+            self._open = (number, self._block(number))
+        found = self._open[1][offset : offset + len(buffer)]
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+    def _block(self, number: int) -> bytes:
+        start, last = number * (BLOCK + _TAG), number == self._blocks - 1
+        end = start + (self._size - number * BLOCK if last else BLOCK) + _TAG
+        kept = obstore.get_range(self._store, self._path, start=start, end=end)
+        return self._cipher.decrypt(number.to_bytes(12), bytes(kept), b"last" if last else b"")

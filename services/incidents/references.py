@@ -1,0 +1,28 @@
+"""References of other systems: a record keeps the one it was sent with, and each comes once from each system."""
+
+from sqlmodel import SQLModel
+
+from shared.database import table_of
+from shared.errors import Problem
+from shared.outbox import UnitOfWork
+
+
+class ReferenceKnown(Problem):
+    """The system has sent this reference before; `id` is the record that it became."""
+
+    status, name = 409, "reference-known"
+    vi, en = "Số tham chiếu này đã được gửi trước đó.", "This reference was sent before."
+
+
+def record_of(model: type[SQLModel]) -> str:
+    """The question which record of a system ($1) has a reference ($2)."""
+    return f"SELECT id FROM {table_of(model).name} WHERE source_system = $1 AND reference = $2"
+
+
+async def require_new(work: UnitOfWork, model: type[SQLModel], system: str, reference: str | None) -> None:
+    """Raise when the system has sent this reference before. Of two at once the database refuses one."""
+    if reference is None:
+        return
+    known = await work.database.fetchrow(record_of(model), system, reference)
+    if known is not None:
+        raise ReferenceKnown(reference=reference, id=known["id"])
