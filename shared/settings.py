@@ -29,6 +29,18 @@ class Settings(BaseSettings):
     teams_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches teams.")
     incidents_url: str = Field("http://localhost:8000", description="Where `antt verify` reaches incidents.")
 
+    public_url: str = Field(
+        "http://localhost:8000",
+        description="Where the public reaches the services: the address on papers and in QR codes.",
+    )
+    acknowledgement_title: str = Field(
+        "GIẤY XÁC NHẬN TIẾP NHẬN TIN BÁO", description="Title of the paper that acknowledges a tip."
+    )
+    acknowledgement_number: str = Field(
+        "{code}/GXN-CA",
+        description="Number and symbol on that paper; {code}: first letters of its checking code, {year}, {unit}: the unit's code.",
+    )
+
     token: str = Field("", description="Token of an operator for `antt verify`; empty: the embedded issuer gives one.")
 
     jwks: str = Field(

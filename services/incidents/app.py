@@ -8,6 +8,7 @@ from services.incidents.cases import routes as cases
 from services.incidents.changes import routes as changes
 from services.incidents.imports import routes as imports
 from services.incidents.places import routes as places
+from services.incidents.tips import acknowledgement
 from services.incidents.tips import routes as tips
 from shared import news, outbox, service
 from shared.settings import settings
@@ -29,6 +30,7 @@ def create_app() -> FastAPI:
             places.router,
             imports.router,
             imports.reads,
+            acknowledgement.router,
             recount.router,
         ],
         tasks={

@@ -1,0 +1,222 @@
+"""The acknowledgement of a tip: a paper for its sender, and a code on it that anyone can check.
+
+The code is the tip's id, encrypted as one block of AES with a key outside the database. Nothing of it is stored, and
+nobody without the key can tell which codes are some tip's: of a million million million tries none finds one.
+"""
+
+import asyncio
+import html
+import io
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+import segno
+import typst
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import AwareDatetime, BaseModel
+
+from services.incidents.tips.receipts import TooManyWrongReceipts, secret_for, tip_of_receipt
+from services.incidents.tips.routes import Receipt
+from shared import units
+from shared.database import Database, Row
+from shared.days import VIETNAM
+from shared.errors import NotFound, Overloaded
+from shared.http import ClientAddress, problems
+from shared.settings import settings
+
+# Crockford's alphabet: no I, L, O, U, so that a code read aloud or typed by hand comes back as it was.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_READ_AS = str.maketrans("ILO", "110", "- ")
+_LENGTH = 26
+# A page takes some 30 ms of a core; whoever comes while so many are being drawn is asked to come again.
+MOST_AT_ONCE = 4
+
+router = APIRouter(prefix="/tips", tags=["tips"])
+
+
+class Acknowledged(BaseModel):
+    """What a code proves: that a tip was received then, by the police of that unit."""
+
+    valid: Literal[True]
+    received_at: AwareDatetime
+    unit: str
+    unit_name: str
+
+
+@router.get(
+    "/by-receipt/acknowledgement",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}, **problems(NotFound, TooManyWrongReceipts, Overloaded)},
+)
+async def acknowledgement(request: Request, antt_receipt: Receipt, client: ClientAddress) -> Response:
+    """The acknowledgement of the tip as a PDF/A in Vietnamese, for whoever holds its receipt.
+
+    It tells when and by which police the tip was received; nothing of its content or its sender.
+    """
+    tip = await tip_of_receipt(request.app.state.service.database, antt_receipt, client)
+    return Response(
+        await drawn(tip),
+        media_type="application/pdf",
+        headers={"Content-Disposition": 'inline; filename="giay-xac-nhan.pdf"', "Cache-Control": "no-store"},
+    )
+
+
+@router.get(
+    "/acknowledgements/{code}",
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(NotFound)},
+)
+async def check_acknowledgement(
+    code: str, request: Request, accept: Annotated[str | None, Header()] = None
+) -> Acknowledged:
+    """Whether a code on an acknowledgement is genuine: when its tip was received, and by which unit.
+
+    404 for any other, after the same look-up. A browser, which the QR code leads here, gets a page to read.
+    """
+    tip = await tip_of_code(request.app.state.service.database, code)
+    if "text/html" in (accept or ""):
+        return _page(tip)  # type: ignore[return-value]
+    if tip is None:
+        raise NotFound()
+    return Acknowledged(valid=True, received_at=tip["received_at"], unit=tip["unit"], unit_name=_name(tip["unit"]))
+
+
+def code_of(tip_id: UUID) -> str:
+    """The code on the tip's acknowledgement: 26 letters and digits."""
+    number = int.from_bytes(_cipher().encryptor().update(tip_id.bytes))
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+
+
+def tip_id_of(code: str) -> UUID | None:
+    """The id that a code stands for, whether or not there is such a tip; None for what cannot be a code."""
+    digits = [_ALPHABET.find(letter) for letter in code.upper().translate(_READ_AS)]
+    number = sum(digit << 5 * place for place, digit in enumerate(reversed(digits)))
+    if len(digits) != _LENGTH or -1 in digits or number >= 1 << 128:
+        return None
+    return UUID(bytes=_cipher().decryptor().update(number.to_bytes(16)))
+
+
+async def tip_of_code(database: Database, code: str) -> Row | None:
+    """When and where the code's tip was received, or None."""
+    tip_id = tip_id_of(code[:100])
+    row = await database.fetchrow("SELECT unit, received_at FROM tips WHERE id = $1", tip_id)
+    return dict(row) if row is not None else None
+
+
+@cache
+def _cipher() -> Cipher[modes.ECB]:
+    # An id is one block and occurs once, so that the bare permutation, without a mode around it, is all that is needed.
+    return Cipher(algorithms.AES256(secret_for(b"acknowledgement code")), modes.ECB())
+
+
+_drawing = 0
+
+
+async def drawn(tip: Row) -> bytes:
+    """The PDF, the same each time. Raises Overloaded while MOST_AT_ONCE are being drawn."""
+    global _drawing
+    if _drawing >= MOST_AT_ONCE:
+        raise Overloaded()
+    _drawing += 1
+    try:
+        return await asyncio.to_thread(draw, tip["id"], tip["unit"], tip["received_at"])
+    finally:
+        _drawing -= 1
+
+
+def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
+    """The acknowledgement as PDF/A-2a."""
+    code = code_of(tip_id)
+    address = f"{settings().public_url}/incidents/v1/tips/acknowledgements/{code}"
+    received = received_at.astimezone(VIETNAM)
+    qr = io.BytesIO()
+    segno.make(address, error="m", micro=False).save(qr, kind="svg", xmldecl=False, border=0, scale=4)
+    above = units.ancestors(unit)
+    number = settings().acknowledgement_number
+    for field, value in (("{code}", code[:8]), ("{year}", f"{received:%Y}"), ("{unit}", unit[5:])):
+        number = number.replace(field, value)
+    given = {
+        "title": settings().acknowledgement_title,
+        "number": number,
+        "above": _police(above[0]).upper() if above else "BỘ CÔNG AN",
+        "police": _police(unit).upper(),
+        "receiver": _police(unit),
+        "unit": ", ".join([_police(unit), *(_in_a_sentence(_name(higher)) for higher in above)]),
+        "place": _place(unit),
+        "dated": _dated(received),
+        "received": f"{received:%H} giờ {received:%M} phút, {_dated(received)}",
+        "code": "-".join([code[:6], *(code[at : at + 5] for at in range(6, _LENGTH, 5))]),
+        "address": address,
+        "at": address.removesuffix(code),
+        "bare": code,
+        "qr": qr.getvalue().decode(),
+        "year": f"{received:%Y}",
+        "month": f"{received:%m}",
+        "day": f"{received:%d}",
+    }
+    compiler = typst.Compiler(_template(), font_paths=_fonts(), sys_inputs=given)
+    page = compiler.compile(format="pdf", pdf_standards="a-2a", timestamp=int(received_at.timestamp()))
+    assert isinstance(page, bytes)
+    return page
+
+
+@cache
+def _template() -> bytes:
+    return Path(__file__).with_suffix(".typ").read_bytes()
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
+    return typst.Fonts(include_system_fonts=False)
+
+
+def _name(unit: str) -> str:
+    named = units.get(unit)
+    return named.name if named else unit
+
+
+def _police(unit: str) -> str:
+    """The police of a unit: Công an phường Dĩ An."""
+    return f"Công an {_in_a_sentence(_name(unit))}"
+
+
+def _in_a_sentence(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _place(unit: str) -> str:
+    """The unit's name without its type, as a paper names the place; one that is a number keeps it: Phường 1."""
+    named = units.get(unit)
+    if named is None:
+        return unit
+    bare = named.name.removeprefix("Thành phố ") if named.level == "province" else named.name
+    bare = bare[len(named.type) :].strip() if bare.lower().startswith(named.type) else bare
+    return named.name if bare.isdigit() else bare
+
+
+def _dated(day: datetime) -> str:
+    """A day as Decree 30/2020/NĐ-CP writes it: with a zero before days below 10 and the months 1 and 2."""
+    month = f"{day.month:02}" if day.month < 3 else str(day.month)
+    return f"ngày {day.day:02} tháng {month} năm {day.year}"
+
+
+def _page(tip: Row | None) -> Response:
+    if tip is None:
+        told = "Mã kiểm tra không đúng. · This code is not genuine."
+    else:
+        received = tip["received_at"].astimezone(VIETNAM)
+        told = (
+            f"{_police(tip['unit'])} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
+            f"{_dated(received)}. · A tip was received then by the police of this unit."
+        )
+    page = (
+        '<!doctype html><html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{settings().acknowledgement_title.capitalize()}</title>"
+        f'<body style="font: 1.2rem serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem">'
+        f"<p>{html.escape(told)}</p>"
+    )
+    return Response(page, 200 if tip else 404, {"Cache-Control": "no-store"}, "text/html")
