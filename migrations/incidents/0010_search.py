@@ -6,6 +6,27 @@ revision = "incidents_0010"
 down_revision = "incidents_0009"
 
 TABLES = """
+CREATE EXTENSION unaccent;
+CREATE EXTENSION pg_trgm;
+-- Words without diacritics, so that hoà = hòa = hoa.
+CREATE TEXT SEARCH CONFIGURATION vietnamese (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION vietnamese
+    ALTER MAPPING FOR asciiword, word, numword, asciihword, hword, numhword, hword_part, hword_asciipart, hword_numpart
+    WITH unaccent, simple;
+-- The same for a whole text, as shared/units.py folds a name. unaccent() is only stable since its rules could change;
+-- a restored database must therefore have been given the same rules.
+CREATE FUNCTION folded(content text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+    RETURN lower(unaccent('unaccent', content));
+
+-- What a tip says, who reaches it and when it was received (services/incidents/tips/reading.py has the same expression).
+-- Intake only appends to the index's list of what is pending; a job sorts that in (services/incidents/jobs.py).
+CREATE INDEX tips_by_words ON tips USING gin ((
+    strip(to_tsvector('vietnamese', translate(content, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')))
+    || array_to_tsvector(ARRAY[
+        '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit),
+        '#' || ((received_on - '1900-01-01'::date) / 32)::text])
+)) WITH (gin_pending_list_limit = 1048576);
+
 -- Lists are in the order of time. A commune's list is read from this index alone, whatever it is narrowed to.
 CREATE INDEX tips_by_unit_and_time ON tips (unit, received_at, id)
     INCLUDE (state, classified_as, topic, channel, officer, team_id);

@@ -5,6 +5,7 @@ filters of one query, and everything that is shown, counted or exported comes ou
 a list would not.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -17,15 +18,22 @@ from pydantic import BaseModel, Field
 from services.incidents.steps import invalid
 from shared.auth import Identity
 from shared.database import Database, Row
-from shared.days import VIETNAM, QueryDay
+from shared.days import VIETNAM, QueryDay, day_of, today
 from shared.errors import ForeignArea
 from shared.http import Input, Page
+from shared.service import Service
 from shared.text import UnitId
 
 Sort = Literal["oldest", "newest"]
 
 # An area of so few units is read unit by unit, each in the order of time; a wider one in the order of time at once.
 _FEW = 16
+# Words are looked for in so many spans of 32 days first, then in so many more, and at last everywhere.
+_SPANS = (2, 8, 32)
+_FIRST_DAY = date(1900, 1, 1)
+
+# The instant or day and the id of a row, which give its place in a list.
+Place = tuple[Any, UUID]
 
 
 class Search(Input):
@@ -62,6 +70,15 @@ class Records(NamedTuple):
     reach: tuple[str, ...] = ("unit = ANY({area}::text[])",)
     # What belongs to no team is not shown to a leader.
     of_teams: bool = True
+    # What is read of each row, if it is more than the table's columns.
+    columns: str = "{table}.*"
+    # The words of a record, as they are indexed, and those of a text that is looked for, `{text}`.
+    words: tuple[str, str] | None = None
+
+
+def span_of(day: date) -> int:
+    """The number of the span of 32 days that a day is in; words are indexed with it."""
+    return (day - _FIRST_DAY).days // 32
 
 
 class Question:
@@ -73,6 +90,8 @@ class Question:
         # Values by the names that stand for them in the conditions.
         self._values: dict[str, Any] = {}
         self._conditions: list[str] = []
+        self._period = query.from_, query.to
+        self._text: str | None = getattr(query, "text", None)
         team, self._area = caller.reach(records.may, query.unit)
         if team is not None and not records.of_teams:
             raise ForeignArea(unit=query.unit or caller.unit)
@@ -97,27 +116,49 @@ class Question:
         last = None
         while rows := await self._page(database, sort, limit, last):
             yield rows
-            last = (rows[-1][self._records.at], rows[-1]["id"])
+            last = self._place(rows[-1])
 
     async def count(self, database: Database) -> int:
         """How many rows there are."""
-        in_area = f"({' OR '.join(self._records.reach)})" if self._area is not None else "true"
-        sql, values = self._numbered(f"SELECT count(*) FROM {self._records.table} WHERE {self._all(in_area)}")
+        facets = self._facets(None)
+        said = [self._says(facets)] if self._text is not None else []
+        sql, values = self._numbered(
+            f"SELECT count(*) FROM {self._records.table} WHERE {self._all(*said, *self._in_reach())}", facets=facets
+        )
         return int((await database.fetch(sql, *values))[0][0])
 
-    async def _page(self, database: Database, sort: Sort, limit: int, last: tuple[Any, UUID] | None) -> list[Row]:
+    async def _page(self, database: Database, sort: Sort, limit: int, last: Place | None) -> list[Row]:
+        order = f"{self._records.at}, id" if sort == "oldest" else f"{self._records.at} DESC, id DESC"
+        first = f"ORDER BY {order} LIMIT {{limit}}"
+        if self._text is None:
+            branches = self._branches(self._behind(sort, last), first)
+            found = " UNION ALL ".join(f"({branch} {first})" for branch in branches)
+            return await self._read(database, found, order, limit, last)
+        rows: list[Row] = []
+        # Words are not indexed in the order of time, so they are looked for in ever longer times until the page is full.
+        for span in await self._spans(database, sort, last):
+            place, facets = self._place(rows[-1]) if rows else last, self._facets(span)
+            conditions = self._all(self._says(facets), *self._in_reach(), self._behind(sort, place))
+            # OFFSET 0: all that hold the words shall be looked up, not the order of time gone through for them.
+            found = f"SELECT id, {self._records.at} FROM {self._records.table} WHERE {conditions} OFFSET 0"
+            rows += await self._read(database, found, order, limit - len(rows), place, facets)
+            if len(rows) == limit:
+                break
+        return rows
+
+    async def _read(
+        self, database: Database, found: str, order: str, limit: int, last: Place | None, facets: str = ""
+    ) -> list[Row]:
+        """The rows of `found`, a select of (id, at), that come first."""
         table, at = self._records.table, self._records.at
-        order = f"{at}, id" if sort == "oldest" else f"{at} DESC, id DESC"
-        first = f"ORDER BY {order} LIMIT {limit:d}"
-        behind = "true"
-        if last is not None:
-            behind = f"({at}, id) {'>' if sort == 'oldest' else '<'} ({{last_at}}, {{last_id}})"
-        branches = " UNION ALL ".join(f"({branch} {first})" for branch in self._branches(behind, first))
         sql, values = self._numbered(
-            f"""SELECT {table}.* FROM (SELECT id, {at} FROM ({branches}) AS found {first}) AS page
+            f"""SELECT {self._records.columns.format(table=table)}
+            FROM (SELECT id, {at} FROM ({found}) AS found ORDER BY {order} LIMIT {{limit}}) AS page
             JOIN {table} USING (id, {at}) ORDER BY {order}""",
             last_at=last and last[0],
             last_id=last and last[1],
+            limit=limit,
+            facets=facets,
         )
         return [dict(row) for row in await database.fetch(sql, *values)]
 
@@ -136,6 +177,45 @@ class Question:
         for reach in others:
             yield f"{select} {self._all(reach, behind)}"
 
+    def _in_reach(self) -> list[str]:
+        return [f"({' OR '.join(self._records.reach)})"] if self._area is not None else []
+
+    def _behind(self, sort: Sort, last: Place | None) -> str:
+        if last is None:
+            return "true"
+        return f"({self._records.at}, id) {'>' if sort == 'oldest' else '<'} ({{last_at}}, {{last_id}})"
+
+    def _place(self, row: Row) -> Place:
+        return row[self._records.at], row["id"]
+
+    def _says(self, facets: str) -> str:
+        """The condition that a record holds every word of the text, and what stands beside the words in their index."""
+        assert self._records.words is not None
+        indexed, sought = self._records.words
+        return f"{indexed} @@ ({sought}{' && {facets}::text::tsquery' if facets else ''})"
+
+    def _facets(self, span: range | None) -> str:
+        """A tsquery of the units that a record is reached by, and of its span of days; empty when any will do."""
+        units = self._area if self._area is not None and len(self._area) <= _FEW else []
+        either = [[f"'@{unit}'" for unit in units], [f"'#{number}'" for number in span or ()]]
+        return " & ".join(f"({' | '.join(facets)})" for facets in either if facets)
+
+    async def _spans(self, database: Database, sort: Sort, last: Place | None) -> list[range | None]:
+        """Spans of days, one behind the other, to look for words in; the last one is everything that is left."""
+        begin, end = self._period
+        if sort == "oldest" and last is None and begin is None:
+            table, at = self._records.table, self._records.at
+            first = await database.fetchrow(f"SELECT {at} AS at FROM {table} ORDER BY {at} LIMIT 1")
+            begin = day_of(first["at"]) if first is not None else today()
+        edge = day_of(last[0]) if last is not None else begin if sort == "oldest" else min(end or today(), today())
+        assert edge is not None
+        number = span_of(edge)
+        spans: list[range | None] = []
+        for length in _SPANS:
+            spans.append(range(number, number + length) if sort == "oldest" else range(number - length + 1, number + 1))
+            number += length if sort == "oldest" else -length
+        return [*spans, None]
+
     def _where(self, condition: str, **values: Any) -> None:
         (value,) = values.values()
         if value is not None:
@@ -143,11 +223,11 @@ class Question:
             self._values |= values
 
     def _all(self, *more: str) -> str:
-        return " AND ".join((*more, *self._conditions))
+        return " AND ".join((*more, *self._conditions)) or "true"
 
     def _numbered(self, sql: str, **more: Any) -> tuple[str, list[Any]]:
         """The statement with $1, $2 … for the names in braces, and their values in that order."""
-        values, numbers = {**self._values, **more, "area": self._area}, dict[str, int]()
+        values, numbers = {**self._values, **more, "area": self._area, "text": self._text}, dict[str, int]()
 
         def number(name: re.Match[str]) -> str:
             return f"${numbers.setdefault(name[1], len(numbers) + 1)}"
@@ -159,3 +239,15 @@ class Question:
         if day is None or self._records.at_is_day:
             return day
         return datetime.combine(day, time(), VIETNAM)
+
+
+async def sort_words_in(service: Service) -> None:
+    """Sort the words of new tips into their index, each second; the index is right without, only slower to read.
+
+    Intake appends words to a list, which costs it a tenth of sorting them in. It takes a quarter of the time at most,
+    so that intake goes on while a flood comes in.
+    """
+    while True:
+        started = asyncio.get_running_loop().time()
+        await service.database.fetch("SELECT gin_clean_pending_list('tips_by_words')")
+        await asyncio.sleep(max(1, 3 * (asyncio.get_running_loop().time() - started)))

@@ -1,5 +1,6 @@
 """Lists, counts and exports: one question, asked in three ways."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -53,19 +54,19 @@ async def test_each_filter_finds_what_it_names_and_nothing_else(antt: Antt) -> N
 async def test_pages_give_every_tip_once_in_either_order(antt: Antt) -> None:
     officer = antt.token("province_officer", PROVINCE)
     # Equal instants, so that the id decides; units of two editions, so that several are merged.
-    days = ("2024-05-01", "2025-06-30", "2025-07-01", "2025-07-01", "2026-02-01")
+    days = ("2016-05-01", "2024-05-01", "2025-06-30", "2025-07-01", "2025-07-01", "2026-02-01")
     made = [
         await a_tip(antt, unit=OLD_COMMUNE if day < "2025-07" else COMMUNE, received_at=f"{day}T08:00:00+07:00")
         for day in days
     ]
-    for sort, expected in (("oldest", made), ("newest", made[::-1])):
-        for caller in (officer, antt.token()):
-            seen, address = [], f"{TIPS}?limit=2&sort={sort}"
-            while address:
-                answer = await antt.http.get(address, headers=caller)
-                seen += [tip["id"] for tip in answer.json()["items"]]
-                address = answer.links["next"]["url"] if "next" in answer.links else ""
-            assert seen == expected
+    questions = product((("oldest", made), ("newest", made[::-1])), (officer, antt.token()), ("", "&text=trom"))
+    for (sort, expected), caller, words in questions:
+        seen, address = [], f"{TIPS}?limit=2&sort={sort}{words}"
+        while address:
+            answer = await antt.http.get(address, headers=caller)
+            seen += [tip["id"] for tip in answer.json()["items"]]
+            address = answer.links["next"]["url"] if "next" in answer.links else ""
+        assert seen == expected
 
 
 async def test_a_tip_is_seen_where_it_was_received_and_where_it_is_handled_or_awaited(antt: Antt) -> None:
@@ -105,3 +106,43 @@ async def test_a_list_is_for_who_may_read_it(antt: Antt) -> None:
     for path in (TIPS, f"{TIPS}/count"):
         assert kind_of(await antt.get(path)) == (401, "unauthenticated")
         assert kind_of(await antt.get(path, antt.token("system"))) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "text", ["hoà bình", "HÒA BÌNH", "hoa binh", "bình  hoà", "hòa, bình!", "đường 3/2", "duong 61C1", "tro", "quynh"]
+)
+async def test_words_are_found_without_diacritics_wherever_the_tone_stands(antt: Antt, text: str) -> None:
+    content = "Chị Quỳnh ở nhà\u00a0trọ “Hoà Bình”, đường 3/2, mất xe 61C1-123.45…tối qua"
+    tip = await a_tip(antt, content=content)
+    await a_tip(antt, content="Tiếng ồn ở chợ Bình Dương")
+    for caller in (antt.token(), antt.token("province_officer", PROVINCE)):
+        assert await ids(antt, caller, text=text) == [tip]
+
+
+async def test_every_word_must_occur_and_other_filters_hold_beside_them(antt: Antt) -> None:
+    tip = await a_tip(antt, content="Đánh bạc ở quán nước", topic="co_bac")
+    old = await a_tip(antt, unit=OLD_COMMUNE, content="Đánh bạc", received_at="2019-02-03T08:00:00+07:00")
+    for caller in (antt.token(), antt.token("province_officer", PROVINCE)):
+        assert await ids(antt, caller, text="danh bac") == [old, tip]
+        assert await ids(antt, caller, text="danh bac", sort="newest") == [tip, old]
+        assert await ids(antt, caller, text="danh bac quan") == [tip]
+        assert await ids(antt, caller, text="danh bac", topic="co_bac") == [tip]
+        assert await ids(antt, caller, text="danh bac", to="2019-12-31") == [old]
+        assert await ids(antt, caller, text="danh bac trom") == []
+
+
+async def test_a_text_without_a_word_is_refused(antt: Antt) -> None:
+    assert kind_of(await antt.get(TIPS, antt.token(), text="!!! …")) == (422, "invalid-input")
+    # Neither operators of a query nor facets of the index can be written into a text.
+    await a_tip(antt, content="Mất trộm")
+    for text in ("'@2025:25942'", "!khac", "trom | khac", "<b>x</b>", "&amp;x", "tro:*", "\\"):
+        answer = await antt.get(TIPS, antt.token(), text=text)
+        assert answer.status_code == 422 or answer.json()["items"] == [], text
+
+
+async def test_a_corrected_text_is_found_by_its_new_words_only(antt: Antt) -> None:
+    tip = await a_tip(antt, content="Mất trộm xe")
+    answer = await antt.post(f"{TIPS}/{tip}/correct", {"reason": "nhầm", "content": "Cháy rừng"}, antt.token())
+    assert answer.status_code == 200, answer.text
+    assert await ids(antt, text="trom") == []
+    assert await ids(antt, text="rung") == [tip]

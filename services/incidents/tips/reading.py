@@ -11,6 +11,14 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
+# The tip's words without diacritics, as they are indexed (migrations/incidents/0010_search.py). Beside them stand the
+# units that reach it and its span of 32 days, so that the index finds the words of a place or of a time at once.
+# Signs become spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host.
+SIGNS = "translate({}, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')"
+WORDS = f"""(strip(to_tsvector('vietnamese', {SIGNS.format("content")})) || array_to_tsvector(ARRAY[
+    '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit),
+    '#' || ((received_on - '1900-01-01'::date) / 32)::text]))"""
+
 # A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
 TIPS = Records(
     "tips",
@@ -29,6 +37,7 @@ TIPS = Records(
         "handled_by = ANY({area}::text[]) AND handled_by <> unit AND unit <> ALL({area}::text[])",
         "forwarded_to = ANY({area}::text[]) AND handled_by <> ALL({area}::text[]) AND unit <> ALL({area}::text[])",
     ),
+    words=(WORDS, f"plainto_tsquery('vietnamese', {SIGNS.format('{text}')})"),
 )
 
 

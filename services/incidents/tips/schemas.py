@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from services.incidents.searching import Search, SearchPage
@@ -121,9 +121,22 @@ class TipPage(BaseModel):
     items: list[TipOut]
 
 
-class SearchTips(Search):
-    """Which tips: all that is given must hold. The period is of the day of receipt."""
+def _a_word(text: str) -> str:
+    if not any(letter.isalnum() for letter in text):
+        raise ValueError("at least one word")
+    return text
 
+
+Words = Annotated[Line, AfterValidator(_a_word)]
+
+
+class SearchTips(Search):
+    """Which tips: all that is given must hold. The period is of the day of receipt.
+
+    `text`: words, all of which the tip must hold, in any order; diacritics and the place of a tone make no difference.
+    """
+
+    text: Annotated[Words | None, Query()] = None
     state: Annotated[TipState | None, Query()] = None
     classified_as: Annotated[TipClass | None, Query()] = None
     topic: Annotated[Word | None, Query()] = None
