@@ -6,11 +6,14 @@ role, the unit and, for a leader, the team; nothing else of a token is used.
 """
 
 import asyncio
+import hashlib
+import hmac
 import os
 import secrets
 import time
 from collections import OrderedDict
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -27,7 +30,7 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from shared import units
 from shared.errors import Forbidden, ForeignArea, Problem, Unauthenticated, UnknownUnit
-from shared.settings import Settings
+from shared.settings import Settings, settings
 
 log = structlog.get_logger()
 
@@ -56,6 +59,7 @@ MAY: dict[str, dict[str, str]] = {
         "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
     },
     "read_changes": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
+    "keep_webhooks": {"system": AREA, "operator": AREA},
     "keep_registry": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
     "read_counters": {
         "team_leader": AREA, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA,
@@ -284,3 +288,9 @@ def ensure_secret(settings: Settings) -> bytes:
     if len(secret) != 32:
         raise ValueError(f"{path} must hold exactly 32 bytes")
     return secret
+
+
+@lru_cache
+def secret_for(purpose: bytes) -> bytes:
+    """32 bytes derived from the deployment's secret, others for each purpose."""
+    return hmac.digest(ensure_secret(settings()), purpose, hashlib.sha256)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from shared.days import now
 from shared.events import GONE
 from shared.log import Record
 from shared.settings import Service, Settings
@@ -77,4 +78,20 @@ def cloud_event(source: str, record: Record) -> bytes:
             data=msgspec.Raw(record.data),
             traceparent=record.traceparent,
         )
+    )
+
+
+def ping_event(source: str, id: str, subject: str) -> bytes:
+    """An event that tells of nothing, by which a receiver is tried out."""
+    return _encode(
+        {
+            "specversion": "1.0",
+            "id": id,
+            "source": source,
+            "type": "Ping",
+            "subject": subject,
+            "time": now().isoformat(),
+            "datacontenttype": "application/json",
+            "data": {},
+        }
     )

@@ -82,6 +82,16 @@ class Settings(BaseSettings):
     count_batch: int = Field(10_000, description="Most events counted in one transaction.")
     relay_batch: int = Field(5_000, description="Most outbox rows that the relay reads at once.")
 
+    webhook_hosts: str = Field(
+        "",
+        description="Hosts that webhooks may name, by commas; `.example.vn` allows all below; empty: every host.",
+    )
+    webhook_seconds: float = Field(10, description="How long a webhook's receiver may take to answer.")
+    webhook_retry_seconds: list[float] = Field(
+        [5, 30, 120, 600, 1_800, 3_600, 7_200, 18_000, 36_000, 50_400],
+        description="Pauses between attempts to deliver an event; after the last one it is a dead letter.",
+    )
+
     metrics_port: int = Field(0, description="Port of /metrics of a relay or a consumer; 0: none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

@@ -10,6 +10,7 @@ from services.incidents.imports import routes as imports
 from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement
 from services.incidents.tips import routes as tips
+from services.incidents.webhooks import routes as webhooks
 from shared import news, outbox, service
 from shared.settings import settings
 
@@ -27,6 +28,8 @@ def create_app() -> FastAPI:
             activities.router,
             activities.reads,
             changes.router,
+            webhooks.router,
+            webhooks.reads,
             places.router,
             imports.router,
             imports.reads,

@@ -4,12 +4,14 @@ import asyncpg
 
 from services.incidents import searching
 from services.incidents.imports import job as imports
+from services.incidents.webhooks import delivering
 from shared.service import Service, Task
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
 JOBS: dict[str, Task] = {
     "imports": imports.work_off,
     "words": searching.sort_words_in,
+    "webhooks": delivering.run,
 }
 
 

@@ -8,12 +8,16 @@ import pytest
 import uvicorn
 
 from deploy.local.sockets import free_port
+from shared.settings import settings
 
 
 @pytest.fixture
-def served(databases: dict[str, str]) -> Iterator[str]:
+def served(databases: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server with the three services on fresh databases; it runs in a thread with a loop of its own."""
     port = free_port()
+    # Whatever address is made up for a webhook, nothing is sent out of this machine.
+    monkeypatch.setenv("ANTT_WEBHOOK_HOSTS", "localhost")
+    settings.cache_clear()
     server = uvicorn.Server(
         uvicorn.Config("deploy.embedded:create_app", factory=True, port=port, log_config=None, access_log=False)
     )

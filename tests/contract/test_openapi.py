@@ -13,6 +13,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from deploy.local.sockets import free_port
 from shared.auth import TokenRole, issue_token
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
@@ -57,7 +58,11 @@ async def records(antt: Antt) -> dict[str, str]:
         answer = await antt.post(path, {"unit": COMMUNE, **body}, officer)
         assert answer.status_code == 201, answer.text
         made[name] = answer.json()["id"]
-    return made
+    webhook = await antt.post(
+        "/incidents/v1/webhooks", {"url": f"http://localhost:{free_port()}/"}, antt.token("operator")
+    )
+    assert webhook.status_code == 201, webhook.text
+    return {**made, "webhook_id": webhook.json()["id"]}
 
 
 def callers(team: str) -> list[dict[str, str]]:

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
-from services.incidents.tips.receipts import TooManyWrongReceipts, secret_for, tip_of_receipt
+from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
 from services.incidents.tips.routes import Receipt
 from shared import units
+from shared.auth import secret_for
 from shared.database import Database, Row
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded

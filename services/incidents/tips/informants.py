@@ -9,8 +9,8 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.incidents.tips.receipts import secret_for
 from services.incidents.tips.schemas import InformantOut, ReportedBy
+from shared.auth import secret_for
 
 
 @lru_cache

@@ -6,17 +6,15 @@ and a stolen table gives none: the table holds only a second keyed hash, by whic
 
 import hashlib
 import hmac
-from functools import lru_cache
 from uuid import UUID
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from shared.auth import ensure_secret
+from shared.auth import secret_for
 from shared.database import Database, Row
 from shared.errors import NotFound, Problem
-from shared.settings import settings
 
 # Of 10^16 receipts a million may be in use: who tries ten a minute finds one in two thousand years.
 WRONG_RECEIPTS = RateLimitItemPerMinute(10)
@@ -30,12 +28,6 @@ class TooManyWrongReceipts(Problem):
         "Too many wrong receipts; try again in a minute.",
     )
     headers = {"Retry-After": "60"}  # noqa: RUF012
-
-
-@lru_cache
-def secret_for(purpose: bytes) -> bytes:
-    """32 bytes derived from the deployment's secret, others for each purpose."""
-    return hmac.digest(ensure_secret(settings()), purpose, hashlib.sha256)
 
 
 def receipt_of(tip_id: UUID) -> str:

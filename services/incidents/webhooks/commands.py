@@ -1,0 +1,163 @@
+"""The verbs of webhooks: make, change, delete one; rotate its secret, replay, try it out."""
+
+from datetime import timedelta
+from time import perf_counter
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.incidents.changes.reading import place
+from services.incidents.changes.schemas import cursor_of
+from services.incidents.steps import invalid
+from services.incidents.webhooks import sending, signing
+from services.incidents.webhooks.models import Webhook
+from services.incidents.webhooks.schemas import (
+    ChangeWebhook,
+    MakeWebhook,
+    Pinged,
+    RotateSecret,
+    WebhookOut,
+    WebhookWithSecret,
+)
+from shared import units
+from shared.auth import Identity
+from shared.cloudevents import ping_event, source_of
+from shared.database import Row
+from shared.days import now
+from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit
+from shared.outbox import UnitOfWork
+from shared.settings import settings
+
+# Each one that delivers reads the log by a connection of its own.
+MOST_WEBHOOKS = 20
+
+
+class TooManyWebhooks(Problem):
+    status, name = 409, "too-many-webhooks"
+    vi, en = "Đã đủ số webhook cho phép.", "There are as many webhooks as there may be."
+
+
+class HostNotAllowed(Problem):
+    status, name = 422, "host-not-allowed"
+    vi, en = (
+        "Máy chủ này không nằm trong ANTT_WEBHOOK_HOSTS.",
+        "This host is not among those of ANTT_WEBHOOK_HOSTS.",
+    )
+
+
+def require_may_keep(caller: Identity, webhook: Row) -> None:
+    """Raise unless the webhook is of the caller's area and, for another system, one that it made itself."""
+    caller.require("keep_webhooks", webhook["unit"])
+    if caller.role == "system" and webhook["made_by"] != caller.subject:
+        raise ForeignArea(id=webhook["id"])
+    if webhook["state"] == "deleted":
+        raise NotFound(id=webhook["id"])
+
+
+async def _load(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Row:
+    caller.require_role("keep_webhooks")
+    webhook = await work.load(Webhook, webhook_id)
+    require_may_keep(caller, webhook)
+    return webhook
+
+
+def _require_host(url: str) -> None:
+    if not sending.allowed_host(settings(), url):
+        raise HostNotAllowed(url=url)
+
+
+async def make_webhook(work: UnitOfWork, caller: Identity, made: MakeWebhook) -> WebhookWithSecret:
+    """Make a webhook. Raises for a foreign unit, a host that may not be, or a cursor whose events are lost."""
+    caller.require_role("keep_webhooks")
+    unit = made.unit or caller.unit
+    if units.get(unit) is None:
+        raise UnknownUnit(unit=unit)
+    caller.require("keep_webhooks", unit)
+    _require_host(made.url)
+    row = await work.database.fetchrow("SELECT count(*) FROM webhooks WHERE state <> 'deleted'")
+    if row is not None and row[0] >= MOST_WEBHOOKS:
+        raise TooManyWebhooks(most=MOST_WEBHOOKS)
+    id, secret = uuid7(), signing.new_secret()
+    webhook = work.add(
+        Webhook,
+        id=id,
+        url=made.url,
+        types=" ".join(made.types),
+        unit=unit,
+        note=made.note,
+        state="enabled",
+        secret=signing.seal(id, secret),
+        begin_after=cursor_of(await place(work.database, made.after)),
+        begun=1,
+        made_by=caller.subject,
+        made_at=now(),
+        version=1,
+    )
+    return WebhookWithSecret.of(webhook, secret=secret)
+
+
+async def change_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID, change: ChangeWebhook) -> WebhookOut:
+    """Change what is told. To enable it again goes on where it stood."""
+    webhook = await _load(work, caller, webhook_id)
+    values = change.model_dump(exclude_unset=True)
+    for name in ("url", "types", "state"):
+        if name in values and values[name] is None:
+            raise invalid(name, "missing", "leave it out to keep it")
+    if "url" in values:
+        _require_host(values["url"])
+    if "types" in values:
+        values["types"] = " ".join(values["types"])
+    if "state" in values:
+        values["disabled_because"] = None
+    return WebhookOut.of(work.change(Webhook, webhook, **values))
+
+
+async def delete_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> WebhookOut:
+    """Send nothing more there; who made it and where it led stays on record, its secrets don't."""
+    webhook = await _load(work, caller, webhook_id)
+    return WebhookOut.of(
+        work.change(Webhook, webhook, state="deleted", secret=None, secret_before=None, secret_before_until=None)
+    )
+
+
+async def rotate_secret(
+    work: UnitOfWork, caller: Identity, webhook_id: UUID, rotation: RotateSecret
+) -> WebhookWithSecret:
+    """Give it a new secret; for a while both sign."""
+    webhook = await _load(work, caller, webhook_id)
+    secret, overlap = signing.new_secret(), timedelta(hours=rotation.overlap_hours)
+    changed = work.change(
+        Webhook,
+        webhook,
+        secret=signing.seal(webhook_id, secret),
+        secret_before=webhook["secret"] if overlap else None,
+        secret_before_until=now() + overlap if overlap else None,
+    )
+    return WebhookWithSecret.of(changed, secret=secret)
+
+
+async def replay(work: UnitOfWork, caller: Identity, webhook_id: UUID, after: str) -> WebhookOut:
+    """Deliver from a cursor on, once more or with some left out. Raises ChangesLost for one whose events are lost."""
+    webhook = await _load(work, caller, webhook_id)
+    begin_after = cursor_of(await place(work.database, after))
+    return WebhookOut.of(work.change(Webhook, webhook, begin_after=begin_after, begun=webhook["begun"] + 1))
+
+
+async def replay_dead_letters(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> WebhookOut:
+    """Try each dead letter of now once more; what is delivered is gone from the list."""
+    webhook = await _load(work, caller, webhook_id)
+    return WebhookOut.of(work.change(Webhook, webhook, letters_due_at=now()))
+
+
+async def ping(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Pinged:
+    """Send a test event of type `Ping` now, also where the webhook is disabled, and tell what came of it."""
+    webhook = await _load(work, caller, webhook_id)
+    id = str(uuid7())
+    began = perf_counter()
+    async with sending.open_pool() as pool:
+        body = ping_event(source_of(settings(), "incidents"), id, str(webhook_id))
+        outcome = await sending.post(pool, settings(), webhook, id, body)
+    milliseconds = round((perf_counter() - began) * 1000)
+    return Pinged(
+        delivered=outcome.failure is None, status=outcome.status, failure=outcome.failure, milliseconds=milliseconds
+    )

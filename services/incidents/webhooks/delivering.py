@@ -1,0 +1,268 @@
+"""The job that delivers: each webhook follows the log in a task of its own and keeps its own place.
+
+All that a delivery needs to go on stands in the database: the place, the attempts, the time of the next one. A failed
+attempt ends the task's reading; it begins anew at that time just as another process would after a kill -9, so there is
+one way on and not two. The place moves after the receiver's 2xx: what is sent again carries the same `webhook-id`.
+"""
+
+import asyncio
+import random
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import NamedTuple, NoReturn
+from uuid import UUID
+
+import asyncpg
+import httpcore
+import structlog
+from prometheus_client import Counter
+from uuid_utils.compat import uuid7
+
+from services.incidents.changes.reading import concerns
+from services.incidents.changes.schemas import mark_of
+from services.incidents.webhooks import sending
+from services.incidents.webhooks.models import Webhook
+from services.incidents.webhooks.sending import Outcome
+from shared import units
+from shared.cloudevents import cloud_event, source_of
+from shared.database import Row
+from shared.days import now
+from shared.errors import Changed
+from shared.log import CountedBeyondRecovery, Mark, Record, open_log, read_generations
+from shared.outbox import UnitOfWork
+from shared.service import Service
+
+log = structlog.get_logger()
+
+DELIVERIES = Counter("antt_webhook_deliveries", "Attempts to deliver an event.", ["outcome"])
+
+_AT_ONCE = 500
+# Between two readings, so that a webhook that few events are for does not read at every commit.
+_PAUSE_SECONDS = 0.05
+# How often a place is written down while nothing is delivered.
+_KEEP_SECONDS = 1
+# When a webhook's task looks again after the log or the database failed it.
+_AGAIN_SECONDS = 5
+
+
+class Place(NamedTuple):
+    """How far a webhook has come, and how it stands with the next event."""
+
+    mark: Mark
+    attempts: int
+    next_attempt_at: datetime | None
+
+
+class Fenced(Exception):
+    """Another process delivers for this webhook, or it was changed: the task begins anew."""
+
+
+async def run(service: Service) -> None:
+    """Deliver for every enabled webhook, for ever. A webhook that is changed begins anew with what it is now."""
+    changed = asyncio.Event()
+    running: dict[UUID, tuple[int, asyncio.Task[None]]] = {}
+    listener = await asyncpg.connect(service.database.url)
+    try:
+        listener.add_termination_listener(lambda *_: changed.set())
+        await listener.add_listener("webhooks", lambda *_: changed.set())
+        async with sending.open_pool() as pool:
+            while not listener.is_closed():
+                changed.clear()
+                rows = await service.database.fetch("SELECT id, version FROM webhooks WHERE state = 'enabled'")
+                enabled = {row["id"]: row["version"] for row in rows}
+                # One webhook never has two tasks, or its events would come out of order.
+                await _end([running.pop(id)[1] for id in list(running) if running[id][0] != enabled.get(id)])
+                for id in enabled.keys() - running.keys():
+                    running[id] = enabled[id], asyncio.create_task(_deliver_for_ever(service, pool, id))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), 30)
+        raise ConnectionError("the database ended the connection")
+    finally:
+        listener.terminate()
+        await _end([task for _, task in running.values()])
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _deliver_for_ever(service: Service, pool: httpcore.AsyncConnectionPool, id: UUID) -> None:
+    while True:
+        try:
+            webhook, place = await _load(service, id)
+            try:
+                await _deliver(service, pool, webhook, place)
+            except CountedBeyondRecovery as error:
+                await _go_back(service, webhook, place, error)
+        except Fenced:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        except Exception as error:
+            # One webhook's trouble, a log that must be recovered included, is no other's: it is told where it is read.
+            log.warning("webhook waits", webhook=str(id), reason=f"{type(error).__name__}: {error}"[:300])
+            with suppress(Exception):
+                await service.database.fetch(
+                    "UPDATE webhook_places SET last_failure = $2, failed_at = now() WHERE webhook_id = $1",
+                    id,
+                    type(error).__name__,
+                )
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _load(service: Service, id: UUID) -> tuple[Row, Place]:
+    """The webhook and its place: where it began if it was begun anew; tried at once if it was changed."""
+    async with service.database.connection() as connection, connection.transaction():
+        webhook = await connection.fetchrow("SELECT * FROM webhooks WHERE id = $1", id)
+        if webhook is None or webhook["state"] != "enabled":
+            raise Fenced(id)
+        kept = await connection.fetchrow("SELECT * FROM webhook_places WHERE webhook_id = $1 FOR UPDATE", id)
+        if kept is not None and (kept["version"], kept["begun"]) == (webhook["version"], webhook["begun"]):
+            return dict(webhook), Place(_mark(kept), kept["attempts"], kept["next_attempt_at"])
+        begun_anew = kept is None or kept["begun"] != webhook["begun"]
+        mark = mark_of(webhook["begin_after"]) if kept is None or begun_anew else _mark(kept)
+        await connection.execute(
+            """INSERT INTO webhook_places
+              (webhook_id, version, begun, generation, seq, event_id, recorded_at, "offset")
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (webhook_id) DO UPDATE SET version = excluded.version, begun = excluded.begun,
+              generation = excluded.generation, seq = excluded.seq, event_id = excluded.event_id,
+              recorded_at = excluded.recorded_at, "offset" = excluded."offset", attempts = 0, next_attempt_at = NULL""",
+            id, webhook["version"], webhook["begun"], *mark,
+        )  # fmt: skip
+        return dict(webhook), Place(mark, 0, None)
+
+
+def _mark(row: asyncpg.Record) -> Mark:
+    return Mark(*[row[name] for name in Mark._fields])
+
+
+async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row, place: Place) -> None:
+    """Deliver from the place on until an attempt fails."""
+    if place.next_attempt_at is not None:
+        await asyncio.sleep((place.next_attempt_at - now()).total_seconds())
+    await _send_letters(service, pool, webhook)
+    async with service.database.connection() as connection:
+        recovered = dict((await read_generations(connection))[1:])
+    area, types = units.area(webhook["unit"]), webhook["types"].split()
+    source = source_of(service.settings, "incidents")
+    mark, kept, kept_at = place.mark, place.mark, monotonic()
+    batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
+    async with aclosing(batches):  # type: ignore[type-var]
+        async for batch in batches:
+            for record in batch.records:
+                if not concerns(record, area, types):
+                    continue
+                # The log's offset of one event is not told: it goes on from the batch's and passes over what was sent.
+                reached = Mark(record.generation, record.seq, record.id, record.recorded_at, mark.offset)
+                body = cloud_event(source, record)
+                outcome = await sending.post(pool, service.settings, webhook, record.id, body)
+                if outcome.failure is not None:
+                    await _failed(service, webhook, place._replace(mark=kept), reached, record, body, outcome)
+                    return
+                DELIVERIES.labels("delivered").inc()
+                await _keep(service, webhook, kept, reached, delivered=True)
+                kept, kept_at, place = reached, monotonic(), Place(reached, 0, None)
+            mark = batch.mark
+            if mark != kept and monotonic() - kept_at > _KEEP_SECONDS:
+                await _keep(service, webhook, kept, mark)
+                kept, kept_at = mark, monotonic()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _keep(
+    service: Service, webhook: Row, before: Mark, reached: Mark, delivered: bool = False, clear: bool = False
+) -> None:
+    """Move the place on by compare-and-set. Raises Fenced where it is no longer what it was."""
+    moved = await service.database.fetch(
+        """UPDATE webhook_places SET generation = $2, seq = $3, event_id = $4, recorded_at = $5, "offset" = $6,
+          attempts = CASE WHEN $7 THEN 0 ELSE attempts END,
+          next_attempt_at = CASE WHEN $7 THEN NULL ELSE next_attempt_at END,
+          last_failure = CASE WHEN $7 THEN NULL ELSE last_failure END,
+          delivered_at = CASE WHEN $8 THEN now() ELSE delivered_at END
+        WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($9, $10, $11, $12) RETURNING 1""",
+        webhook["id"], *reached, delivered or clear, delivered,
+        *before.position, webhook["version"], webhook["begun"],
+    )  # fmt: skip
+    if not moved:
+        raise Fenced(webhook["id"])
+
+
+async def _failed(
+    service: Service, webhook: Row, place: Place, reached: Mark, record: Record, body: bytes, outcome: Outcome
+) -> None:
+    """Write down when the event is tried again; after the last pause it is a dead letter and the place moves on."""
+    if outcome.status == sending.GONE:
+        DELIVERIES.labels("gone").inc()
+        await _disable(service, webhook)
+    attempts, pauses = place.attempts + 1, service.settings.webhook_retry_seconds
+    if attempts > len(pauses):
+        DELIVERIES.labels("dead").inc()
+        log.error("event not delivered", webhook=str(webhook["id"]), id=record.id, reason=outcome.failure)
+        # The letter is written first: killed in between, the event is tried once more and its letter kept once.
+        await service.database.fetch(
+            """INSERT INTO webhook_dead_letters (id, webhook_id, event_id, type, event, attempts, reason, failed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, now())
+            ON CONFLICT (webhook_id, event_id) DO UPDATE SET attempts = webhook_dead_letters.attempts
+              + excluded.attempts, reason = excluded.reason, failed_at = excluded.failed_at""",
+            uuid7(), webhook["id"], record.id, record.type, body.decode(), attempts, outcome.failure,
+        )  # fmt: skip
+        await _keep(service, webhook, place.mark, reached, clear=True)
+        return
+    DELIVERIES.labels("failed").inc()
+    # Receivers that failed together are not all tried again together.
+    pause = max(pauses[attempts - 1] * random.uniform(0.8, 1.2), outcome.retry_after)
+    moved = await service.database.fetch(
+        """UPDATE webhook_places SET attempts = $2, next_attempt_at = $3, last_failure = $4, failed_at = now()
+        WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($5, $6, $7, $8) RETURNING 1""",
+        webhook["id"], attempts, now() + timedelta(seconds=pause), outcome.failure,
+        *place.mark.position, webhook["version"], webhook["begun"],
+    )  # fmt: skip
+    if not moved:
+        raise Fenced(webhook["id"])
+
+
+async def _disable(service: Service, webhook: Row) -> NoReturn:
+    """Send nothing more to a receiver that has said it is gone, until a person enables it again."""
+    log.warning("webhook disabled: its receiver is gone", webhook=str(webhook["id"]))
+    work = UnitOfWork(service.writer)
+    with suppress(Changed):
+        work.change(Webhook, webhook, state="disabled", disabled_because="gone")
+        await work.commit()
+    # This task ends with the change that was just made; were it another's, it begins anew with that.
+    raise Fenced(webhook["id"])
+
+
+async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row) -> None:
+    """Try each dead letter that was asked for once more, in their order."""
+    letters = await service.database.fetch(
+        "SELECT * FROM webhook_dead_letters WHERE webhook_id = $1 AND failed_at < $2 ORDER BY id",
+        webhook["id"],
+        webhook["letters_due_at"],
+    )
+    for letter in letters:
+        outcome = await sending.post(pool, service.settings, webhook, str(letter["event_id"]), letter["event"].encode())
+        if outcome.failure is None:
+            DELIVERIES.labels("delivered").inc()
+            await service.database.fetch("DELETE FROM webhook_dead_letters WHERE id = $1", letter["id"])
+        elif outcome.status == sending.GONE:
+            await _disable(service, webhook)
+        else:
+            DELIVERIES.labels("failed").inc()
+            await service.database.fetch(
+                """UPDATE webhook_dead_letters SET attempts = attempts + 1, reason = $2, failed_at = now()
+                WHERE id = $1""",
+                letter["id"],
+                outcome.failure,
+            )
+
+
+async def _go_back(service: Service, webhook: Row, place: Place, error: CountedBeyondRecovery) -> None:
+    """After a recovery go on from the last event in common; positions tell the receiver of the new generation."""
+    log.warning("webhook goes back behind a recovery", webhook=str(webhook["id"]), after=error.after_seq)
+    row = await service.database.fetchrow(
+        "SELECT generation, seq FROM webhook_places WHERE webhook_id = $1", webhook["id"]
+    )
+    before = place.mark if row is None else place.mark._replace(generation=row["generation"], seq=row["seq"])
+    await _keep(service, webhook, before, Mark(error.generation, error.after_seq, offset=place.mark.offset), clear=True)

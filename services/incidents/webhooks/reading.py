@@ -1,0 +1,63 @@
+"""What may be read of webhooks: how they are set, how their deliveries stand, what could not be delivered."""
+
+from typing import Any
+from uuid import UUID
+
+from services.incidents.webhooks.commands import require_may_keep
+from services.incidents.webhooks.schemas import DeadLetter, DeadLetters, Delivery, Webhooks, WebhookStanding
+from shared import units
+from shared.auth import Identity
+from shared.database import Database, Row
+from shared.errors import NotFound
+from shared.http import Page, position_text
+from shared.outbox import Position
+
+_STANDING = """
+SELECT w.*, p.generation, p.seq, p.delivered_at, coalesce(p.attempts, 0) AS attempts, p.next_attempt_at,
+  p.last_failure, p.failed_at,
+  (SELECT count(*) FROM webhook_dead_letters d WHERE d.webhook_id = w.id) AS dead_letters,
+  (SELECT coalesce(max(seq), 0) FROM outbox) - coalesce(p.seq, 0) AS behind
+FROM webhooks w LEFT JOIN webhook_places p ON p.webhook_id = w.id
+"""
+
+
+async def list_webhooks(database: Database, caller: Identity) -> Webhooks:
+    """Those of the caller's area; for another system those that it made."""
+    caller.require_role("keep_webhooks")
+    rows = await database.fetch(
+        f"""{_STANDING} WHERE w.state <> 'deleted' AND w.unit = ANY($1)
+          AND ($2::text IS NULL OR w.made_by = $2) ORDER BY w.id""",
+        sorted(units.area(caller.unit)),
+        caller.subject if caller.role == "system" else None,
+    )
+    return Webhooks(items=[_standing(dict(row)) for row in rows])
+
+
+async def read_webhook(database: Database, caller: Identity, webhook_id: UUID) -> WebhookStanding:
+    """One webhook. NotFound without one, ForeignArea for another's."""
+    caller.require_role("keep_webhooks")
+    row = await database.fetchrow(f"{_STANDING} WHERE w.id = $1", webhook_id)
+    if row is None:
+        raise NotFound(id=webhook_id)
+    require_may_keep(caller, dict(row))
+    return _standing(dict(row))
+
+
+async def list_dead_letters(database: Database, caller: Identity, webhook_id: UUID, page: Page) -> DeadLetters:
+    """A page of what could not be delivered there."""
+    await read_webhook(database, caller, webhook_id)
+    rows = await database.fetch(
+        """SELECT * FROM webhook_dead_letters WHERE webhook_id = $1 AND ($2::uuid IS NULL OR id > $2)
+        ORDER BY id LIMIT $3""",
+        webhook_id,
+        page.after,
+        page.limit,
+    )
+    return DeadLetters(items=[DeadLetter.model_validate(dict(row)) for row in rows])
+
+
+def _standing(row: Row) -> WebhookStanding:
+    seen = row["seq"] is not None
+    delivery: dict[str, Any] = {name: row.get(name) for name in Delivery.model_fields}
+    delivery["position"] = position_text("incidents", Position(row["generation"], row["seq"])) if seen else None
+    return WebhookStanding.of(row, delivery=delivery)
