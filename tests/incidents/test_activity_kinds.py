@@ -1,12 +1,13 @@
 """Each kind of activity: what it takes and refuses, what it counts, and that a correction counts anew."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
 
-from services.incidents.activities import workflow
+from services.incidents.activities import commands
 from services.incidents.activities.kinds import ITEM_UNITS, KINDS
+from services.incidents.activities.workflow import confirm_by
 from services.stats.indicators import INDICATORS
 from shared import events
 from shared.days import today
@@ -162,6 +163,15 @@ async def test_members_may_be_named_by_their_ids_which_count_where_no_number_is_
     assert [item["member_ids"] for item in listed] == [both, both]
 
 
+def test_three_working_days_after_an_entry_it_is_no_longer_confirmed_in_time() -> None:
+    for entered, last_day in (
+        ("2026-11-02T23:59:59", "2026-11-05"),
+        ("2026-11-06T00:00:00", "2026-11-11"),
+        ("2026-02-13T08:00:00", "2026-02-25"),  # Tết
+    ):
+        assert confirm_by(datetime.fromisoformat(f"{entered}+07:00")) == date.fromisoformat(last_day)
+
+
 async def test_the_share_confirmed_in_time_is_of_what_teams_entered_on_the_day_they_did(
     antt: Antt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,10 +184,10 @@ async def test_the_share_confirmed_in_time_is_of_what_teams_entered_on_the_day_t
         return [counters[f"team_entries{which}"] for which in ("", "_confirmed", "_confirmed_in_time")]
 
     in_time = await opened(antt, ACTIVITIES, a_patrol(), leader)
-    assert in_time["confirm_by"] == (today() + timedelta(days=3)).isoformat()
+    assert date.fromisoformat(in_time["confirm_by"]) >= today() + timedelta(days=3)
     assert await entries(in_time["position"]) == [1, 0, 0]
-    # What begins late is what has waited too long.
-    monkeypatch.setattr(workflow, "CONFIRM_WITHIN", {today(): -1})
+    # A day that is over stands for the days that nobody waits for here.
+    monkeypatch.setattr(commands, "confirm_by", lambda _: today() - timedelta(days=1))
     late = await opened(antt, ACTIVITIES, a_patrol(), leader)
     for activity in (in_time, late):
         confirmed = await antt.post(f"{ACTIVITIES}/{activity['id']}/confirm", {}, officer)

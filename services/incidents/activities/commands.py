@@ -16,7 +16,7 @@ from services.incidents.steps import Step, invalid, record_step, require_may_ste
 from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
-from shared.days import day_of, now, today
+from shared.days import day_of, now
 from shared.errors import UnitNotInForce, UnknownUnit
 from shared.outbox import UnitOfWork
 from shared.places import require_not_future, require_past, require_place
@@ -122,7 +122,8 @@ def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
 def _waits(before: Row, state: str) -> dict[str, Any]:
     """The times of what a team entered: it waits anew when the team hands it in, and no more when it is confirmed."""
     if state == "entered":
-        return {"entered_at": now(), "confirm_by": confirm_by(today()), "confirmed_at": None}
+        entered_at = now()
+        return {"entered_at": entered_at, "confirm_by": confirm_by(entered_at), "confirmed_at": None}
     if before.get("entered_at") is None or before["state"] == state:
         return {}
     return {"confirmed_at": now() if state == "confirmed" else None}

@@ -1,8 +1,10 @@
 """What may happen to an activity: entered by a team → confirmed or returned by the commune police → corrected."""
 
-from datetime import date, timedelta
+from datetime import date, datetime
 
+from services.incidents.deadlines.calendar import last_day, working_days_later
 from services.incidents.steps import Step
+from shared.days import day_of
 from shared.events import ActivityState
 
 # In which state an entry begins: what a team enters waits for the police, what anyone else enters is confirmed.
@@ -16,13 +18,14 @@ STEPS: dict[str, Step] = {
         ("entered", "confirmed", "returned"), "confirmed", "confirm_activity", "ActivityCorrected", needs_reason=True
     ),
 }
-# Within how many days what a team entered is confirmed in time, from which day on.
+# Within how many working days what a team entered is confirmed in time: for entries from which day on, the latest last.
 CONFIRM_WITHIN: dict[date, int] = {date.min: 3}
 
 
-def confirm_by(entered_on: date) -> date:
-    """The last day on which what a team entered on a day is confirmed in time."""
-    return entered_on + timedelta(days=[days for since, days in CONFIRM_WITHIN.items() if since <= entered_on][-1])
+def confirm_by(entered_at: datetime) -> date:
+    """The last day on which what a team entered then is confirmed in time."""
+    within = [days for since, days in CONFIRM_WITHIN.items() if since <= day_of(entered_at)][-1]
+    return last_day(working_days_later(entered_at, within))
 
 
 # What the police have confirmed a team no longer changes.
