@@ -1,8 +1,10 @@
 # What a person or a machine does with this repository. Everything runs in .venv, from the versions in requirements.lock.
 
-# `make demo LOG=kafka` sends events through a real broker; `make demo EXIT=1` ends after the table of figures.
+# `make demo LOG=kafka` sends events through a real broker; `make demo EXIT=1` ends after the table of figures;
+# `make demo SCENARIO=bac-lieu` (or buon-ho) replays another province.
 LOG = embedded
 EXIT =
+SCENARIO = binh-duong
 PORT = 8000
 DATA = var/data
 
@@ -29,8 +31,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 run: $(INSTALLED) ## Serve everything on PORT from the lasting folder DATA, until Ctrl-C
 	$(BIN)/antt run --data $(DATA) --port $(PORT) --log $(LOG)
 
-demo: $(INSTALLED) ## Replay a real quarter of a province and compare the counters (LOG=kafka, EXIT=1)
-	$(BIN)/antt demo --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
+demo: $(INSTALLED) ## Replay what a province's force did and compare (SCENARIO=bac-lieu|buon-ho, LOG=kafka, EXIT=1)
+	$(BIN)/antt demo --scenario $(SCENARIO) --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
 
 test: $(INSTALLED) ## Run every test, those with a real PostgreSQL and a real Kafka too
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -228,15 +228,18 @@ def kafka(
 
 @app.command()
 def demo(
+    scenario: Annotated[
+        Literal["binh-duong", "bac-lieu", "buon-ho"], typer.Option(help="Whose published figures")
+    ] = "binh-duong",
     port: int = 8000,
     log: Annotated[Literal["embedded", "kafka"], typer.Option(help="How events travel between services")] = "embedded",
     data: Annotated[Path | None, typer.Option(help="A folder to keep; a temporary one by default")] = None,
     then_exit: Annotated[bool, typer.Option("--exit", help="End after the table of figures")] = False,
 ) -> None:
-    """Replay what a province's force did in a quarter, and compare the counters with the published figures."""
+    """Replay what a province's force did, and compare the counters with the published figures."""
     from deploy.demo import demo
 
-    sys.exit(demo(port, log, data, then_exit))
+    sys.exit(demo(scenario, port, log, data, then_exit))
 
 
 @app.command()

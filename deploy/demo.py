@@ -1,4 +1,4 @@
-"""`antt demo`: starts everything, replays a province's quarter through the REST APIs, and shows it counted.
+"""`antt demo`: starts everything, replays what a province's force did through the REST APIs, and shows it counted.
 
 It is a client like any other: nothing here touches a database, an event or a counter.
 """
@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import date
 from http.client import HTTPException
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import httpx
 import msgspec
@@ -28,12 +29,11 @@ from rich.table import Table
 
 from deploy.local import NotStarted, child
 from deploy.local.sockets import becomes_free
-from deploy.scenarios.binh_duong import FIRST, LAST, PROVINCE, SEED, plan, published
+from deploy.scenarios.published import SCENARIOS, Figure, Period, Scenario
 from deploy.scenarios.replay import Refused, Replay
 from shared.auth import TokenRole, issue_token
 from shared.settings import Service, settings
 
-QUARTER = {"unit": PROVINCE, "from": FIRST.isoformat(), "to": LAST.isoformat()}
 # The first start with Kafka fetches its jars.
 SECONDS_TO_START = 300
 SECONDS_TO_END = 60
@@ -46,21 +46,24 @@ PARTS = 5
 class Demo:
     """What is known while the plan is on its way: how much was sent, what is counted, and how late."""
 
-    def __init__(self, console: Console, addresses: dict[Service, str], client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, console: Console, scenario: Scenario, name: str, addresses: dict[Service, str], client: httpx.AsyncClient
+    ) -> None:
         self.console = console
+        self.scenario = scenario
         self.client = client
         self.stats = f"{addresses['stats']}/stats/v1"
-        self.figures = published()
-        self.replay = Replay(
-            plan({figure.indicator: figure.value for figure in self.figures}), f"binh-duong-{SEED}", addresses, _token
-        )
-        self.counters: dict[str, int] = {}
+        self.figures = scenario.figures()
+        self.periods = sorted({scenario.period, *(period for figure in self.figures for period in figure.periods)})
+        self.replay = Replay(scenario.requests(), f"{name}-{scenario.seed}", addresses, _token)
+        # The counters of each period that a figure comes from.
+        self.counters: dict[Period, dict[str, int]] = {}
         self.lags: list[float] = []
         self.began = time.perf_counter()
         self.parts_told = 0
 
 
-def demo(port: int, log: Literal["embedded", "kafka"], data: Path | None, then_exit: bool) -> int:
+def demo(name: str, port: int, log: Literal["embedded", "kafka"], data: Path | None, then_exit: bool) -> int:
     """Run the demonstration; 0 if every figure came out as published. Raises NotStarted.
 
     No setting of the environment reaches it: invented records never go into a database that somebody uses.
@@ -68,37 +71,38 @@ def demo(port: int, log: Literal["embedded", "kafka"], data: Path | None, then_e
     for name in [name for name in os.environ if name.startswith("ANTT_")]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    scenario = SCENARIOS[name]
     # A file or a pipe has no width of its own.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     right = False
-    with suppress(KeyboardInterrupt), _folder(data) as folder:
-        os.environ |= {"ANTT_DATA": str(folder), "ANTT_PROVINCE": PROVINCE}
+    with suppress(KeyboardInterrupt), _folder(data, name) as folder:
+        os.environ |= {"ANTT_DATA": str(folder), "ANTT_PROVINCE": scenario.province}
         settings.cache_clear()
         addresses = {
             service: f"http://localhost:{port if log == 'embedded' else port + offset}"
             for offset, service in enumerate(get_args(Service))
         }
         with _served(console, addresses, folder, port, log) as server:
-            right = asyncio.run(_show(console, addresses))
+            right = asyncio.run(_show(console, scenario, name, addresses))
             stays = console.is_terminal and not then_exit
-            _tell_where_to_look(console, addresses, folder, stays)
+            _tell_where_to_look(console, scenario, addresses, folder, stays)
             if stays:
                 server.wait()
     return 0 if right else 1
 
 
 @contextmanager
-def _folder(data: Path | None) -> Iterator[Path]:
-    """A folder of this demonstration alone: a temporary one, or one that an earlier demonstration made."""
+def _folder(data: Path | None, name: str) -> Iterator[Path]:
+    """A folder of this scenario alone: a temporary one, or one that an earlier demonstration of it made."""
     if data is None:
         with tempfile.TemporaryDirectory(prefix="antt-demo-", ignore_cleanup_errors=True) as temporary:
             yield Path(temporary)
         return
     data.mkdir(parents=True, exist_ok=True)
     mark = data / "demo"
-    if any(data.iterdir()) and not mark.exists():
+    if any(data.iterdir()) and not (mark.exists() and mark.read_text() == name):
         raise NotStarted(f"{data} holds other data: choose an empty folder, for the demo's records are invented")
-    mark.touch()
+    mark.write_text(name)
     yield data.resolve()
 
 
@@ -166,13 +170,14 @@ def _missing(client: httpx.Client, addresses: dict[Service, str]) -> str:
     return ", ".join(missing)
 
 
-async def _show(console: Console, addresses: dict[Service, str]) -> bool:
-    """Replay the quarter before the eyes of whoever watches; whether every figure came out as published."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        demo = Demo(console, addresses, client)
+async def _show(console: Console, scenario: Scenario, name: str, addresses: dict[Service, str]) -> bool:
+    """Replay the scenario before the eyes of whoever watches; whether every figure came out as published."""
+    reader = {"Authorization": f"Bearer {_token('province_officer', scenario.province, '')}"}
+    async with httpx.AsyncClient(trust_env=False, timeout=30, headers=reader) as client:
+        demo = Demo(console, scenario, name, addresses, client)
         total = len(demo.replay.plan)
         console.print(
-            f"\n[bold]Bình Dương, {_day(FIRST)} – {_day(LAST)}[/]: gửi lại {_number(total)} yêu cầu qua REST API"
+            f"\n[bold]{scenario.title}, {_days(scenario.period)}[/]: gửi lại {_number(total)} yêu cầu qua REST API"
             f" [dim]· replaying {total:,} requests[/]"
         )
         screen = Live(console=console, get_renderable=lambda: _picture(demo), refresh_per_second=5, transient=True)
@@ -191,23 +196,30 @@ async def _show(console: Console, addresses: dict[Service, str]) -> bool:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-    console.print(_result(demo, counted), _force(counted))
+    console.print(_result(demo, counted), _force(counted[scenario.period]))
     _tell_how_fast(demo, seconds)
-    wrong = [figure.vietnamese for figure in demo.figures if counted.get(figure.indicator) != figure.value]
+    wrong = [figure.vietnamese for figure in demo.figures if not figure.agrees(figure.counted(counted))]
     if wrong:
         console.print(f"[red bold]Không khớp: {', '.join(wrong)}[/] · these figures differ")
     return not wrong
 
 
 async def _stream(demo: Demo) -> None:
-    """Keep the province's counters as the live stream tells them; come back to it when it breaks off."""
-    while True:
-        with suppress(httpx.TransportError):
-            async with demo.client.stream("GET", f"{demo.stats}/live", params=QUARTER, timeout=None) as answer:
-                async for line in answer.aiter_lines():
-                    if line.startswith("data:"):
-                        demo.counters = msgspec.json.decode(line.removeprefix("data:"))["counters"]
-        await asyncio.sleep(0.5)
+    """Keep the place's counters as the live streams tell them; come back to one that breaks off."""
+
+    async def follow(period: Period) -> None:
+        query = _query(demo.scenario, period)
+        while True:
+            with suppress(httpx.TransportError):
+                async with demo.client.stream("GET", f"{demo.stats}/live", params=query, timeout=None) as answer:
+                    async for line in answer.aiter_lines():
+                        if line.startswith("data:"):
+                            demo.counters[period] = msgspec.json.decode(line.removeprefix("data:"))["counters"]
+            await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as streams:
+        for period in demo.periods:
+            streams.create_task(follow(period))
 
 
 async def _probe(demo: Demo) -> None:
@@ -217,12 +229,16 @@ async def _probe(demo: Demo) -> None:
         answered_at = demo.replay.answered_at
         if demo.replay.counted:
             with suppress(httpx.HTTPError):
-                await _read_counted(demo)
+                await _read_counters(demo, demo.scenario.period)
                 demo.lags.append(time.perf_counter() - answered_at)
 
 
-async def _read_counted(demo: Demo) -> dict[str, int]:
-    """The province's counters, read when all that was written before is counted."""
+async def _read_counted(demo: Demo) -> dict[Period, dict[str, int]]:
+    """The counters of every period that a figure comes from, read when all that was written before is counted."""
+    return {period: await _read_counters(demo, period) for period in demo.periods}
+
+
+async def _read_counters(demo: Demo, period: Period) -> dict[str, int]:
     async for attempt in tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(httpx.HTTPError),
         stop=tenacity.stop_after_delay(SECONDS_TO_COUNT),
@@ -230,7 +246,7 @@ async def _read_counted(demo: Demo) -> dict[str, int]:
         reraise=True,
     ):
         with attempt:
-            query = {**QUARTER, "counted": demo.replay.counted}
+            query = {**_query(demo.scenario, period), "counted": demo.replay.counted}
             answer = (await demo.client.get(f"{demo.stats}/counters", params=query)).raise_for_status()
     counters: dict[str, int] = answer.json()["counters"]
     return counters
@@ -244,21 +260,21 @@ async def _tell_parts(demo: Demo) -> None:
         if sent * PARTS // total > demo.parts_told:
             demo.parts_told = sent * PARTS // total
             seconds = time.perf_counter() - demo.began
-            patrols = _number(demo.counters.get("patrols", 0))
+            most = max(demo.figures, key=lambda figure: figure.value)
             demo.console.print(
                 f"  {demo.parts_told * 100 // PARTS:3} % · {_seconds(seconds)} · đến ngày {_day(_reached(demo))}"
-                f" · {patrols} cuộc tuần tra đã đếm"
+                f" · đã đếm {_number(round(most.counted(demo.counters)))} {most.vietnamese}"
             )
 
 
-def _reached(demo: Demo) -> Any:
-    """The day of the quarter that the replay has come to."""
+def _reached(demo: Demo) -> date:
+    """The day of the period that the replay has come to."""
     at = demo.replay.plan[min(demo.replay.sent, len(demo.replay.plan) - 1)].at.date()
-    return min(max(at, FIRST), LAST)
+    return min(max(at, demo.scenario.period.first), demo.scenario.period.last)
 
 
 def _picture(demo: Demo) -> Group:
-    """What is seen while it runs: how far the plan is, and the province's counters as they climb."""
+    """What is seen while it runs: how far the plan is, and the place's counters as they climb."""
     sent, total, seconds = demo.replay.sent, len(demo.replay.plan), time.perf_counter() - demo.began
     head = Table.grid(padding=(0, 2))
     head.add_row(
@@ -270,26 +286,50 @@ def _picture(demo: Demo) -> Group:
     )
     table = _figures_table(demo, "Đang đếm")
     for figure in demo.figures:
-        now = demo.counters.get(figure.indicator, 0)
-        bar = ProgressBar(figure.value, min(now, figure.value), width=12)
-        table.add_row(figure.vietnamese, _number(figure.value), _number(now), bar, figure.indicator)
-    return Group(head, table, _force(demo.counters))
+        now = figure.counted(demo.counters)
+        bar = "" if figure.kind == "percent" else ProgressBar(figure.value, min(now, figure.value), width=12)
+        table.add_row(_words(figure), _published(figure), _value(figure, now), figure.unit, bar, figure.counts)
+    return Group(head, table, _force(demo.counters.get(demo.scenario.period, {})))
 
 
-def _force(counters: dict[str, int]) -> str:
+def _force(counters: Mapping[str, int]) -> str:
     """How large the force is that does all this."""
     teams, members = (_number(counters.get(name, 0)) for name in ("teams", "members"))
     return f" {teams} Tổ bảo vệ ANTT, {members} thành viên [dim]· teams, members[/]"
 
 
-def _result(demo: Demo, counted: dict[str, int]) -> Table:
+def _result(demo: Demo, counted: dict[Period, dict[str, int]]) -> Table:
     """The published figures beside those that stats has counted."""
     table = _figures_table(demo, "Đếm được")
     for figure in demo.figures:
-        now = counted.get(figure.indicator, 0)
-        verdict = "[green]✓ khớp[/]" if now == figure.value else f"[red]✗ lệch {now - figure.value:+}[/]"
-        table.add_row(figure.vietnamese, _number(figure.value), _number(now), verdict, figure.indicator)
+        now = figure.counted(counted)
+        verdict = "[green]✓ khớp[/]" if figure.agrees(now) else f"[red]✗ lệch {now - figure.value:+g}[/]"
+        words = _words(figure)
+        if figure.kind == "percent":
+            # What the change comes from.
+            told = [f"{period.first.year}: {_number(counted[period][figure.counts])}" for period in figure.periods]
+            words = f"{words} [dim]({', '.join(told)})[/]"
+        table.add_row(words, _published(figure), _value(figure, now), figure.unit, verdict, figure.counts)
     return table
+
+
+def _words(figure: Figure) -> str:
+    """What a figure counts, as its source words it; a level tells its day."""
+    if figure.period.first == figure.period.last:
+        return f"{figure.vietnamese} [dim]({_day(figure.period.last)})[/]"
+    return figure.vietnamese
+
+
+def _published(figure: Figure) -> str:
+    return f"{'khoảng ' if figure.kind == 'approx' else ''}{_value(figure, figure.value)}"
+
+
+def _value(figure: Figure, value: float) -> str:
+    """A number, or a change in the words of reports: tăng, giảm."""
+    if figure.kind != "percent":
+        return _number(round(value))
+    share = f"{abs(value):.1f}".removesuffix(".0").replace(".", ",")
+    return f"{'giảm' if value < 0 else 'tăng'} {share} %"
 
 
 def _figures_table(demo: Demo, counted: str) -> Table:
@@ -297,9 +337,11 @@ def _figures_table(demo: Demo, counted: str) -> Table:
     table.add_column("Chỉ tiêu")
     table.add_column("Công bố", justify="right")
     table.add_column(counted, justify="right", style="bold", min_width=8)
+    # Its unit of count, and the name by which the API knows it, where there is room.
+    room = None if demo.console.width >= 110 else 0
+    table.add_column("", style="dim", no_wrap=True, max_width=room)
     table.add_column("", min_width=12)
-    # The name by which the API knows it, where there is room.
-    table.add_column("indicator", style="dim", no_wrap=True, max_width=None if demo.console.width >= 110 else 0)
+    table.add_column("indicator", style="dim", no_wrap=True, max_width=room)
     return table
 
 
@@ -316,19 +358,29 @@ def _tell_how_fast(demo: Demo, seconds: float) -> None:
         )
 
 
-def _tell_where_to_look(console: Console, addresses: dict[Service, str], folder: Path, stays: bool) -> None:
+def _tell_where_to_look(
+    console: Console, scenario: Scenario, addresses: dict[Service, str], folder: Path, stays: bool
+) -> None:
     """The addresses that a person may open, as long as the services run."""
-    period = "&".join(f"{name}={value}" for name, value in QUARTER.items())
+    period = "&".join(f"{name}={value}" for name, value in _query(scenario, scenario.period).items())
     console.print(
         f"\n[bold]Xem tại[/] [dim]· look at{'' if stays else ', while it is served (make demo on a terminal)'}[/]"
     )
-    console.print(f"  Số liệu    {addresses['stats']}/stats/v1/counters?{period}")
-    console.print(f"  Trực tiếp  {addresses['stats']}/stats/v1/live?{period}")
+    # Whole months of the province are public; anything else needs the token that is told below.
+    needs_token = "" if scenario.is_public else " [dim](cần mã truy cập · token)[/]"
+    console.print(f"  Số liệu    {addresses['stats']}/stats/v1/counters?{period}{needs_token}")
+    console.print(f"  Trực tiếp  {addresses['stats']}/stats/v1/live?{period}{needs_token}")
     for service, address in addresses.items():
         console.print(f"  Tài liệu   {address}/{service}/v1/docs")
     if stays:
-        console.print(f"  Mã truy cập  {sys.argv[0]} token --data {folder} --role province_officer --unit {PROVINCE}")
+        console.print(
+            f"  Mã truy cập  {sys.argv[0]} token --data {folder} --role province_officer --unit {scenario.province}"
+        )
         console.print("\n[bold]Đang phục vụ; Ctrl-C để dừng.[/] [dim]· serving until Ctrl-C[/]")
+
+
+def _query(scenario: Scenario, period: Period) -> dict[str, str]:
+    return {"unit": scenario.place, "from": period.first.isoformat(), "to": period.last.isoformat()}
 
 
 def _token(role: TokenRole, unit: str, team: str) -> str:
@@ -343,5 +395,9 @@ def _seconds(value: float) -> str:
     return f"{value:.{1 if value >= 1 else 2}f} s".replace(".", ",")
 
 
-def _day(day: Any) -> str:
+def _day(day: date) -> str:
     return f"{day:%d/%m/%Y}"
+
+
+def _days(period: Period) -> str:
+    return f"{_day(period.first)} – {_day(period.last)}"

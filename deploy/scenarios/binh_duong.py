@@ -1,27 +1,13 @@
-"""What Bình Dương's force did in the third quarter of 2024, request by request, as its users would have sent it.
+"""What Bình Dương's force did in the third quarter of 2024: `plan` comes to the eight figures that were published."""
 
-The province published eight figures for the quarter, and nothing of what lies behind them. `plan` invents a
-quarter that comes to exactly these figures: who patrolled when and where, who told of what, which entry was
-wrong and set right. Communes and days are real; teams, persons and cases are not.
-"""
-
-import csv
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from itertools import accumulate
-from pathlib import Path
+from datetime import date, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
-from shared import units
-from shared.auth import TokenRole
-from shared.days import VIETNAM
+from deploy.scenarios.diary import Caller, Diary, Id, Request, enter, found_teams, officer
 
 PROVINCE = "2024:74"
 FIRST, LAST = date(2024, 7, 1), date(2024, 9, 30)
-DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
-BUSY = list(accumulate(13 if day.weekday() >= 5 else 10 for day in DAYS))
-SEED = 74
 
 # What happens beside what counts, as parts of a thousand of what it happens to.
 WITHDRAWN_TIPS = 14
@@ -31,18 +17,7 @@ REJECTED_TIPS = 90
 FORWARDED_TIPS = 160
 UNRESOLVED_CASES = 60
 REOPENED_CASES = 20
-ENTERED_BY_LEADERS = 180
-RETURNED = 30
 NEVER_CONFIRMED = 10
-MISCOUNTED_TURNS = 60
-
-FAMILY = ["Nguyễn", "Trần", "Lê", "Phạm", "Huỳnh", "Phan", "Võ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương", "Lý"]
-MIDDLE = ["Văn", "Thị", "Hữu", "Minh", "Thanh", "Quốc", "Ngọc", "Đức", "Kim", "Hoàng", "Xuân", "Công"]
-GIVEN = [
-    "An", "Bình", "Cường", "Dũng", "Hà", "Hải", "Hạnh", "Hiếu", "Hòa", "Hùng", "Khánh", "Lan", "Long", "Mai",
-    "Nam", "Nga", "Nghĩa", "Phúc", "Phương", "Quang", "Sơn", "Tâm", "Thảo", "Thắng", "Thủy", "Trung", "Tú", "Vinh",
-]  # fmt: skip
-ORIGINS = {"ward_guard": 45, "part_time_police": 15, "civil_defence": 30, "recruited": 10}
 
 # What teams tell of: topic and kind of the case, and what the tip says.
 TOPICS = {
@@ -64,181 +39,23 @@ TARGETS = [
 ]  # fmt: skip
 
 
-class Figure(NamedTuple):
-    """One published figure: the indicator, how the source words it, its value and what it counts."""
-
-    indicator: str
-    vietnamese: str
-    value: int
-    unit: str
+PROVINCE_POLICE = Caller("province_officer", PROVINCE)
+# The province's own intake system, which passes on what teams tell by telephone.
+INTAKE = Caller("system", PROVINCE)
 
 
-class Caller(NamedTuple):
-    """Who sends a request: a role in a unit, and for a leader the team, by its name in the plan."""
-
-    role: TokenRole
-    unit: str
-    team: str = ""
-
-
-class Id(str):
-    """In a body: the id that the system gave to the thing of this name."""
-
-
-class Request(NamedTuple):
-    """One POST. `at`: when it was sent, then; `thing`: what it is about, by its name in the plan.
-
-    A path with `{}` takes the thing's id; without, the request makes the thing and its answer tells the id.
-    A request is sent once the earlier ones about its thing, and about those that it names, are answered.
-    """
-
-    at: datetime
-    caller: Caller
-    path: str
-    thing: str
-    body: dict[str, Any]
-
-
-class Team(NamedTuple):
-    """A team of the plan."""
-
-    name: str
-    unit: str
-
-
-@dataclass
-class Diary:
-    """The plan while it is being written."""
-
-    random: Random
-    requests: list[Request] = field(default_factory=list)
-    teams: list[Team] = field(default_factory=list)
-    # The leaders and deputies, by their names in the plan, and the unit of each.
-    heads: list[tuple[str, str]] = field(default_factory=list)
-
-    def post(self, at: datetime, caller: Caller, path: str, thing: str, **body: Any) -> None:
-        """Write down one request."""
-        self.requests.append(Request(at, caller, path, thing, body))
-
-    def chance(self, per_thousand: int) -> bool:
-        """Whether something happens that happens so often."""
-        return self.random.randrange(1000) < per_thousand
-
-    def choose(self, weights: dict[str, int]) -> str:
-        """One of the keys, each as often as its weight says."""
-        return self.random.choices(list(weights), list(weights.values()))[0]
-
-    def day(self) -> date:
-        """A day of the quarter; on Saturdays and Sundays there is a little more to do."""
-        return self.random.choices(DAYS, cum_weights=BUSY)[0]
-
-    def moment(self, day: date, from_hour: int, to_hour: int) -> datetime:
-        """A minute of that day between two hours."""
-        return midnight(day) + timedelta(minutes=self.random.randrange(from_hour * 60, to_hour * 60))
-
-    def later(self, at: datetime, least: int, most: int) -> datetime:
-        """Between so many minutes later."""
-        return at + timedelta(minutes=self.random.randint(least, most))
-
-
-def published() -> list[Figure]:
-    """The eight figures that the province published, as seed_figures.csv holds them."""
-    path = Path(units.__file__).parent / "data" / "seed_figures.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Figure(row["indicator"], row["vietnamese"], int(row["value"]), row["unit"])
-            for row in csv.DictReader(file)
-            if (f"{row['edition']}:{row['unit_code']}", row["period_start"], row["period_end"])
-            == (PROVINCE, FIRST.isoformat(), LAST.isoformat())
-        ]
-
-
-def plan(figures: dict[str, int], seed: int = SEED) -> list[Request]:
+def plan(figures: dict[str, int], seed: int) -> list[Request]:
     """The requests that come to these figures, in the order in which they were sent. The same seed, the same plan."""
-    diary = Diary(Random(seed))
+    diary = Diary(Random(seed), PROVINCE, FIRST, LAST)
     # Leaders and deputies are trained; one of them missed the class.
-    _found_teams(diary, figures["trainees_certified"] // 2 + 1)
+    teams = figures["trainees_certified"] // 2 + 1
+    found_teams(diary, teams, teams, {"xã": "ấp", "phường": "khu phố", "thị trấn": "khu phố"})
     _train(diary, figures["training_classes"], figures["trainees_certified"])
     _tell_tips(diary, figures["tips_received"], figures["cases_resolved_via_tips"])
     _patrol(diary, figures["patrols"], figures["cases_found_by_patrol"])
     _control_traffic(diary, figures["traffic_control_turns"])
     _guard(diary, figures["security_duties"])
     return sorted(diary.requests, key=lambda request: request.at)
-
-
-def midnight(day: date) -> datetime:
-    """The first instant of a day in Viet Nam."""
-    return datetime.combine(day, time(), VIETNAM)
-
-
-def officer(unit: str) -> Caller:
-    """The commune police of a commune."""
-    return Caller("commune_officer", unit)
-
-
-PROVINCE_POLICE = Caller("province_officer", PROVINCE)
-# The province's own intake system, which passes on what teams tell by telephone.
-INTAKE = Caller("system", PROVINCE)
-
-
-def _communes() -> list[str]:
-    return [commune for district in units.children(PROVINCE) for commune in units.children(district)]
-
-
-def _found_teams(diary: Diary, number: int) -> None:
-    """For the day the law comes into force the communes form their teams: a leader, a deputy, a member each."""
-    random, communes = diary.random, _communes()
-    weights = [random.lognormvariate(0, 0.5) for _ in communes]
-    # Each commune has one before any has a second.
-    homes = random.sample(communes, min(number, len(communes)))
-    homes += random.choices(communes, weights, k=number - len(homes))
-    at, in_commune = midnight(FIRST - timedelta(days=2)), dict.fromkeys(communes, 0)
-    for index, unit in enumerate(sorted(homes)):
-        in_commune[unit] += 1
-        commune = units.get(unit)
-        assert commune is not None
-        hamlet = f"{'ấp' if commune.type == 'xã' else 'khu phố'} {in_commune[unit]}"
-        signer = f"Chủ tịch UBND {commune.name[0].lower()}{commune.name[1:]}"
-        team = Team(f"team {index}", unit)
-        diary.teams.append(team)
-        at += timedelta(seconds=30)
-        diary.post(
-            at,
-            officer(unit),
-            "/teams/v1/teams",
-            team.name,
-            unit=unit,
-            name=f"Tổ bảo vệ ANTT {hamlet}",
-            from_on=FIRST.isoformat(),
-            decision=_decision(diary, signer),
-        )
-        for role in ("leader", "deputy", "member"):
-            at += timedelta(seconds=1)
-            person = f"{role} of {team.name}"
-            diary.post(
-                at,
-                officer(unit),
-                "/teams/v1/members",
-                person,
-                team_id=Id(team.name),
-                full_name=f"{random.choice(FAMILY)} {random.choice(MIDDLE)} {random.choice(GIVEN)}",
-                born_on=(date(1957, 1, 1) + timedelta(days=random.randrange(48 * 365))).isoformat(),
-                origin=diary.choose(ORIGINS),
-                role=role,
-                from_on=FIRST.isoformat(),
-                decision=_decision(diary, signer),
-            )
-            if role != "member":
-                diary.heads.append((person, unit))
-
-
-def _decision(diary: Diary, signer: str) -> dict[str, str]:
-    signed_on = FIRST - timedelta(days=diary.random.randint(1, 12))
-    return {
-        "number": f"{diary.random.randint(60, 400)}/QĐ-UBND",
-        "signed_on": signed_on.isoformat(),
-        "signer": signer,
-    }
 
 
 def _train(diary: Diary, classes: int, certified: int) -> None:
@@ -363,9 +180,14 @@ def _patrol(diary: Diary, patrols: int, found: int) -> None:
         finds[index] += 1
     for index, cases in enumerate(finds):
         patrol = f"patrol {index}"
-        joint = diary.chance(350)
-        team, started_at, at = _enter(
-            diary, patrol, (19, 24) if diary.chance(800) else (5, 19), kind="patrol", joint=joint
+        team, started_at, at = enter(
+            diary,
+            patrol,
+            (19, 24) if diary.chance(800) else (5, 19),
+            kind="patrol",
+            form="joint" if diary.chance(350) else "alone",
+            found_cases=cases,
+            members=diary.random.randint(2, 5),
         )
         for number in range(cases):
             diary.post(
@@ -379,7 +201,7 @@ def _patrol(diary: Diary, patrols: int, found: int) -> None:
                 patrol_id=Id(patrol),
             )
     for index in range(patrols * NEVER_CONFIRMED // 1000):
-        _enter(diary, f"unconfirmed patrol {index}", (19, 24), kind="patrol", never_confirmed=True)
+        enter(diary, f"unconfirmed patrol {index}", (19, 24), kind="patrol", never_confirmed=True)
 
 
 def _control_traffic(diary: Diary, turns: int) -> None:
@@ -388,50 +210,11 @@ def _control_traffic(diary: Diary, turns: int) -> None:
     while turns:
         now = min(turns, diary.random.randint(3, 10))
         hours = (6, 8) if diary.chance(500) else (16, 18)
-        _enter(diary, f"traffic control {index}", hours, kind="traffic_control", turns=now)
+        enter(diary, f"traffic control {index}", hours, slip={"turns": now * 10}, kind="traffic_control", turns=now)
         turns, index = turns - now, index + 1
 
 
 def _guard(diary: Diary, duties: int) -> None:
     """Teams guard events."""
     for index in range(duties):
-        _enter(diary, f"duty {index}", (7, 20), kind="security_duty", target=diary.random.choice(TARGETS))
-
-
-def _enter(
-    diary: Diary, activity: str, hours: tuple[int, int], never_confirmed: bool = False, **told: Any
-) -> tuple[Team, datetime, datetime]:
-    """One activity of some team, entered until it is confirmed; the team, when it began, and when all was entered."""
-    team = diary.random.choice(diary.teams)
-    started_at = diary.moment(diary.day(), *hours)
-    ended_at = diary.later(started_at, 45, 240)
-    police, leader = officer(team.unit), Caller("team_leader", team.unit, team.name)
-    entry = {
-        **told,
-        "unit": team.unit,
-        "team_id": Id(team.name),
-        "started_at": started_at.isoformat(),
-        "ended_at": ended_at.isoformat(),
-    }
-    at = diary.later(ended_at, 5, 120)
-    slip = {"turns": told["turns"] * 10} if "turns" in told and diary.chance(MISCOUNTED_TURNS) else {}
-
-    def step(name: str, caller: Caller, **body: Any) -> None:
-        nonlocal at
-        at = diary.later(at, 30, 900)
-        diary.post(at, caller, f"/incidents/v1/activities/{{}}/{name}", activity, **body)
-
-    if not (never_confirmed or diary.chance(ENTERED_BY_LEADERS)):
-        diary.post(at, police, "/incidents/v1/activities", activity, **(entry | slip))
-        if slip:
-            step("correct", police, reason="Nhập thừa một chữ số", activity=entry)
-        return team, started_at, at
-    diary.post(at, leader, "/incidents/v1/activities", activity, **(entry | slip))
-    if never_confirmed or slip or diary.chance(RETURNED):
-        step("return", police, reason="Đề nghị kiểm tra lại thời gian và số liệu")
-    if never_confirmed:
-        return team, started_at, at
-    if diary.requests[-1].path.endswith("return"):
-        step("correct", leader, reason="Đã kiểm tra, nhập lại", activity=entry)
-    step("confirm", police)
-    return team, started_at, at
+        enter(diary, f"duty {index}", (7, 20), kind="security_duty", target=diary.random.choice(TARGETS))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import tenacity
 
-from deploy.scenarios.binh_duong import Caller, Id, Request
+from deploy.scenarios.diary import Caller, Id, Request
 from shared.auth import TokenRole
 from shared.settings import Service
 

@@ -2,67 +2,112 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import count
 from typing import Any, get_args
 
 import pytest
 
-from deploy.scenarios.binh_duong import FIRST, LAST, PROVINCE, Request, plan, published
+from deploy.cli import demo
+from deploy.scenarios.diary import Request
+from deploy.scenarios.published import SCENARIOS, Period, Scenario
 from deploy.scenarios.replay import Answer, Connect, Post, Refused, Replay
 from shared.auth import issue_token
 from shared.settings import Service, settings
 from tests.conftest import Antt
 
-FIGURES = {figure.indicator: figure.value for figure in published()}
-SMALL = {name: max(1, value // 50) for name, value in FIGURES.items()}
+BINH_DUONG = SCENARIOS["binh-duong"]
 ADDRESSES = dict.fromkeys(get_args(Service), "http://antt")
 
 
-def test_the_published_figures_are_the_eight_of_the_source() -> None:
-    assert list(FIGURES.values()) == [1048, 430, 12989, 6784, 2501, 907, 5, 1083]
+def small(scenario: Scenario) -> dict[str, int]:
+    """Figures of a fiftieth; small ones and changes as they are."""
+    return {f.indicator: max(1, f.value // 50) if f.value > 250 else f.value for f in scenario.figures()}
 
 
-@pytest.mark.parametrize("figures", [FIGURES, SMALL])
-def test_the_plan_comes_to_the_figures(figures: dict[str, int]) -> None:
-    assert counted_by_hand(plan(figures)) == figures
+SMALL = small(BINH_DUONG)
 
 
-def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
-    assert plan(SMALL) == plan(SMALL)
-    assert plan(SMALL, seed=2) != plan(SMALL)
-    assert counted_by_hand(plan(SMALL, seed=2)) == SMALL
+@pytest.fixture(params=list(SCENARIOS))
+def scenario(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Scenario:
+    """Each scenario, in a deployment that serves its province; `antt` is asked for after it."""
+    chosen = SCENARIOS[request.param]
+    monkeypatch.setenv("ANTT_PROVINCE", chosen.province)
+    return chosen
 
 
-def test_the_plan_reaches_every_commune_and_every_day_of_the_quarter() -> None:
-    requests = plan(FIGURES)
-    days = {datetime.fromisoformat(r.body["started_at"]).date() for r in requests if "started_at" in r.body}
-    assert days == {FIRST + timedelta(days=number) for number in range(92)}
-    assert len({r.body["unit"] for r in requests if r.path == "/teams/v1/teams"}) == 91
+def test_the_published_figures_are_those_of_the_source() -> None:
+    values = {name: [figure.value for figure in scenario.figures()] for name, scenario in SCENARIOS.items()}
+    assert values == {
+        "binh-duong": [1048, 430, 12989, 6784, 2501, 907, 5, 1083],
+        "bac-lieu": [619, 83424, 68000, 48327, 766, 512, 1628, 512, 512, 604],
+        "buon-ho": [6, -60, 3, 199],
+    }
 
 
-async def test_a_small_plan_is_counted_as_planned_and_twice_sent_is_once_counted(antt: Antt) -> None:
+def test_the_command_knows_every_scenario() -> None:
+    annotated = demo.__annotations__["scenario"]
+    assert get_args(get_args(annotated)[0]) == tuple(SCENARIOS)
+
+
+def test_the_plan_comes_to_the_figures_and_to_others(scenario: Scenario) -> None:
+    for figures in ({f.indicator: f.value for f in scenario.figures()}, small(scenario)):
+        requests = scenario.requests(figures)
+        wanted = [figure._replace(value=figures[figure.indicator]) for figure in scenario.figures()]
+        periods = {period for figure in wanted for period in figure.periods}
+        counted = {period: counted_by_hand(requests, period) for period in periods}
+        assert [figure for figure in wanted if not figure.agrees(figure.counted(counted))] == []
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another(scenario: Scenario) -> None:
+    figures = small(scenario)
+    assert scenario.requests(figures) == scenario.requests(figures)
+    assert scenario.requests(figures, seed=2) != scenario.requests(figures)
+
+
+@pytest.mark.parametrize(("name", "days", "communes"), [("binh-duong", 92, 91), ("bac-lieu", 182, 64)])
+def test_the_plan_reaches_every_commune_and_every_day(name: str, days: int, communes: int) -> None:
+    scenario = SCENARIOS[name]
+    requests = scenario.requests()
+    begun = {datetime.fromisoformat(r.body["started_at"]).date() for r in requests if "started_at" in r.body}
+    assert sum(scenario.period.first <= day <= scenario.period.last for day in begun) == days
+    assert len({r.body["unit"] for r in requests if r.path == "/teams/v1/teams"}) == communes
+
+
+def test_every_scenario_has_slips_that_are_set_right_and_entries_that_are_confirmed(scenario: Scenario) -> None:
+    steps = {request.path.rpartition("/")[2] for request in scenario.requests()}
+    assert {"correct", "confirm"} <= steps
+
+
+async def test_a_small_plan_is_counted_as_planned_and_twice_sent_is_once_counted(
+    scenario: Scenario, antt: Antt
+) -> None:
+    figures = small(scenario)
     for _ in range(2):
-        replay = replay_of(plan(SMALL))
+        replay = replay_of(scenario.requests(figures))
         await replay.run(connected(antt))
-        assert await figures_of(antt, replay) == SMALL
+        wanted = [figure._replace(value=figures[figure.indicator]) for figure in scenario.figures()]
+        periods = {period for figure in wanted for period in figure.periods}
+        counted = {period: await counters_of(antt, replay, scenario, period) for period in periods}
+        assert [figure for figure in wanted if not figure.agrees(figure.counted(counted))] == []
 
 
 async def test_a_plan_sent_over_a_line_that_loses_answers_is_counted_once(antt: Antt) -> None:
-    replay = replay_of(plan(SMALL))
+    replay = replay_of(BINH_DUONG.requests(SMALL))
     await replay.run(connected(antt, lose_every=50))
     assert replay.retried > 0
-    assert await figures_of(antt, replay) == SMALL
+    counters = await counters_of(antt, replay, BINH_DUONG, BINH_DUONG.period)
+    assert {name: counters[name] for name in SMALL} == SMALL
 
 
 async def test_a_service_that_asks_to_come_again_is_asked_again(antt: Antt) -> None:
-    replay = replay_of(plan(SMALL)[:40])
+    replay = replay_of(BINH_DUONG.requests(SMALL)[:40])
     await replay.run(connected(antt, busy=5))
     assert (replay.sent, replay.retried) == (40, 5)
 
 
 async def test_a_request_that_is_refused_ends_the_replay_with_its_reason(antt: Antt) -> None:
-    first = plan(SMALL)[0]
+    first = BINH_DUONG.requests(SMALL)[0]
     bad = first._replace(body={**first.body, "unit": "2024:00000"})
     with pytest.raises(Refused, match="unknown-unit"):
         await replay_of([bad]).run(connected(antt))
@@ -92,12 +137,14 @@ def connected(antt: Antt, lose_every: int = 0, busy: int = 0) -> Connect:
     return connect
 
 
-async def figures_of(antt: Antt, replay: Replay) -> dict[str, int]:
-    counters = await antt.counters(replay.counted, PROVINCE, from_=FIRST.isoformat(), to=LAST.isoformat())
-    return {name: counters[name] for name in FIGURES}
+async def counters_of(antt: Antt, replay: Replay, scenario: Scenario, period: Period) -> dict[str, int]:
+    query = {"unit": scenario.place, "from": period.first, "to": period.last, "counted": replay.counted}
+    caller = antt.token("operator", scenario.province)
+    counters: dict[str, int] = (await antt.get("/stats/v1/counters", caller, **query)).json()["counters"]
+    return counters
 
 
-def counted_by_hand(requests: list[Request]) -> dict[str, int]:
+def counted_by_hand(requests: list[Request], period: Period) -> dict[str, int]:
     """What a careful clerk counts in the plan: each thing as its last entry leaves it, on the day of that entry."""
     things: dict[str, dict[str, Any]] = {}
     for request in requests:
@@ -124,24 +171,39 @@ def counted_by_hand(requests: list[Request]) -> dict[str, int]:
             thing
             for thing in things.values()
             if thing["room"] == room
-            and FIRST <= date.fromisoformat(thing.get(day, "1900-01-01")[:10]) <= LAST
+            and period.first <= date.fromisoformat(thing.get(day, "1900-01-01")[:10]) <= period.last
             and all(thing.get(name) == value for name, value in equal.items())
         ]
 
-    patrols, traffic, duties = (
-        those("activities", "started_at", kind=kind, state="confirmed")
-        for kind in ("patrol", "traffic_control", "security_duty")
-    )
-    tips = [tip for tip in those("tips", "received_at") if tip["state"] != "withdraw"]
-    resolved = [case for case in those("cases", "resolved_on", state="resolve") if "tip_id" in case]
-    found = [case for case in those("cases", "found_on") if "patrol_id" in case]
+    def confirmed(kind: str) -> list[dict[str, Any]]:
+        return those("activities", "started_at", kind=kind, state="confirmed")
+
+    def sum_of(kind: str, quantity: str) -> int:
+        return sum(activity.get(quantity, 0) for activity in confirmed(kind))
+
+    def firecrackers(means: str) -> int:
+        items = [item for activity in confirmed("surrender") for item in activity["items"]]
+        return sum(item["quantity"] for item in items if item["means"] == means)
+
+    members = [thing for thing in things.values() if thing["room"] == "members"]
     return {
-        "tips_received": len(tips),
-        "cases_resolved_via_tips": len(resolved),
-        "patrols": len(patrols),
-        "cases_found_by_patrol": len(found),
-        "traffic_control_turns": sum(activity["turns"] for activity in traffic),
-        "security_duties": len(duties),
+        "tips_received": sum(tip["state"] != "withdraw" for tip in those("tips", "received_at")),
+        "cases_resolved_via_tips": sum("tip_id" in case for case in those("cases", "resolved_on", state="resolve")),
+        "patrols": len(confirmed("patrol")),
+        "cases_found_by_patrol": sum("patrol_id" in case for case in those("cases", "found_on")),
+        "traffic_control_turns": sum_of("traffic_control", "turns"),
+        "security_duties": len(confirmed("security_duty")),
         "training_classes": len(those("training-classes", "held_on")),
         "trainees_certified": len(those("certificates", "issued_on")),
+        "outreach_sessions": sum_of("outreach", "sessions"),
+        "outreach_attendance": sum_of("outreach", "attendances"),
+        "leaflets": sum_of("outreach", "leaflets"),
+        "individual_outreach": sum_of("outreach", "person_turns"),
+        "persons_counselled": sum_of("counselling", "persons"),
+        "illegal_firecracker_cases": len(those("cases", "found_on", kind="illegal_firecrackers")),
+        "firecrackers_recovered": firecrackers("found"),
+        "firecrackers_handed_in": firecrackers("handed_in"),
+        "teams": sum(thing["room"] == "teams" for thing in things.values()),
+        "members": len(members),
+        **{f"members_{role}": sum(m["role"] == role for m in members) for role in ("leader", "deputy", "member")},
     }
