@@ -13,7 +13,7 @@ UV = 0.13.9
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench kafka lock clean
+.PHONY: help install run demo test check bench events kafka lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 
 bench: $(INSTALLED) ## Measure, each figure beside its baseline, and write var/bench.json
 	$(BIN)/python -m tests.bench
+
+events: $(INSTALLED) ## Add the golden examples that are missing, and write docs/asyncapi.json
+	$(BIN)/python -m tests.contract.promises
 
 kafka: $(INSTALLED) ## Start a Kafka broker alone, until Ctrl-C
 	$(BIN)/antt kafka --data $(DATA)

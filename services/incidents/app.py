@@ -11,7 +11,7 @@ from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement
 from services.incidents.tips import routes as tips
 from services.incidents.webhooks import routes as webhooks
-from shared import news, outbox, service
+from shared import asyncapi, news, outbox, service
 from shared.settings import settings
 
 
@@ -35,6 +35,7 @@ def create_app() -> FastAPI:
             imports.reads,
             acknowledgement.router,
             recount.router,
+            asyncapi.room,
         ],
         tasks={
             "writer": lambda service: service.writer.run(),

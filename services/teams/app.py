@@ -7,7 +7,7 @@ from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
-from shared import outbox, service
+from shared import asyncapi, outbox, service
 
 
 def create_app() -> FastAPI:
@@ -24,6 +24,7 @@ def create_app() -> FastAPI:
             training.router,
             training.reads,
             recount.router,
+            asyncapi.room,
         ],
         tasks={
             "writer": lambda service: service.writer.run(),
