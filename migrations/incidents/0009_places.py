@@ -29,6 +29,9 @@ CREATE TABLE hamlets (
     PRIMARY KEY (edition, code)
 );
 CREATE INDEX hamlets_by_unit ON hamlets (unit, code);
+
+-- What another system asks after with its own key; most tips come from nobody in particular.
+CREATE INDEX tips_by_recorder ON tips (recorded_by, id) WHERE recorded_by <> 'anyone';
 """
 
 

@@ -7,6 +7,7 @@ from services.incidents.activities import routes as activities
 from services.incidents.cases import routes as cases
 from services.incidents.changes import routes as changes
 from services.incidents.imports import routes as imports
+from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement
 from services.incidents.tips import routes as tips
@@ -17,7 +18,7 @@ from shared.settings import settings
 
 def create_app() -> FastAPI:
     """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
-    return service.create_app(
+    app = service.create_app(
         "incidents",
         "Tin báo, vụ việc và hoạt động · incidents",
         rooms=[
@@ -45,6 +46,9 @@ def create_app() -> FastAPI:
             **(tasks() if settings().log == "embedded" else {}),
         },
     )
+    app.include_router(open311.router)
+    app.include_router(open311.reads)
+    return app
 
 
 def tasks() -> dict[str, service.Task]:

@@ -1,0 +1,154 @@
+"""The standard's conventions, once: its two formats, its errors, its keys, its jurisdictions."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+import structlog
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import Receive, Scope, Send
+
+from services.incidents.open311.schemas import Format, form
+from shared import units
+from shared.auth import Identity
+from shared.errors import InvalidInput, NotFound, Problem
+from shared.http import CommandRoute, Headers, invalid_input, json_response, language_of
+from shared.places import served
+from shared.settings import settings
+
+log = structlog.get_logger()
+
+MEDIA_TYPES: dict[str, str] = {"json": "application/json", "xml": "text/xml; charset=utf-8"}
+# A list in JSON is elements in XML, and these are their names.
+_ITEMS = {
+    "services": "service",
+    "attributes": "attribute",
+    "values": "value",
+    "service_requests": "request",
+    "errors": "error",
+    "endpoints": "endpoint",
+    "formats": "format",
+}
+# The standard knows 404, 403 for keys, and 400 for whatever else the client did; 5xx and 429 are ours.
+_STATUS = {401: 403, 415: 400, 422: 400}
+
+
+class JurisdictionUnknown(NotFound):
+    vi, en = "jurisdiction_id không thuộc hệ thống này.", "The jurisdiction_id is not served here."
+
+
+class ServiceUnknown(NotFound):
+    vi, en = "Không có service_code này.", "There is no such service_code."
+
+
+def answer(format: Format, root: str, content: Any, status: int = 200) -> Response:
+    """The content in either format: a list or an object in JSON, elements below `root` in XML."""
+    if format == "json":
+        return json_response(content, status)
+    return Response(xml(root, content), status, media_type="text/xml")
+
+
+def xml(root: str, content: Any) -> bytes:
+    """The same content as an XML document."""
+    written: bytes = ElementTree.tostring(_element(root, content), encoding="utf-8", xml_declaration=True)
+    return written
+
+
+def _element(name: str, content: Any) -> ElementTree.Element:
+    element = ElementTree.Element(name)
+    if isinstance(content, Mapping):
+        element.extend(_element(key, value) for key, value in content.items())
+    elif isinstance(content, list):
+        element.extend(_element(_ITEMS[name], value) for value in content)
+    elif isinstance(content, bool):
+        element.text = str(content).lower()
+    elif content is not None:
+        element.text = str(content)
+    return element
+
+
+def told(request: Request, problem: Problem) -> Response:
+    """A problem in the standard's shape: a list of codes and descriptions, which never repeat the input."""
+    status = _STATUS.get(problem.status, problem.status)
+    title = problem.en if language_of(request) == "en" else problem.vi
+    errors = problem.members.get("errors") if isinstance(problem, InvalidInput) else None
+    descriptions = [f"{error['at']}: {error['message']}" for error in errors or ()] or [f"{title} ({problem.name})"]
+    listed = [{"code": status, "description": description} for description in descriptions]
+    # The standard's own format where an address names none.
+    format: Format = "json" if request.path_params.get("format") == "json" else "xml"
+    response = answer(format, "errors", listed, status)
+    response.headers.update({name: value for name, value in problem.headers.items() if name == "Retry-After"})
+    return response
+
+
+class Open311Route(APIRoute):
+    """A read whose problems are told in the standard's shape."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler that FastAPI runs."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Problem as problem:
+                return told(request, problem)
+            except (RequestValidationError, ValidationError) as error:
+                return told(request, invalid_input(error.errors()))
+            except Exception:
+                log.exception("request failed", route=self.path)
+                return told(request, Problem())
+
+        return handle
+
+
+class Open311Command(CommandRoute):
+    """A command whose input is a form, whose key may be a field of it, and whose answer has either format."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await super().handle(scope, receive, send)
+        except Problem as problem:
+            await told(Request(scope), problem)(scope, receive, send)
+        except Exception:
+            log.exception("request failed", route=self.path)
+            await told(Request(scope), Problem())(scope, receive, send)
+
+    def _authorization(self, headers: Headers, body: bytes) -> str | None:
+        key = form(body).get("api_key")
+        return f"Bearer {key}" if key else super()._authorization(headers, body)
+
+    def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
+            raise InvalidInput(
+                errors=[{"at": "Content-Type", "code": "not-a-form", "message": "application/x-www-form-urlencoded"}]
+            )
+        return of.validate_python(form(body))
+
+    def _content(self, scope: Scope, result: Any) -> bytes:
+        listed = [result.model_dump(mode="json")]
+        if scope["path_params"]["format"] == "json":
+            return bytes(json_response(listed).body)
+        return xml("service_requests", listed)
+
+    def _media_type(self, scope: Scope) -> bytes:
+        return MEDIA_TYPES[scope["path_params"]["format"]].encode()
+
+
+async def caller_of(request: Request) -> Identity:
+    """Who asks: the token in `api_key` or in the Authorization header, or nobody."""
+    key = form(request.scope["query_string"]).get("api_key")
+    named = f"Bearer {key}" if key else request.headers.get("authorization")
+    caller: Identity = await request.app.state.service.tokens.identity(named)
+    return caller
+
+
+def require_jurisdiction(named: str | None) -> None:
+    """Raise for a jurisdiction that is not this installation's: the province by its id in either edition."""
+    ours = {id for id in served() if (unit := units.get(id)) is not None and unit.level == "province"}
+    if named is not None and named not in {*ours, settings().province}:
+        raise JurisdictionUnknown()
