@@ -220,7 +220,7 @@ async def test_a_place_is_a_point_an_id_or_an_address_that_names_the_commune(ant
     for place, unit in (
         ({"lat": "11.01", "long": "106.65"}, COMMUNE),
         ({"address_id": "25942"}, COMMUNE),
-        ({"address_id": "x_1"}, "2025:25747"),
+        ({"address_id": "X.1"}, "2025:25747"),
         ({"address_string": "12 Lê Lợi, Phường Dĩ An, TP. Hồ Chí Minh"}, COMMUNE),
         ({"address_string": "12 le loi, P.Di An"}, COMMUNE),
         ({"address_string": "không rõ", "lat": "11.01", "long": "106.75"}, "2025:25747"),
@@ -236,7 +236,7 @@ async def test_a_place_is_a_point_an_id_or_an_address_that_names_the_commune(ant
         ({"lat": "NaN", "long": "106.65"}, "lat"),
         ({"lat": "91", "long": "106.65"}, "lat"),
         ({"address_id": "2025:00004"}, "unit-not-served"),
-        ({"address_id": "x_9"}, "unknown-hamlet"),
+        ({"address_id": "X.9"}, "unknown-hamlet"),
         ({"address_id": "../../etc"}, "hamlet"),
     ):
         answer = await send(antt, {**NARROW, **place})

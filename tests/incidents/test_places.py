@@ -251,7 +251,7 @@ def hamlets(*rows: tuple[str, str, str], **more: Any) -> dict[str, Any]:
 
 
 THREE = hamlets(
-    ("kp_1", "Khu phố 1", COMMUNE), ("kp_2", NFD, COMMUNE), ("x_1", "Ấp Bàu Ké", EAST), decision="12/NQ-HĐND"
+    ("25942-1", "Khu phố 1", COMMUNE), ("25942-2", NFD, COMMUNE), ("X.1", "Ấp Bàu Ké", EAST), decision="12/NQ-HĐND"
 )
 
 
@@ -268,7 +268,7 @@ async def test_hamlets_are_listed_by_unit_and_in_pages(antt: Antt) -> None:
         page = await antt.get(address)
         seen += [item["code"] for item in page.json()["items"]]
         address = page.links.get("next", {}).get("url")
-    assert seen == ["kp_1", "kp_2", "x_1"]
+    assert seen == ["25942-1", "25942-2", "X.1"]
     assert kind_of(await antt.get(f"{PLACES}/hamlets", unit="2025:99999")) == (422, "unknown-unit")
 
 
@@ -308,24 +308,24 @@ async def test_a_fact_is_placed_by_its_unit_its_hamlet_or_its_point(antt: Antt, 
             return problem.name
 
     # Before anything is loaded a hamlet is only a note beside the unit.
-    assert await located(unit=COMMUNE, hamlet="kp_1") == COMMUNE
-    assert await located(hamlet="kp_1") == "unknown-hamlet"
+    assert await located(unit=COMMUNE, hamlet="25942-1") == COMMUNE
+    assert await located(hamlet="25942-1") == "unknown-hamlet"
     assert await located(longitude=106.65, latitude=11.01) == "boundaries-not-loaded"
     await put(antt, "boundaries", NEIGHBOURS)
     await put(antt, "hamlets", THREE)
     await lookup.refresh(database)
     assert await located(unit=COMMUNE) == COMMUNE
-    assert await located(hamlet="x_1") == EAST
-    assert await located(unit="2025:79", hamlet="x_1") == EAST
-    assert await located(unit=COMMUNE, hamlet="x_1") == "invalid-input"
-    assert await located(unit=COMMUNE, hamlet="x_2") == "unknown-hamlet"
+    assert await located(hamlet="X.1") == EAST
+    assert await located(unit="2025:79", hamlet="X.1") == EAST
+    assert await located(unit=COMMUNE, hamlet="X.1") == "invalid-input"
+    assert await located(unit=COMMUNE, hamlet="X.2") == "unknown-hamlet"
     assert await located(longitude=106.65, latitude=11.01) == COMMUNE
     assert await located(unit=EAST, longitude=106.65, latitude=11.01) == EAST
     assert await located(longitude=106.65) == "invalid-input"
     assert await located() == "invalid-input"
     places = await lookup.known(database)
-    assert places.hamlet("kp_1", "2025") == (COMMUNE, "Khu phố 1")
-    assert places.hamlet("kp_1", "2024") is None
+    assert places.hamlet("25942-1", "2025") == (COMMUNE, "Khu phố 1")
+    assert places.hamlet("25942-1", "2024") is None
     assert places.neighbours(COMMUNE) == {EAST, NORTH, ENCLAVE}
     assert places.neighbours(ENCLAVE) == {COMMUNE}
     assert places.neighbours(OLD_COMMUNE) == frozenset()

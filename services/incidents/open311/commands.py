@@ -72,7 +72,7 @@ def _addressed(new: NewRequest) -> tuple[str | None, str | None]:
         for unit in (new.address_id, f"{edition}:{new.address_id}"):
             if units.get(unit) is not None:
                 return unit, None
-        return None, new.address_id.lower()
+        return None, new.address_id
     if new.address_string is None:
         return None, None
     words = re.findall(r"[a-z0-9]+", units.fold(new.address_string))

@@ -8,12 +8,12 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.days import QueryDay
 from shared.http import Input
-from shared.text import Line, UnitId, Word
+from shared.text import Line, UnitId
 
 Edition = Literal["2024", "2025"]
 Kind = Literal["boundaries", "hamlets"]
 # The province's own code of a hamlet; there is no national one.
-HamletCode = Word
+HamletCode = Annotated[str, Field(max_length=40, pattern=r"^[0-9A-Za-z._-]+$", examples=["25942-03"])]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 
