@@ -23,7 +23,16 @@ TipClass = Literal[
     "administrative", "civil", "duplicate", "not_competent",
 ]  # fmt: skip
 FoundThrough = Literal["tip", "patrol", "other"]
-CaseState = Literal["open", "resolved"]
+CaseState = Literal["open", "resolved", "transferred", "withdrawn"]
+LinkKind = Literal["tip", "patrol", "activity"]
+Measure = Literal[
+    "reminder", "mediation", "warning", "fine", "confiscation", "commune_education", "compulsory_measure",
+    "handed_over",
+]  # fmt: skip
+SeizedKind = Literal[
+    "weapons", "ammunition", "explosives", "support_tools", "firecrackers", "drugs", "vehicles", "money", "other",
+]  # fmt: skip
+SeizedUnit = Literal["piece", "round", "gram", "metre", "milligram", "millilitre", "dong"]
 ActivityKind = Literal[
     "patrol", "traffic_control", "security_duty", "outreach", "counselling", "fire_rescue", "administrative_support",
     "surrender", "mobilisation",
@@ -54,14 +63,39 @@ class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
     named: bool = False
 
 
+class Handled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many persons of a case met a measure, each of them with the heaviest only; never who."""
+
+    measure: Measure
+    persons: int = 0
+    fines_dong: int = 0
+
+
+class Seized(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was seized in a case, in whole numbers of its unit."""
+
+    kind: SeizedKind
+    quantity: int
+    unit: SeizedUnit
+
+
 class Case(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A case (vụ việc), counted on the day it was found and on the day it was resolved."""
+    """A case (vụ việc), counted on the days it was found, resolved, transferred, and persons of it were handled."""
 
     unit: str
     kind: str
     found_on: date
+    # The tip before the patrol, of a case that has both. Events older than the links tell no more than this.
     found_through: FoundThrough
     resolved_on: date | None = None
+    # How many of each the case is linked to.
+    tips: int = 0
+    patrols: int = 0
+    activities: int = 0
+    transferred_on: date | None = None
+    handled_on: date | None = None
+    handled: tuple[Handled, ...] = ()
+    seized: tuple[Seized, ...] = ()
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -157,8 +191,12 @@ EVENTS: dict[str, type[Fact]] = {
     "InformantWrote": Tip,
     "CaseOpened": Case,
     "CaseResolved": Case,
+    "CaseTransferred": Case,
     "CaseReopened": Case,
     "CaseCorrected": Case,
+    "CaseWithdrawn": Case,
+    "CaseLinked": Case,
+    "CaseUnlinked": Case,
     "ActivityEntered": Activity,
     "ActivityConfirmed": Activity,
     "ActivityReturned": Activity,

@@ -41,6 +41,29 @@ def _items(item: str, unit: str, means: str | None = None) -> str:
           AND told->>'item' = '{item}' AND told->>'unit' = '{unit}' {condition} GROUP BY 1, 2"""
 
 
+def _cases(day: str, amount: str, more: str = "", entries: str = "") -> str:
+    """Cases that stand, by unit and day; `entries`: one row for each entry of a list in their details."""
+    expand = f", jsonb_array_elements(details->'{entries}') AS entry" if entries else ""
+    return f"""
+        SELECT unit, {day}, {amount} FROM cases{expand}
+        WHERE {day} IS NOT NULL AND cases.state <> 'withdrawn' {more} GROUP BY 1, 2 HAVING {amount} > 0"""
+
+
+def _linked(kind: str) -> str:
+    return f"""EXISTS (
+            SELECT FROM case_links WHERE case_id = cases.id AND kind = '{kind}' AND removed_at IS NULL)"""
+
+
+def _handled(amount: str, measure: str = "") -> str:
+    of = f"AND entry->>'measure' = '{measure}'" if measure else ""
+    return _cases("handled_on", f"sum((entry->>'{amount}')::int)", of, "handled")
+
+
+def _seized(kind: str, unit: str) -> str:
+    of = f"AND entry->>'kind' = '{kind}' AND entry->>'unit' = '{unit}'"
+    return _cases("found_on", "sum((entry->>'quantity')::int)", of, "seized")
+
+
 # For every indicator of incidents: rows of (unit, day, count).
 RECOUNT: dict[str, str] = {
     "tips_received": f"""
@@ -56,18 +79,30 @@ RECOUNT: dict[str, str] = {
         WHERE outcome = 'resolved' GROUP BY 1, 2""",
     "tips_rejected": """
         SELECT unit, closed_on, count(*) FROM tips WHERE outcome = 'rejected' GROUP BY 1, 2""",
-    "cases_found": """
-        SELECT unit, found_on, count(*) FROM cases GROUP BY 1, 2""",
-    "cases_found_via_tips": """
-        SELECT unit, found_on, count(tip_id) FROM cases WHERE tip_id IS NOT NULL GROUP BY 1, 2""",
-    "cases_found_by_patrol": """
-        SELECT unit, found_on, count(patrol_id) FROM cases WHERE patrol_id IS NOT NULL GROUP BY 1, 2""",
-    "illegal_firecracker_cases": """
-        SELECT unit, found_on, count(*) FROM cases WHERE kind = 'illegal_firecrackers' GROUP BY 1, 2""",
-    "cases_resolved": """
-        SELECT unit, resolved_on, count(*) FROM cases WHERE state = 'resolved' GROUP BY 1, 2""",
-    "cases_resolved_via_tips": """
-        SELECT unit, resolved_on, count(*) FROM cases WHERE state = 'resolved' AND tip_id IS NOT NULL GROUP BY 1, 2""",
+    "cases_found": _cases("found_on", "count(*)"),
+    "cases_found_via_tips": _cases("found_on", "count(*)", f"AND {_linked('tip')}"),
+    "cases_found_by_patrol": _cases("found_on", "count(*)", f"AND {_linked('patrol')}"),
+    "cases_found_by_other_activities": _cases("found_on", "count(*)", f"AND {_linked('activity')}"),
+    "illegal_firecracker_cases": _cases("found_on", "count(*)", "AND cases.kind = 'illegal_firecrackers'"),
+    "cases_resolved": _cases("resolved_on", "count(*)"),
+    "cases_resolved_via_tips": _cases("resolved_on", "count(*)", f"AND {_linked('tip')}"),
+    "cases_resolved_by_patrol": _cases("resolved_on", "count(*)", f"AND {_linked('patrol')}"),
+    "cases_transferred": _cases("transferred_on", "count(*)"),
+    "persons_handled": _handled("persons"),
+    "persons_reminded": _handled("persons", "reminder"),
+    "persons_warned": _handled("persons", "warning"),
+    "persons_fined": _handled("persons", "fine"),
+    "fines_dong": _handled("fines_dong", "fine"),
+    "weapons_seized": _seized("weapons", "piece"),
+    "ammunition_seized": _seized("ammunition", "round"),
+    "explosives_seized_grams": _seized("explosives", "gram"),
+    "detonators_seized": _seized("explosives", "piece"),
+    "support_tools_seized": _seized("support_tools", "piece"),
+    "firecrackers_seized": _seized("firecrackers", "piece"),
+    "firecrackers_seized_grams": _seized("firecrackers", "gram"),
+    "drugs_seized_milligrams": _seized("drugs", "milligram"),
+    "vehicles_seized": _seized("vehicles", "piece"),
+    "money_seized_dong": _seized("money", "dong"),
     "patrols": _those("patrol"),
     "patrols_joint": _those("patrol", "joint"),
     "cases_told_by_patrols": _told("patrol", _number("found_cases")),

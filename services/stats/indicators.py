@@ -8,7 +8,19 @@ what the present records say; it names its unit, and two units are never added (
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from shared.events import Activity, Case, Certificate, Fact, MemberTerm, Team, Tip, TrainingClass
+from shared.events import (
+    Activity,
+    Case,
+    Certificate,
+    Fact,
+    Measure,
+    MemberTerm,
+    SeizedKind,
+    SeizedUnit,
+    Team,
+    Tip,
+    TrainingClass,
+)
 
 
 def _always(fact: Any) -> bool:
@@ -50,6 +62,22 @@ def _stands(tip: Tip) -> bool:
     return tip.state not in ("withdrawn", "merged")
 
 
+def _via_tips(case: Case) -> bool:
+    return case.tips > 0 or case.found_through == "tip"
+
+
+def _by_patrol(case: Case) -> bool:
+    return case.patrols > 0 or case.found_through == "patrol"
+
+
+def _persons(measure: Measure | None = None) -> Callable[[Case], int]:
+    return lambda case: sum(entry.persons for entry in case.handled if measure in (None, entry.measure))
+
+
+def _seized(kind: SeizedKind, unit: SeizedUnit) -> Callable[[Case], int]:
+    return lambda case: sum(entry.quantity for entry in case.seized if (entry.kind, entry.unit) == (kind, unit))
+
+
 def _confirmed(kind: str, form: str | None = None) -> Callable[[Activity], bool]:
     return lambda activity: activity.kind == kind and activity.state == "confirmed" and form in (None, activity.form)
 
@@ -73,15 +101,39 @@ INDICATORS: tuple[Flow | Stock, ...] = (
          lambda tip: tip.outcome == "resolved"),
     Flow("tips_rejected", "tin báo không xử lý", "tin", Tip, "closed_on", lambda tip: tip.outcome == "rejected"),
     Flow("cases_found", "vụ việc phát hiện", "vụ việc", Case, "found_on"),
-    Flow("cases_found_via_tips", "vụ việc phát hiện qua tin báo", "vụ việc", Case, "found_on",
-         lambda case: case.found_through == "tip"),
-    Flow("cases_found_by_patrol", "vụ việc phát hiện qua tuần tra", "vụ việc", Case, "found_on",
-         lambda case: case.found_through == "patrol"),
+    Flow("cases_found_via_tips", "vụ việc phát hiện qua tin báo", "vụ việc", Case, "found_on", _via_tips),
+    Flow("cases_found_by_patrol", "vụ việc phát hiện qua tuần tra", "vụ việc", Case, "found_on", _by_patrol),
+    Flow("cases_found_by_other_activities", "vụ việc phát hiện qua hoạt động khác", "vụ việc", Case, "found_on",
+         lambda case: case.activities > 0),
     Flow("illegal_firecracker_cases", "trường hợp sử dụng pháo trái phép", "trường hợp", Case, "found_on",
          lambda case: case.kind == "illegal_firecrackers"),
     Flow("cases_resolved", "vụ việc giải quyết", "vụ việc", Case, "resolved_on"),
-    Flow("cases_resolved_via_tips", "vụ việc giải quyết qua tin báo", "vụ việc", Case, "resolved_on",
-         lambda case: case.found_through == "tip"),
+    Flow("cases_resolved_via_tips", "vụ việc giải quyết qua tin báo", "vụ việc", Case, "resolved_on", _via_tips),
+    Flow("cases_resolved_by_patrol", "vụ việc phát hiện qua tuần tra đã giải quyết", "vụ việc", Case, "resolved_on",
+         _by_patrol),
+    Flow("cases_transferred", "vụ việc chuyển cơ quan có thẩm quyền", "vụ việc", Case, "transferred_on"),
+    Flow("persons_handled", "đối tượng bị xử lý", "đối tượng", Case, "handled_on", amount=_persons()),
+    Flow("persons_reminded", "đối tượng được nhắc nhở, giáo dục", "đối tượng", Case, "handled_on",
+         amount=_persons("reminder")),
+    Flow("persons_warned", "đối tượng bị phạt cảnh cáo", "đối tượng", Case, "handled_on", amount=_persons("warning")),
+    Flow("persons_fined", "đối tượng bị phạt tiền", "đối tượng", Case, "handled_on", amount=_persons("fine")),
+    Flow("fines_dong", "tiền phạt", "đồng", Case, "handled_on",
+         amount=lambda case: sum(handled.fines_dong for handled in case.handled)),
+    Flow("weapons_seized", "vũ khí thu giữ", "vũ khí", Case, "found_on", amount=_seized("weapons", "piece")),
+    Flow("ammunition_seized", "đạn thu giữ", "viên", Case, "found_on", amount=_seized("ammunition", "round")),
+    Flow("explosives_seized_grams", "thuốc nổ thu giữ", "gam", Case, "found_on",
+         amount=_seized("explosives", "gram")),
+    Flow("detonators_seized", "kíp nổ thu giữ", "kíp", Case, "found_on", amount=_seized("explosives", "piece")),
+    Flow("support_tools_seized", "công cụ hỗ trợ thu giữ", "công cụ", Case, "found_on",
+         amount=_seized("support_tools", "piece")),
+    Flow("firecrackers_seized", "pháo thu giữ", "quả", Case, "found_on", amount=_seized("firecrackers", "piece")),
+    Flow("firecrackers_seized_grams", "pháo thu giữ (theo khối lượng)", "gam", Case, "found_on",
+         amount=_seized("firecrackers", "gram")),
+    Flow("drugs_seized_milligrams", "ma túy thu giữ", "miligam", Case, "found_on",
+         amount=_seized("drugs", "milligram")),
+    Flow("vehicles_seized", "phương tiện thu giữ", "phương tiện", Case, "found_on",
+         amount=_seized("vehicles", "piece")),
+    Flow("money_seized_dong", "tiền thu giữ", "đồng", Case, "found_on", amount=_seized("money", "dong")),
     Flow("patrols", "cuộc tuần tra", "cuộc", Activity, "held_on", _confirmed("patrol")),
     Flow("traffic_control_turns", "lượt hướng dẫn, phân luồng giao thông", "lượt", Activity, "held_on",
          _confirmed("traffic_control"), lambda activity: activity.turns),

@@ -37,7 +37,7 @@ _BEGIN = {
     "TrainingHeld",
     "CertificateIssued",
 }
-_END = {"CertificateRevoked"}
+_END = {"CertificateRevoked", "CaseWithdrawn"}
 
 
 def lacking() -> Iterator[tuple[str, set[str]]]:

@@ -89,8 +89,8 @@ def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
                 yield (*found, {"tip": "cases_found_via_tips", "patrol": "cases_found_by_patrol"}[through])
             if state == "resolved":
                 yield (*closed, "cases_resolved")
-                if through == "tip":
-                    yield (*closed, "cases_resolved_via_tips")
+                if through != "other":
+                    yield (*closed, {"tip": "cases_resolved_via_tips", "patrol": "cases_resolved_by_patrol"}[through])
 
 
 def counts_of(record: Record) -> Cells:

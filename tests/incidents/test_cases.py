@@ -1,8 +1,21 @@
-"""Cases: found through a tip, a patrol or otherwise; resolved, reopened, corrected."""
+"""Cases: linked to what they were found through; resolved, transferred, withdrawn, reopened, corrected."""
 
+import asyncio
 from datetime import timedelta
+from typing import Any, get_args
+from uuid import UUID
 
+import httpx
+import msgspec
+
+from services.incidents.cases.reading import cases_of_tip
+from services.stats.counting import measure
+from services.stats.indicators import INDICATORS
+from shared import events
+from shared.auth import Identity
+from shared.database import Database
 from shared.days import today
+from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import (
     ACTIVITIES,
@@ -17,9 +30,46 @@ from tests.incidents.conftest import (
     kind_of,
     opened,
 )
+from tests.stats.writing import sql
 
 NOWHERE = "019a0000-0000-7000-8000-000000000000"
 ELSEWHERE = "2025:25747"  # another commune of the province
+DECISION = {"number": "12/QĐ-XPVPHC", "signed_on": "2026-11-04", "signer": "Trần Thị B"}
+SEIZED = [{"kind": "weapons", "quantity": 1, "unit": "piece"}]
+
+
+async def a_tip(antt: Antt, unit: str = COMMUNE) -> str:
+    """The id of a tip."""
+    officer = antt.token("province_officer", PROVINCE)
+    id: str = (await opened(antt, "/incidents/v1/tips", {"unit": unit, "content": "Đánh bạc"}, officer))["id"]
+    return id
+
+
+async def a_patrol_of(antt: Antt) -> str:
+    """The id of a patrol."""
+    id: str = (await opened(antt, ACTIVITIES, a_patrol()))["id"]
+    return id
+
+
+async def a_duty_of(antt: Antt) -> dict[str, str]:
+    """A link to a security duty."""
+    return {"kind": "activity", "id": (await opened(antt, ACTIVITIES, a_duty()))["id"]}
+
+
+def to_tip(id: str) -> dict[str, str]:
+    """A link to a tip."""
+    return {"kind": "tip", "id": id}
+
+
+def seq(position: str) -> int:
+    """How far a position is in its outbox; 0 for none."""
+    return int(position.rpartition(":")[2] or 0)
+
+
+async def told_of(case_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a case, oldest first: their types and their data."""
+    rows = await sql("incidents", "SELECT type, data::text FROM outbox WHERE subject = $1 ORDER BY seq", case_id)
+    return [(row["type"], {"before": None, "links": {}, **msgspec.json.decode(row["data"])}) for row in rows]
 
 
 async def test_a_case_counts_when_it_is_found_and_again_when_it_is_resolved(antt: Antt) -> None:
@@ -45,19 +95,394 @@ async def test_a_case_is_found_through_what_it_is_linked_to(antt: Antt) -> None:
     assert counters["cases_resolved_via_tips"] == 1
 
 
-async def test_a_link_must_lead_to_a_tip_or_to_a_patrol_and_not_to_both(antt: Antt) -> None:
-    tip = await opened(antt, "/incidents/v1/tips", {"unit": COMMUNE, "content": "Đánh bạc"})
-    patrol = await opened(antt, ACTIVITIES, a_patrol())
-    duty = await opened(antt, ACTIVITIES, a_duty())
-    both = await antt.post(CASES, a_case(tip_id=tip["id"], patrol_id=patrol["id"]), antt.token())
-    assert (kind_of(both), both.json()["errors"][0]["code"]) == ((422, "invalid-input"), "not-both")
-    for links, problem in (
-        ({"tip_id": NOWHERE}, "unknown-tip"),
-        ({"patrol_id": NOWHERE}, "unknown-patrol"),
-        ({"patrol_id": duty["id"]}, "unknown-patrol"),
-        ({"tip_id": patrol["id"]}, "unknown-tip"),
+async def test_a_case_may_be_found_through_any_number_of_tips_patrols_and_other_activities(antt: Antt) -> None:
+    tips, patrol, duty = [await a_tip(antt) for _ in range(2)], await a_patrol_of(antt), await a_duty_of(antt)
+    case = await opened(antt, CASES, a_case(tip_id=tips[0], patrol_id=patrol, links=[to_tip(tips[1]), duty]))
+    links = [to_tip(tips[0]), {"kind": "patrol", "id": patrol}, to_tip(tips[1]), duty]
+    assert (case["links"], case["found_through"]) == (links, "tip")
+    assert (await antt.get(f"{CASES}/{case['id']}", antt.token())).json()["links"] == links
+    assert [item["links"] for item in (await antt.get(CASES, antt.token())).json()["items"]] == [links]
+    counters = await antt.counters(case["position"])
+    found = {name: counters[name] for name in counters if name.startswith("cases_found")}
+    assert found == {
+        "cases_found": 1,
+        "cases_found_via_tips": 1,
+        "cases_found_by_patrol": 1,
+        "cases_found_by_other_activities": 1,
+    }
+    told = await told_of(case["id"])
+    assert [(type, sorted(change["links"].items())) for type, change in told] == [
+        ("CaseOpened", [("tip_id", tips[0])]),
+        ("CaseLinked", [("patrol_id", patrol)]),
+        ("CaseLinked", [("tip_id", tips[1])]),
+        ("CaseLinked", [("activity_id", duty["id"])]),
+    ]
+    assert [change["before"] for _, change in told[1:]] == [change["after"] for _, change in told[:-1]]
+
+
+async def test_figures_follow_a_link_that_is_added_or_taken_back_after_the_case_was_closed(antt: Antt) -> None:
+    officer, tip, patrol = antt.token(), await a_tip(antt), await a_patrol_of(antt)
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05"}, officer)
+
+    async def figures(answer: httpx.Response) -> tuple[int, ...]:
+        assert answer.status_code == 200, answer.text
+        counters = await antt.counters(answer.headers["antt-position"])
+        names = "found_via_tips", "resolved_via_tips", "found_by_patrol", "resolved_by_patrol", "resolved"
+        return tuple(counters[f"cases_{name}"] for name in names)
+
+    linked = await antt.post(f"{base}/link", to_tip(tip), officer)
+    assert (linked.json()["found_through"], linked.json()["links"]) == ("tip", [to_tip(tip)])
+    assert await figures(linked) == (1, 1, 0, 0, 1)
+    to_patrol = {"kind": "patrol", "id": patrol}
+    assert await figures(await antt.post(f"{base}/link", to_patrol, officer)) == (1, 1, 1, 1, 1)
+    unlinked = await antt.post(f"{base}/unlink", {**to_tip(tip), "reason": "nhầm tin"}, officer)
+    assert (unlinked.json()["found_through"], unlinked.json()["links"]) == ("patrol", [to_patrol])
+    assert await figures(unlinked) == (0, 0, 1, 1, 1)
+    assert await figures(await antt.post(f"{base}/link", {**to_tip(tip), "reason": "đúng"}, officer)) == (1, 1, 1, 1, 1)
+    steps = (await antt.get(f"{base}/steps", officer)).json()
+    assert [(step["command"], step["details"], step["reason"]) for step in steps[1:]] == [
+        ("link", to_tip(tip), None),
+        ("link", to_patrol, None),
+        ("unlink", to_tip(tip), "nhầm tin"),
+        ("link", to_tip(tip), "đúng"),
+    ]
+    rows = await sql("incidents", "SELECT removed_by FROM case_links WHERE linked_id = $1 ORDER BY id", UUID(tip))
+    assert [row["removed_by"] for row in rows] == [f"commune_officer:{COMMUNE}", None]
+
+
+async def test_a_link_must_lead_to_a_record_of_its_kind_once(antt: Antt) -> None:
+    officer, tip, patrol, duty = antt.token(), await a_tip(antt), await a_patrol_of(antt), await a_duty_of(antt)
+    other = to_tip(await a_tip(antt))
+    base = f"{CASES}/{(await opened(antt, CASES, a_case(tip_id=tip)))['id']}"
+    for kind, id, problem in (
+        ("tip", NOWHERE, (422, "unknown-tip")),
+        ("tip", patrol, (422, "unknown-tip")),
+        ("patrol", NOWHERE, (422, "unknown-patrol")),
+        ("patrol", duty["id"], (422, "unknown-patrol")),
+        ("activity", patrol, (422, "unknown-activity")),
+        ("activity", tip, (422, "unknown-activity")),
+        ("tip", tip, (409, "already-linked")),
+        ("case", tip, (422, "invalid-input")),
+        ("tip", "1", (422, "invalid-input")),
+        ("tip", None, (422, "invalid-input")),
     ):
-        assert kind_of(await antt.post(CASES, a_case(**links), antt.token())) == (422, problem)
+        link = {"kind": kind, "id": id}
+        assert kind_of(await antt.post(f"{base}/link", link, officer)) == problem, link
+        if problem[0] == 422:
+            assert kind_of(await antt.post(CASES, a_case(links=[other, link]), officer)) == problem, link
+    for taken in (to_tip(NOWHERE), {"kind": "patrol", "id": tip}, duty):
+        assert kind_of(await antt.post(f"{base}/unlink", {**taken, "reason": "nhầm"}, officer)) == (409, "not-linked")
+    assert kind_of(await antt.post(f"{base}/unlink", to_tip(tip), officer)) == (422, "invalid-input")
+    twice = await antt.post(CASES, a_case(tip_id=tip, links=[to_tip(tip)]), officer)
+    assert (kind_of(twice), twice.json()["errors"][0]["code"]) == ((422, "invalid-input"), "repeated")
+    many = await antt.post(CASES, a_case(links=[to_tip(NOWHERE)] * 101), officer)
+    assert kind_of(many) == (422, "invalid-input")
+    read = (await antt.get(base, officer)).json()
+    assert (read["version"], read["links"]) == (1, [to_tip(tip)])
+
+
+async def test_links_that_are_made_at_the_same_time_are_all_there_and_counted_once(antt: Antt) -> None:
+    officer, tips = antt.token(), [await a_tip(antt) for _ in range(3)]
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    answers = await asyncio.gather(
+        *(antt.post(f"{base}/link", to_tip(tip), officer) for tip in (*tips, tips[0])),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 409]
+    assert {kind_of(answer)[1] for answer in answers if answer.status_code == 409} == {"already-linked"}
+    read = (await antt.get(base, officer)).json()
+    assert (read["version"], sorted(link["id"] for link in read["links"])) == (4, sorted(tips))
+    told = await told_of(read["id"])
+    assert [change["after"].get("tips", 0) for _, change in told] == [0, 1, 2, 3]
+    assert [change["before"] for _, change in told[1:]] == [change["after"] for _, change in told[:-1]]
+    answers = await asyncio.gather(
+        *(antt.post(f"{base}/unlink", {**to_tip(tip), "reason": "nhầm"}, officer) for tip in (*tips, tips[0]))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 409]
+    counters = await antt.counters(max((a.headers.get("antt-position", "") for a in answers), key=seq))
+    assert (counters["cases_found"], counters["cases_found_via_tips"]) == (1, 0)
+
+
+async def test_a_case_stays_found_through_a_tip_that_is_withdrawn(antt: Antt) -> None:
+    officer, tip = antt.token(), await a_tip(antt)
+    linked_before = await opened(antt, CASES, a_case(tip_id=tip))
+    await antt.post(f"/incidents/v1/tips/{tip}/withdraw", {"reason": "người báo rút lại"}, officer)
+    linked_after = await opened(antt, CASES, a_case(tip_id=tip))
+    counters = await antt.counters(linked_after["position"])
+    assert (counters["tips_received"], counters["cases_found_via_tips"]) == (0, 2)
+    read = (await antt.get(f"{CASES}/{linked_before['id']}", officer)).json()
+    assert read["links"] == linked_after["links"] == [to_tip(tip)]
+
+
+async def test_a_link_may_lead_to_a_neighbouring_commune_and_shows_nothing_of_the_record(antt: Antt) -> None:
+    tip = await a_tip(antt, ELSEWHERE)
+    case = await opened(antt, CASES, a_case(tip_id=tip))
+    assert case["links"] == [to_tip(tip)]
+    assert kind_of(await antt.get(f"/incidents/v1/tips/{tip}", antt.token())) == (403, "foreign-area")
+    foreign = antt.token(unit=ELSEWHERE)
+    for command in ("link", "unlink"):
+        answer = await antt.post(f"{CASES}/{case['id']}/{command}", {**to_tip(tip), "reason": "nhầm"}, foreign)
+        assert kind_of(answer) == (403, "foreign-area")
+
+
+async def test_a_tip_tells_of_the_cases_it_led_to_that_the_caller_may_see(antt: Antt) -> None:
+    tip, other = await a_tip(antt), await a_tip(antt)
+    case = await opened(antt, CASES, a_case(tip_id=tip))
+    second = await opened(antt, CASES, a_case(links=[to_tip(other), to_tip(tip)]))
+    unlinked = await opened(antt, CASES, a_case(tip_id=tip))
+    await antt.post(f"{CASES}/{unlinked['id']}/unlink", {**to_tip(tip), "reason": "nhầm"}, antt.token())
+    withdrawn = await opened(antt, CASES, a_case(tip_id=tip))
+    await antt.post(f"{CASES}/{withdrawn['id']}/withdraw", {"reason": "trùng"}, antt.token())
+    database = Database(settings().database_url("incidents"), 1, 10)
+    await database.open()
+
+    async def seen(role: str, unit: str, team: str = "") -> list[str]:
+        cases = await cases_of_tip(database, Identity(role, role, unit, team), UUID(tip))
+        return [str(case.id) for case in cases]
+
+    assert (
+        await seen("province_officer", PROVINCE) == await seen("commune_officer", COMMUNE) == [case["id"], second["id"]]
+    )
+    assert await seen("commune_officer", ELSEWHERE) == await seen("team_leader", COMMUNE, NOWHERE) == []
+    await database.close()
+
+
+async def test_a_transferred_case_counts_as_such_and_names_the_body_and_the_decision(antt: Antt) -> None:
+    officer = antt.token()
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    transfer = {"transferred_on": "2026-11-06", "transferred_to": "Cơ quan CSĐT Công an tỉnh", "decision": DECISION}
+    for missing in transfer:
+        body = {name: value for name, value in transfer.items() if name != missing}
+        assert kind_of(await antt.post(f"{base}/transfer", body, officer)) == (422, "invalid-input"), missing
+    for day, expected in (
+        ("2026-11-01", (422, "invalid-input")),
+        ((today() + timedelta(days=1)).isoformat(), (422, "day-in-the-future")),
+    ):
+        assert kind_of(await antt.post(f"{base}/transfer", {**transfer, "transferred_on": day}, officer)) == expected
+    late = {**DECISION, "signed_on": (today() + timedelta(days=1)).isoformat()}
+    answer = await antt.post(f"{base}/transfer", {**transfer, "decision": late}, officer)
+    assert kind_of(answer) == (422, "day-in-the-future")
+
+    transferred = await antt.post(f"{base}/transfer", transfer, officer)
+    assert {name: transferred.json()[name] for name in ("state", *transfer)} == {"state": "transferred", **transfer}
+    counters = await antt.counters(transferred.headers["antt-position"])
+    assert (counters["cases_transferred"], counters["cases_resolved"], counters["cases_found"]) == (1, 0, 1)
+    for command in ("resolve", "transfer"):
+        body = transfer if command == "transfer" else {"resolved_on": "2026-11-06"}
+        assert kind_of(await antt.post(f"{base}/{command}", body, officer)) == (409, "step-not-allowed")
+    back = {"reason": "không có dấu hiệu tội phạm", "decision": {**DECISION, "number": "7/TB"}}
+    reopened = await antt.post(f"{base}/reopen", back, officer)
+    told = reopened.json()
+    assert (told["state"], told["transferred_on"], told["transferred_to"]) == ("open", None, None)
+    assert told["decision"]["number"] == "7/TB"
+    assert (await antt.counters(reopened.headers["antt-position"]))["cases_transferred"] == 0
+    steps = (await antt.get(f"{base}/steps", officer)).json()
+    assert [(step["command"], step["details"]) for step in steps] == [
+        ("transfer", transfer),
+        ("reopen", {"decision": back["decision"]}),
+    ]
+
+
+async def test_persons_are_counted_by_measure_on_the_day_they_were_handled(antt: Antt) -> None:
+    officer = antt.token()
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    handled = [
+        {"measure": "fine", "persons": 3, "fines_dong": 4_500_000},
+        {"measure": "reminder", "persons": 2},
+        {"measure": "confiscation"},
+    ]
+    resolution = {"resolved_on": "2026-11-05", "handled": handled, "decision": DECISION}
+    resolved = await antt.post(f"{base}/resolve", resolution, officer)
+    assert (resolved.json()["handled_on"], resolved.json()["decision"]) == ("2026-11-05", DECISION)
+    names = ("persons_handled", "persons_fined", "persons_reminded", "persons_warned", "fines_dong")
+
+    async def on(day: str, answer: httpx.Response) -> list[int]:
+        assert answer.status_code == 200, answer.text
+        counters = await antt.counters(answer.headers["antt-position"], from_=day, to=day)
+        return [counters[name] for name in names]
+
+    assert await on("2026-11-05", resolved) == [5, 3, 2, 0, 4_500_000]
+    reopened = await antt.post(f"{base}/reopen", {"reason": "có tình tiết mới"}, officer)
+    assert await on("2026-11-05", reopened) == [5, 3, 2, 0, 4_500_000]
+    moved = await antt.post(f"{base}/correct", {"reason": "nhầm ngày", "handled_on": "2026-11-04"}, officer)
+    assert await on("2026-11-05", moved) == [0] * 5
+    assert await on("2026-11-04", moved) == [5, 3, 2, 0, 4_500_000]
+    warned = {"resolved_on": "2026-11-06", "handled": [{"measure": "warning", "persons": 1}], "decision": DECISION}
+    again = await antt.post(f"{base}/resolve", warned, officer)
+    assert (await on("2026-11-04", again), await on("2026-11-06", again)) == ([0] * 5, [1, 0, 0, 1, 0])
+    nobody = await antt.post(f"{base}/correct", {"reason": "nhầm vụ", "handled": []}, officer)
+    assert (nobody.json()["handled"], nobody.json()["handled_on"]) == ([], None)
+    assert await on("2026-11-06", nobody) == [0] * 5
+
+
+async def test_a_sanction_needs_its_decision_and_an_amount_needs_a_fine(antt: Antt) -> None:
+    officer = antt.token()
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    bad: list[dict[str, Any]] = [
+        {"handled": [{"measure": measure, "persons": 1}]}
+        for measure in ("warning", "fine", "confiscation", "commune_education", "compulsory_measure")
+    ]
+    bad += [
+        {"decision": DECISION, "handled": handled}
+        for handled in (
+            [{"measure": "warning", "fines_dong": 1}],
+            [{"measure": "fine", "persons": 1}, {"measure": "fine", "persons": 2}],
+            [{"measure": "fine", "fines_dong": 1_000_000_001}],
+            [{"measure": "fine", "fines_dong": -1}],
+            [{"measure": "fine", "fines_dong": 0.5}],
+            [{"measure": "fine", "persons": 100_001}],
+            [{"measure": "fine", "persons": "3"}],
+            [{"measure": "fine", "persons": True}],
+            [{"measure": "jail", "persons": 1}],
+            [{"measure": "fine", "name": "Nguyễn Văn A"}],
+            [{"persons": 1}],
+            {"fine": 1},
+        )
+    ]
+    bad += [{"handled_on": "2026-11-05"}, {"handled": [{"measure": "reminder"}], "handled_on": "2026-11-01"}]
+    for values in bad:
+        answer = await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05", **values}, officer)
+        assert kind_of(answer) == (422, "invalid-input"), values
+    undated = {"reason": "bổ sung", "handled": [{"measure": "reminder", "persons": 1}]}
+    assert kind_of(await antt.post(f"{base}/correct", undated, officer)) == (422, "invalid-input")
+    dated = await antt.post(f"{base}/correct", {**undated, "handled_on": "2026-11-03"}, officer)
+    assert (dated.status_code, dated.json()["state"], dated.json()["handled_on"]) == (200, "open", "2026-11-03")
+    reminded = await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05"}, officer)
+    assert (reminded.status_code, reminded.json()["handled_on"]) == (200, "2026-11-03")
+
+
+async def test_what_was_seized_counts_in_its_own_unit_on_the_day_the_case_was_found(antt: Antt) -> None:
+    officer = antt.token()
+    seized: list[dict[str, Any]] = [
+        {"kind": "firecrackers", "quantity": 25_000, "unit": "gram", "description": "pháo hoa nổ"},
+        {"kind": "firecrackers", "quantity": 199, "unit": "piece", "description": None},
+        {"kind": "vehicles", "quantity": 1, "unit": "piece", "description": "xe mô tô"},
+        {"kind": "vehicles", "quantity": 2, "unit": "piece", "description": "xe đạp điện"},
+        {"kind": "money", "quantity": 12_500_000, "unit": "dong", "description": None},
+    ]
+    case = await opened(antt, CASES, a_case(seized=seized))
+    assert case["seized"] == seized
+    counters = await antt.counters(case["position"], from_="2026-11-02", to="2026-11-02")
+    assert {name: count for name, count in counters.items() if "seized" in name and count} == {
+        "firecrackers_seized": 199,
+        "firecrackers_seized_grams": 25_000,
+        "vehicles_seized": 3,
+        "money_seized_dong": 12_500_000,
+    }
+    drugs = [{"kind": "drugs", "quantity": 200, "unit": "milligram"}]
+    base = f"{CASES}/{case['id']}"
+    resolved = await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05", "seized": drugs}, officer)
+    counters = await antt.counters(resolved.headers["antt-position"])
+    assert {name: count for name, count in counters.items() if "seized" in name and count} == {
+        "drugs_seized_milligrams": 200
+    }
+    for values in (
+        {"kind": "money", "quantity": 1, "unit": "piece"},
+        {"kind": "weapons", "quantity": 1, "unit": "gram"},
+        {"kind": "weapons", "quantity": 0, "unit": "piece"},
+        {"kind": "weapons", "quantity": 1.5, "unit": "piece"},
+        {"kind": "weapons", "quantity": "1", "unit": "piece"},
+        {"kind": "weapons", "quantity": 1_000_000_001, "unit": "piece"},
+        {"kind": "gold", "quantity": 1, "unit": "piece"},
+        {"kind": "weapons", "quantity": 1, "unit": "piece", "description": NUL},
+        {"kind": "weapons", "quantity": 1},
+    ):
+        assert kind_of(await antt.post(CASES, a_case(seized=[values]), officer)) == (422, "invalid-input"), values
+    half = {"kind": "money", "quantity": 600_000_000, "unit": "dong"}
+    assert kind_of(await antt.post(CASES, a_case(seized=[half, half]), officer)) == (422, "invalid-input")
+
+
+async def test_a_withdrawn_case_counts_nowhere_until_it_is_reopened(antt: Antt) -> None:
+    officer, tip = antt.token(), await a_tip(antt)
+    base = f"{CASES}/{(await opened(antt, CASES, a_case(tip_id=tip, seized=SEIZED)))['id']}"
+    handled = [{"measure": "reminder", "persons": 2}]
+    await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05", "handled": handled}, officer)
+    assert kind_of(await antt.post(f"{base}/withdraw", {}, officer)) == (422, "invalid-input")
+    withdrawn = await antt.post(f"{base}/withdraw", {"reason": "nhập trùng"}, officer)
+    assert (withdrawn.json()["state"], withdrawn.json()["resolved_on"]) == ("withdrawn", None)
+    counters = await antt.counters(withdrawn.headers["antt-position"])
+    assert {name for name, count in counters.items() if count} == {"tips_received"}
+    refused: dict[str, dict[str, Any]] = {
+        "resolve": {"resolved_on": "2026-11-05"},
+        "correct": {"kind": "theft"},
+        "link": to_tip(await a_tip(antt)),
+        "unlink": to_tip(tip),
+        "withdraw": {},
+    }
+    for command, body in refused.items():
+        answer = await antt.post(f"{base}/{command}", {"reason": "nhầm", **body}, officer)
+        assert kind_of(answer) == (409, "step-not-allowed"), command
+    reopened = await antt.post(f"{base}/reopen", {"reason": "không trùng"}, officer)
+    counters = await antt.counters(reopened.headers["antt-position"])
+    assert (counters["cases_found_via_tips"], counters["cases_resolved"], counters["persons_handled"]) == (1, 0, 2)
+    assert counters["weapons_seized"] == 1
+
+
+async def test_a_closing_is_corrected_only_as_the_case_was_closed(antt: Antt) -> None:
+    officer = antt.token()
+    base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
+    corrections = ({"resolved_on": "2026-11-04"}, {"transferred_on": "2026-11-04"}, {"transferred_to": "Tòa án"})
+    for values in corrections:
+        answer = await antt.post(f"{base}/correct", {"reason": "nhầm", **values}, officer)
+        assert kind_of(answer) == (422, "invalid-input"), values
+    await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05"}, officer)
+    corrected = await antt.post(
+        f"{base}/correct", {"reason": "nhầm", "resolved_on": "2026-11-04", "decision": DECISION}, officer
+    )
+    assert (corrected.json()["resolved_on"], corrected.json()["decision"]) == ("2026-11-04", DECISION)
+    counters = await antt.counters(corrected.headers["antt-position"], from_="2026-11-04", to="2026-11-04")
+    assert counters["cases_resolved"] == 1
+    for values in corrections[1:]:
+        answer = await antt.post(f"{base}/correct", {"reason": "nhầm", **values}, officer)
+        assert kind_of(answer) == (422, "invalid-input"), values
+
+
+async def test_events_of_a_case_tell_numbers_and_never_where_exactly_what_or_who(antt: Antt) -> None:
+    officer = antt.token()
+    secret = "Quán Bảy Nở"
+    where = {"hamlet": "25942_03", "place": secret, "seized": [{**SEIZED[0], "description": secret}]}
+    case = await opened(antt, CASES, a_case(**where))
+    assert (case["hamlet"], case["place"]) == ("25942_03", secret)
+    decision = {"number": secret, "signed_on": "2026-11-03", "signer": secret}
+    transfer = {"transferred_on": "2026-11-06", "transferred_to": secret, "decision": decision, "reason": secret}
+    assert (await antt.post(f"{CASES}/{case['id']}/transfer", transfer, officer)).status_code == 200
+    told = await told_of(case["id"])
+    assert [type for type, _ in told] == ["CaseOpened", "CaseTransferred"]
+    assert told[-1][1]["after"] == {
+        "unit": COMMUNE,
+        "kind": "gambling",
+        "found_on": "2026-11-02",
+        "found_through": "other",
+        "transferred_on": "2026-11-06",
+        "seized": [{"kind": "weapons", "quantity": 1, "unit": "piece"}],
+    }
+
+
+def test_an_event_older_than_the_links_counts_as_before() -> None:
+    for through, count in (("tip", {"tips": 1}), ("patrol", {"patrols": 1}), ("other", {})):
+        old = (
+            b'{"after": {"unit": "2025:25942", "kind": "theft", "found_on": "2026-11-02", '
+            b'"found_through": "%s", "resolved_on": "2026-11-05"}, "links": {}}' % through.encode()
+        )
+        told = events.decode("CaseResolved", 1, old).after
+        assert isinstance(told, events.Case)
+        assert measure(told) == measure(msgspec.structs.replace(told, **count))
+        names = {i.name for i in INDICATORS if i.of is events.Case and i.where(told) and i.amount(told)}  # type: ignore[union-attr]
+        assert names - {"cases_transferred"} == {
+            "cases_found",
+            "cases_resolved",
+            *{"tip": ("cases_found_via_tips", "cases_resolved_via_tips")}.get(through, ()),
+            *{"patrol": ("cases_found_by_patrol", "cases_resolved_by_patrol")}.get(through, ()),
+        }
+
+
+async def test_the_measures_and_what_may_be_seized_are_told_with_their_official_names(antt: Antt) -> None:
+    measures = (await antt.get(f"{CASES}/measures")).json()
+    assert {"measure": "fine", "vietnamese": "phạt tiền", "needs_decision": True} in measures
+    assert [row["measure"] for row in measures] == list(get_args(events.Measure))
+    seizable = (await antt.get(f"{CASES}/seizable")).json()
+    assert {"kind": "money", "vietnamese": "tiền", "units": ["dong"]} in seizable
+    assert [row["kind"] for row in seizable] == list(get_args(events.SeizedKind))
 
 
 async def test_a_reopened_case_no_longer_counts_as_resolved_and_says_why(antt: Antt) -> None:
@@ -89,6 +514,32 @@ async def test_a_corrected_case_moves_to_its_right_unit_and_day(antt: Antt) -> N
     assert (await antt.counters(position, unit=COMMUNE))["cases_found"] == 0
     october = {"from_": "2026-10-01", "to": "2026-10-31"}
     assert (await antt.counters(position, unit=ELSEWHERE, **october))["cases_found"] == 1
+
+
+async def test_a_case_is_in_a_hamlet_of_its_unit(antt: Antt) -> None:
+    officer, operator = antt.token("province_officer", PROVINCE), antt.token("operator", PROVINCE)
+    list_of_hamlets = {
+        "edition": "2025",
+        "hamlets": [
+            {"code": "25942_01", "name": "Khu phố 1", "unit": COMMUNE},
+            {"code": "25747_01", "name": "Khu phố 2", "unit": ELSEWHERE},
+        ],
+    }
+    loaded = await antt.http.put(
+        "/incidents/v1/places/hamlets", json=list_of_hamlets, headers={**operator, "If-Match": "*"}
+    )
+    assert loaded.status_code == 200, loaded.text
+    case = await opened(antt, CASES, a_case(hamlet="25942_01", place="Chợ Bến"), officer)
+    assert (case["unit"], case["hamlet"], case["place"]) == (COMMUNE, "25942_01", "Chợ Bến")
+    assert kind_of(await antt.post(CASES, a_case(hamlet="25942_09"), officer)) == (422, "unknown-hamlet")
+    assert kind_of(await antt.post(CASES, a_case(hamlet="25747_01"), officer)) == (422, "invalid-input")
+    correct = f"{CASES}/{case['id']}/correct"
+    answer = await antt.post(correct, {"reason": "nhầm", "hamlet": "25747_01"}, officer)
+    assert kind_of(answer) == (422, "invalid-input")
+    moved = await antt.post(correct, {"reason": "nhầm", "unit": ELSEWHERE, "hamlet": "25747_01"}, officer)
+    assert (moved.json()["unit"], moved.json()["hamlet"]) == (ELSEWHERE, "25747_01")
+    back = await antt.post(correct, {"reason": "nhầm", "unit": COMMUNE}, officer)
+    assert (back.json()["unit"], back.json()["hamlet"]) == (COMMUNE, None)
 
 
 async def test_a_correction_is_held_to_the_same_rules_as_the_case(antt: Antt) -> None:

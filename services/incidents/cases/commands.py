@@ -1,22 +1,41 @@
-"""The verbs of cases: open one, resolve it, reopen it, correct it."""
+"""The verbs of cases: open one, link it to what it was found through, close it, reopen it, correct it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from services.incidents import references
-from services.incidents.cases.models import Case, CaseStep
-from services.incidents.cases.schemas import CaseOut, CorrectCase, OpenCase, ResolveCase, found_through
+from services.incidents.cases.models import Case, CaseLink, CaseStep
+from services.incidents.cases.reading import links_of
+from services.incidents.cases.schemas import (
+    MEASURES,
+    CaseOut,
+    CorrectCase,
+    Link,
+    LinkCase,
+    OpenCase,
+    ReopenCase,
+    ResolveCase,
+    TransferCase,
+    UnlinkCase,
+    WhatWasDone,
+    WithdrawCase,
+    found_through,
+)
 from services.incidents.cases.workflow import STEPS
+from services.incidents.places.lookup import locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from shared import events
 from shared.auth import Identity
 from shared.database import Row
-from shared.days import today
-from shared.errors import DayInTheFuture, Problem
+from shared.days import now
+from shared.decisions import Decision
+from shared.errors import Problem
 from shared.outbox import UnitOfWork
-from shared.places import require_place
+from shared.places import require_not_future, require_place
 
 
 class UnknownTip(Problem):
@@ -29,91 +48,270 @@ class UnknownPatrol(Problem):
     vi, en = "Không có cuộc tuần tra này.", "There is no such patrol."
 
 
+class UnknownActivity(Problem):
+    status, name = 422, "unknown-activity"
+    vi, en = "Không có hoạt động khác tuần tra này.", "There is no such activity other than a patrol."
+
+
+class AlreadyLinked(Problem):
+    status, name = 409, "already-linked"
+    vi, en = "Vụ việc đã được liên kết với bản ghi này.", "The case is linked to this already."
+
+
+class NotLinked(Problem):
+    status, name = 409, "not-linked"
+    vi, en = "Vụ việc không được liên kết với bản ghi này.", "The case is not linked to this."
+
+
+UNKNOWN: dict[str, type[Problem]] = {"tip": UnknownTip, "patrol": UnknownPatrol, "activity": UnknownActivity}
+_NO_CLOSING: dict[str, Any] = {"resolved_on": None, "transferred_on": None, "transferred_to": None}
+_NO_DECISION: dict[str, Any] = {"decision_number": None, "decision_on": None, "decision_signer": None}
+
+
 async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseOut:
-    """Open a case. Raises for a place or a day that cannot be, a foreign area, or a tip or patrol that is none."""
-    require_place(case.unit, case.found_on)
-    caller.require("handle_case", case.unit)
-    await _require_links(work, case.tip_id, case.patrol_id)
+    """Open a case. Raises for a place or a day that cannot be, a foreign area, or a link that leads nowhere."""
+    unit = await locate(work.database, case.found_on, case.unit, case.hamlet)
+    require_place(unit, case.found_on)
+    caller.require("handle_case", unit)
+    links = case.all_links()
+    if len({link.id for link in links}) < len(links):
+        raise invalid("links", "repeated", "each record is linked once")
+    await _require_linked(work, links)
     await references.require_new(work, Case, caller.subject, case.reference)
     row = work.add(
         Case,
         id=uuid7(),
-        unit=case.unit,
+        unit=unit,
+        hamlet=case.hamlet,
+        place=case.place,
         kind=case.kind,
         found_on=case.found_on,
-        tip_id=case.tip_id,
-        patrol_id=case.patrol_id,
+        details={"handled": [], "seized": [entry.model_dump(exclude_none=True) for entry in case.seized]},
         state="open",
         source_system=caller.subject if case.reference else None,
         reference=case.reference,
         recorded_by=caller.subject,
         version=1,
     )
-    work.emit("CaseOpened", row["id"], None, fact(row), tip_id=case.tip_id, patrol_id=case.patrol_id)
+    row["links"] = [link.model_dump() for link in links[:1]]
+    work.emit("CaseOpened", row["id"], None, fact(row), **_named(links[:1]))
+    for link in links:
+        _add_link(work, caller, row["id"], link)
+    # Each further link is told by an event of its own, as if it had been made later.
+    for link in links[1:]:
+        before = row
+        row = {**before, "links": [*before["links"], link.model_dump()]}
+        work.emit("CaseLinked", row["id"], fact(before), fact(row), **_named([link]))
     return CaseOut.of(row)
 
 
 async def resolve_case(work: UnitOfWork, caller: Identity, case_id: UUID, resolution: ResolveCase) -> CaseOut:
     """Close the case on the day it was resolved. Raises StepNotAllowed unless it is open."""
-    values = {"state": "resolved", "resolved_on": resolution.resolved_on}
-    return await _take_step(work, caller, case_id, "resolve", resolution.reason, values)
+    before = await _load(work, caller, case_id, "resolve", resolution.reason)
+    values = {"resolved_on": resolution.resolved_on, **_decided(resolution.decision)}
+    return _take_step(work, caller, before, "resolve", resolution, values | _done(before, resolution, values))
 
 
-async def reopen_case(work: UnitOfWork, caller: Identity, case_id: UUID, reason: str) -> CaseOut:
-    """Take a resolved case up again; it no longer counts as resolved."""
-    return await _take_step(work, caller, case_id, "reopen", reason, {"state": "open", "resolved_on": None})
+async def transfer_case(work: UnitOfWork, caller: Identity, case_id: UUID, transfer: TransferCase) -> CaseOut:
+    """Give the case to the body that decides on it, on that day. Raises StepNotAllowed unless it is open."""
+    before = await _load(work, caller, case_id, "transfer", transfer.reason)
+    values = {
+        "transferred_on": transfer.transferred_on,
+        "transferred_to": transfer.transferred_to,
+        **_decided(transfer.decision),
+    }
+    return _take_step(work, caller, before, "transfer", transfer, values | _done(before, transfer, values))
+
+
+async def reopen_case(work: UnitOfWork, caller: Identity, case_id: UUID, reopening: ReopenCase) -> CaseOut:
+    """Take a case up again: it no longer counts as resolved or transferred; one that was withdrawn counts again.
+
+    Persons who were handled stay handled, until a correction or the next closing tells otherwise.
+    """
+    before = await _load(work, caller, case_id, "reopen", reopening.reason)
+    values = {**_NO_CLOSING, **_decided(reopening.decision)}
+    return _take_step(work, caller, before, "reopen", reopening, values)
+
+
+async def withdraw_case(work: UnitOfWork, caller: Identity, case_id: UUID, withdrawal: WithdrawCase) -> CaseOut:
+    """Take a case back that should not have been opened; nothing of it counts any longer."""
+    before = await _load(work, caller, case_id, "withdraw", withdrawal.reason)
+    return _take_step(work, caller, before, "withdraw", withdrawal, {**_NO_CLOSING, **_NO_DECISION})
 
 
 async def correct_case(work: UnitOfWork, caller: Identity, case_id: UUID, correction: CorrectCase) -> CaseOut:
     """Set right what was entered wrongly; the counters of the old unit and day go down, those of the new go up."""
-    values = correction.model_dump(exclude={"reason"}, exclude_none=True)
-    return await _take_step(work, caller, case_id, "correct", correction.reason, values)
+    before = await _load(work, caller, case_id, "correct", correction.reason)
+    plain = {"unit", "hamlet", "place", "kind", "found_on", *_NO_CLOSING}
+    values = correction.model_dump(include=plain, exclude_none=True)
+    for name in sorted(_NO_CLOSING.keys() & values.keys()):
+        if before[name] is None:
+            raise invalid(name, "not-closed-so", "the case was not closed in this way")
+    if correction.decision is not None:
+        values |= correction.decision.columns("decision")
+    values |= _done(before, correction, values)
+    if correction.unit is not None and correction.hamlet is None:
+        values["hamlet"] = None
+    case = {**before, **values}
+    values["unit"] = await locate(work.database, case["found_on"], case["unit"], case["hamlet"])
+    require_place(values["unit"], case["found_on"])
+    caller.require(STEPS["correct"].may, values["unit"])
+    return _take_step(work, caller, before, "correct", correction, values)
 
 
-async def _take_step(
-    work: UnitOfWork, caller: Identity, case_id: UUID, command: str, reason: str | None, values: dict[str, Any]
+async def link_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: LinkCase) -> CaseOut:
+    """Tell that the case was found through this as well, also once it is closed. AlreadyLinked when that is known.
+
+    The linked record need only exist: tips and patrols of a neighbouring commune lead to cases here, and a link
+    shows nothing of them.
+    """
+    before = await _load(work, caller, case_id, "link", link.reason)
+    await _require_linked(work, [link])
+    if any(known["id"] == link.id for known in before["links"]):
+        raise AlreadyLinked(kind=link.kind, id=link.id)
+    _add_link(work, caller, case_id, link)
+    values = {"links": [*before["links"], {"kind": link.kind, "id": link.id}]}
+    return _take_step(work, caller, before, "link", link, values, [link])
+
+
+async def unlink_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: UnlinkCase) -> CaseOut:
+    """Take a link back that was none, also once the case is closed. NotLinked when there is no such link."""
+    before = await _load(work, caller, case_id, "unlink", link.reason)
+    row = await work.database.fetchrow(
+        "SELECT * FROM case_links WHERE case_id = $1 AND kind = $2 AND linked_id = $3 AND removed_at IS NULL",
+        case_id,
+        link.kind,
+        link.id,
+    )
+    if row is None:
+        raise NotLinked(kind=link.kind, id=link.id)
+    work.change(CaseLink, dict(row), removed_by=caller.subject, removed_at=now())
+    values = {"links": [known for known in before["links"] if known["id"] != link.id]}
+    return _take_step(work, caller, before, "unlink", link, values, [link])
+
+
+async def _load(work: UnitOfWork, caller: Identity, case_id: UUID, command: str, reason: str | None) -> Row:
+    """The case with its links, once it is sure that this step may be taken.
+
+    The links are read after the case and change only together with its version, so whatever is decided on links
+    newer than the case is decided again.
+    """
+    case = await work.load(Case, case_id)
+    require_may_step(caller, case, command, STEPS[command], reason)
+    return {**case, "links": await links_of(work.database, case_id)}
+
+
+def _take_step(
+    work: UnitOfWork,
+    caller: Identity,
+    before: Row,
+    command: str,
+    told: ResolveCase | TransferCase | ReopenCase | WithdrawCase | CorrectCase | LinkCase | UnlinkCase,
+    values: Row,
+    links: Sequence[Link] | None = None,
 ) -> CaseOut:
-    before = await work.load(Case, case_id)
+    """Change the case, keep the step, and tell of it: of these links, or of the first of each kind."""
     step = STEPS[command]
-    require_may_step(caller, before, command, step, reason)
-    after = work.change(Case, before, **values)
-    if command == "correct":
-        require_place(after["unit"], after["found_on"])
-        caller.require(step.may, after["unit"])
-    _require_days(after)
-    record_step(work, caller, CaseStep, command, before, after, reason, case_id=case_id)
-    work.emit(step.event, case_id, fact(before), fact(after), tip_id=after["tip_id"], patrol_id=after["patrol_id"])
+    after = work.change(Case, before, **values, state=step.to or before["state"])
+    _require_sound(after)
+    details = told.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
+    record_step(work, caller, CaseStep, command, before, after, told.reason, details, case_id=before["id"])
+    named = _named(links if links is not None else [Link(**link) for link in after["links"]])
+    work.emit(step.event, before["id"], fact(before), fact(after), **named)
     return CaseOut.of(after)
 
 
-def _require_days(case: Row) -> None:
-    resolved_on = case["resolved_on"]
-    if resolved_on is None:
+def _decided(decision: Decision | None) -> Row:
+    return decision.columns("decision") if decision is not None else dict(_NO_DECISION)
+
+
+def _done(before: Row, told: WhatWasDone, values: Row) -> Row:
+    """The columns of what was done: as it stood, but for what is told."""
+    details = dict(before["details"])
+    if told.seized is not None:
+        details["seized"] = [entry.model_dump(exclude_none=True) for entry in told.seized]
+    if told.handled is not None:
+        details["handled"] = [entry.model_dump() for entry in told.handled]
+    if not details["handled"]:
+        if told.handled_on is not None:
+            raise invalid("handled_on", "nobody", "nobody of this case was handled")
+        return {"details": details, "handled_on": None}
+    closed_on = values.get("resolved_on") or values.get("transferred_on") if told.handled is not None else None
+    days = (told.handled_on, closed_on, *(before[name] for name in ("handled_on", "resolved_on", "transferred_on")))
+    handled_on = next((day for day in days if day is not None), None)
+    if handled_on is None:
+        raise invalid("handled_on", "missing", "the case is not closed, so the day is to be told")
+    return {"details": details, "handled_on": handled_on}
+
+
+def _require_sound(case: Row) -> None:
+    """Raise unless a case's days follow each other, and its sanctions have their decision."""
+    for name in ("resolved_on", "transferred_on", "handled_on"):
+        if (day := case[name]) is not None:
+            require_not_future(day)
+            if day < case["found_on"]:
+                raise invalid(name, "before-found", f"the case was found on {case['found_on']}")
+    sanctions = any(MEASURES[entry["measure"]].needs_decision for entry in case["details"]["handled"])
+    if case["state"] == "resolved" and sanctions and case["decision_number"] is None:
+        raise invalid("decision", "missing", "a sanction needs its decision (Law 15/2012/QH13, art. 67)")
+
+
+async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> None:
+    """Raise unless each link leads to a record of its kind: at most one look-up."""
+    if not links:
         return
-    if resolved_on > today():
-        raise DayInTheFuture(day=resolved_on)
-    if resolved_on < case["found_on"]:
-        raise invalid("resolved_on", "before-found", f"the case was found on {case['found_on']}")
+    missing = await work.database.fetchrow(
+        """SELECT kind, id FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
+        WHERE NOT CASE kind
+          WHEN 'tip' THEN EXISTS (SELECT FROM tips t WHERE t.id = wanted.id)
+          ELSE EXISTS (SELECT FROM activities a WHERE a.id = wanted.id AND (a.kind = 'patrol') = (wanted.kind = 'patrol'))
+        END LIMIT 1""",
+        [link.kind for link in links],
+        [link.id for link in links],
+    )
+    if missing is not None:
+        raise UNKNOWN[missing["kind"]](**{f"{missing['kind']}_id": missing["id"]})
 
 
-async def _require_links(work: UnitOfWork, tip_id: UUID | None, patrol_id: UUID | None) -> None:
-    """Raise unless what the case was found through exists: at most one look-up."""
-    if tip_id is not None and patrol_id is not None:
-        raise invalid("patrol_id", "not-both", "a case is found through a tip or a patrol, not both")
-    if tip_id is not None and await work.database.fetchrow("SELECT 1 FROM tips WHERE id = $1", tip_id) is None:
-        raise UnknownTip(tip_id=tip_id)
-    if patrol_id is not None:
-        patrol = await work.database.fetchrow("SELECT 1 FROM activities WHERE id = $1 AND kind = 'patrol'", patrol_id)
-        if patrol is None:
-            raise UnknownPatrol(patrol_id=patrol_id)
+def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Link) -> None:
+    work.add(
+        CaseLink,
+        id=uuid7(),
+        case_id=case_id,
+        kind=link.kind,
+        linked_id=link.id,
+        linked_by=caller.subject,
+        linked_at=now(),
+        version=1,
+    )
 
 
-def fact(case: Row) -> events.Case:
-    """What of a case may be counted."""
+def _named(links: Sequence[Link]) -> dict[str, UUID]:
+    """The first link of each kind, as events name it. CaseOpened, CaseLinked and CaseUnlinked tell of every one."""
+    return {f"{link.kind}_id": link.id for link in reversed(links)}
+
+
+def fact(case: Row) -> events.Case | None:
+    """What of a case may be counted: nothing once it is withdrawn."""
+    if case["state"] == "withdrawn":
+        return None
+    kinds = Counter(link["kind"] for link in case["links"])
+    seized: Counter[tuple[events.SeizedKind, events.SeizedUnit]] = Counter()
+    for entry in case["details"]["seized"]:
+        seized[entry["kind"], entry["unit"]] += entry["quantity"]
     return events.Case(
         unit=case["unit"],
         kind=case["kind"],
         found_on=case["found_on"],
-        found_through=found_through(case),
+        found_through=found_through(case["links"]),
         resolved_on=case.get("resolved_on"),
+        tips=kinds["tip"],
+        patrols=kinds["patrol"],
+        activities=kinds["activity"],
+        transferred_on=case.get("transferred_on"),
+        handled_on=case.get("handled_on"),
+        handled=tuple(
+            events.Handled(**entry) for entry in sorted(case["details"]["handled"], key=lambda entry: entry["measure"])
+        ),
+        seized=tuple(events.Seized(kind, quantity, unit) for (kind, unit), quantity in sorted(seized.items())),
     )

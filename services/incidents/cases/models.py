@@ -1,30 +1,56 @@
-"""The table of cases and of the steps that each has taken."""
+"""The tables of cases, of what each is linked to, and of the steps that each has taken."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel
+from services.incidents.models import IncidentsModel, instant
 from services.incidents.steps import StepTaken
 
 
 class Case(IncidentsModel, table=True):
-    """A case (vụ việc). Through what it was found its links tell: a tip, a patrol, or neither."""
+    """A case (vụ việc). Through what it was found its links tell. Of persons it keeps numbers, never names."""
 
     __tablename__ = "cases"
     id: UUID = Field(primary_key=True)
     unit: str
+    hamlet: str | None = None
+    place: str | None = None
     kind: str
     found_on: date
-    tip_id: UUID | None = Field(default=None, foreign_key="tips.id")
-    patrol_id: UUID | None = Field(default=None, foreign_key="activities.id")
+    # `handled`: persons by measure; `seized`: what, how much.
+    details: dict[str, Any] = Field(sa_type=JSONB)
+    handled_on: date | None = None
     state: str
     resolved_on: date | None = None
+    transferred_on: date | None = None
+    transferred_to: str | None = None
+    # What the present state rests on; a step keeps its own.
+    decision_number: str | None = None
+    decision_on: date | None = None
+    decision_signer: str | None = None
     # Of a case that another system sent: that system, and its own reference.
     source_system: str | None = None
     reference: str | None = None
     recorded_by: str
+    version: int = 1
+
+
+class CaseLink(IncidentsModel, table=True):
+    """That a case was found through a tip, a patrol or another activity. One that is taken back stays on record."""
+
+    __tablename__ = "case_links"
+    id: UUID = Field(primary_key=True)
+    case_id: UUID = Field(foreign_key="cases.id")
+    kind: str
+    linked_id: UUID
+    linked_by: str
+    linked_at: datetime = instant(nullable=False)
+    removed_by: str | None = None
+    removed_at: datetime | None = instant(nullable=True)
     version: int = 1
 
 

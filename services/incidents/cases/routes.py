@@ -6,15 +6,29 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.incidents.cases import commands, reading
-from services.incidents.cases.commands import UnknownPatrol, UnknownTip
+from services.incidents.cases.commands import (
+    AlreadyLinked,
+    NotLinked,
+    UnknownActivity,
+    UnknownPatrol,
+    UnknownTip,
+)
 from services.incidents.cases.schemas import (
+    MEASURES,
+    SEIZABLE,
     CaseOut,
     CasePage,
     CorrectCase,
+    LinkCase,
     ListCases,
+    MeasureOut,
     OpenCase,
     ReopenCase,
     ResolveCase,
+    SeizableOut,
+    TransferCase,
+    UnlinkCase,
+    WithdrawCase,
 )
 from services.incidents.references import ReferenceKnown
 from services.incidents.steps import StepOut
@@ -45,6 +59,9 @@ router = APIRouter(
         ReferenceKnown,
         UnknownTip,
         UnknownPatrol,
+        UnknownActivity,
+        AlreadyLinked,
+        NotLinked,
         KeyReused,
         Overloaded,
     ),
@@ -56,26 +73,50 @@ reads = APIRouter(
 
 @router.post("", status_code=201)
 async def open_case(case: OpenCase, caller: Caller, work: Work) -> CaseOut:
-    """Open a case, found through a tip or a patrol or otherwise."""
+    """Open a case, found through any number of tips, patrols and other activities, or through none."""
     return await commands.open_case(work, caller, case)
 
 
 @router.post("/{case_id}/resolve")
 async def resolve(case_id: UUID, resolution: ResolveCase, caller: Caller, work: Work) -> CaseOut:
-    """Close the case on the day it was resolved."""
+    """Close the case on the day it was resolved, with the persons handled; sanctions need their decision."""
     return await commands.resolve_case(work, caller, case_id, resolution)
 
 
+@router.post("/{case_id}/transfer")
+async def transfer(case_id: UUID, transfer: TransferCase, caller: Caller, work: Work) -> CaseOut:
+    """Give the case to the body that decides on it (Law 15/2012/QH13, art. 62: at once where it may be a crime)."""
+    return await commands.transfer_case(work, caller, case_id, transfer)
+
+
 @router.post("/{case_id}/reopen")
-async def reopen(case_id: UUID, step: ReopenCase, caller: Caller, work: Work) -> CaseOut:
-    """Take a resolved case up again, with the reason; it no longer counts as resolved."""
-    return await commands.reopen_case(work, caller, case_id, step.reason)
+async def reopen(case_id: UUID, reopening: ReopenCase, caller: Caller, work: Work) -> CaseOut:
+    """Take a resolved, transferred or withdrawn case up again, with the reason; it no longer counts as closed."""
+    return await commands.reopen_case(work, caller, case_id, reopening)
+
+
+@router.post("/{case_id}/withdraw")
+async def withdraw(case_id: UUID, withdrawal: WithdrawCase, caller: Caller, work: Work) -> CaseOut:
+    """Take back a case that was entered twice or is none, with the reason; it no longer counts."""
+    return await commands.withdraw_case(work, caller, case_id, withdrawal)
 
 
 @router.post("/{case_id}/correct")
 async def correct(case_id: UUID, correction: CorrectCase, caller: Caller, work: Work) -> CaseOut:
     """Set right what was entered wrongly, with the reason."""
     return await commands.correct_case(work, caller, case_id, correction)
+
+
+@router.post("/{case_id}/link")
+async def link(case_id: UUID, link: LinkCase, caller: Caller, work: Work) -> CaseOut:
+    """Tell that the case was found through this tip, patrol or activity as well; the figures follow."""
+    return await commands.link_case(work, caller, case_id, link)
+
+
+@router.post("/{case_id}/unlink")
+async def unlink(case_id: UUID, link: UnlinkCase, caller: Caller, work: Work) -> CaseOut:
+    """Take back a link that was none, with the reason; the figures follow."""
+    return await commands.unlink_case(work, caller, case_id, link)
 
 
 @reads.get("")
@@ -86,6 +127,18 @@ async def list_cases(
     page = await reading.list_cases(request.app.state.service.database, caller, query)
     link_next(request, response, page.items, query.limit)
     return page
+
+
+@reads.get("/measures")
+async def measures() -> list[MeasureOut]:
+    """The measures that persons of a case may meet, with their official names, and whether each needs a decision."""
+    return [MeasureOut(measure=name, **row._asdict()) for name, row in MEASURES.items()]
+
+
+@reads.get("/seizable")
+async def seizable() -> list[SeizableOut]:
+    """The kinds of what may be seized, with their official names and the units in which each is counted."""
+    return [SeizableOut(kind=name, **row._asdict()) for name, row in SEIZABLE.items()]
 
 
 @reads.get("/{case_id}")

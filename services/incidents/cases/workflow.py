@@ -1,9 +1,16 @@
-"""What may happen to a case: open → resolved, and back when it is taken up again."""
+"""What may happen to a case: open → resolved or transferred, and back when it is taken up again."""
 
 from services.incidents.steps import Step
 
+STANDING = ("open", "resolved", "transferred")
+
+# A link tells through what the case was found, so it may be added or taken back whenever that is learnt.
 STEPS: dict[str, Step] = {
     "resolve": Step(("open",), "resolved", "handle_case", "CaseResolved"),
-    "reopen": Step(("resolved",), "open", "handle_case", "CaseReopened", needs_reason=True),
-    "correct": Step(("open", "resolved"), None, "handle_case", "CaseCorrected", needs_reason=True),
+    "transfer": Step(("open",), "transferred", "handle_case", "CaseTransferred"),
+    "withdraw": Step(STANDING, "withdrawn", "handle_case", "CaseWithdrawn", needs_reason=True),
+    "reopen": Step(("resolved", "transferred", "withdrawn"), "open", "handle_case", "CaseReopened", needs_reason=True),
+    "correct": Step(STANDING, None, "handle_case", "CaseCorrected", needs_reason=True),
+    "link": Step(STANDING, None, "handle_case", "CaseLinked"),
+    "unlink": Step(STANDING, None, "handle_case", "CaseUnlinked", needs_reason=True),
 }

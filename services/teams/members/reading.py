@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
-from services.teams.schemas import decision_of
 from shared.auth import Identity
 from shared.database import Database
+from shared.decisions import decision_of
 from shared.errors import NotFound
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel
 
-from services.teams.schemas import Day, Decision
+from services.teams.schemas import Day
 from shared.days import QueryDay
+from shared.decisions import Decision
 from shared.events import Role
 from shared.http import Input, Page
 from shared.text import Line, UnitId

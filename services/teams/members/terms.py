@@ -8,10 +8,10 @@ from uuid_utils.compat import uuid7
 
 from services.teams.members.models import MemberTerm
 from services.teams.members.schemas import EndedFor
-from services.teams.schemas import Decision
 from shared import events
 from shared.auth import Identity
 from shared.database import Row
+from shared.decisions import Decision
 from shared.outbox import UnitOfWork
 from shared.places import unit_on
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
-from services.teams.schemas import decision_of
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
 from shared.auth import Identity
 from shared.database import Database
+from shared.decisions import decision_of
 from shared.errors import NotFound
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from services.teams.schemas import Day, Decision
+from services.teams.schemas import Day
+from shared.decisions import Decision
 from shared.http import Input, Page
 from shared.text import Line, UnitId
 

@@ -1,0 +1,29 @@
+"""A decision (quyết định): what the registry and the handling of cases rest on."""
+
+from typing import Any
+
+from shared.days import QueryDay
+from shared.http import Input
+from shared.places import require_not_future
+from shared.text import Line
+
+
+class Decision(Input):
+    """A decision (quyết định): number, the day it was signed, who signed it."""
+
+    number: Line
+    # Read back from JSON columns too, where a day is a text.
+    signed_on: QueryDay
+    signer: Line
+
+    def columns(self, name: str) -> dict[str, Any]:
+        """The three columns of a record that keep it as its decision called `name`. Raises DayInTheFuture."""
+        require_not_future(self.signed_on)
+        return {f"{name}_number": self.number, f"{name}_on": self.signed_on, f"{name}_signer": self.signer}
+
+
+def decision_of(row: Any, name: str) -> dict[str, Any] | None:
+    """The decision that a record keeps under `name`; None while there is none."""
+    if row.get(f"{name}_number") is None:
+        return None
+    return {"number": row[f"{name}_number"], "signed_on": row[f"{name}_on"], "signer": row[f"{name}_signer"]}
