@@ -59,6 +59,16 @@ _WATERMARK: dict[str, Any] = {
 }
 
 
+# What a webhook is sent beside events, whatever its types: a summary, and the fields of the data.
+_CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
+    "EventsTakenBack": (
+        "After a restoration: events of generations below `generation` behind `after_seq` no longer stand.",
+        {"generation": {"type": "integer"}, "after_seq": {"type": "integer"}},
+    ),
+    "Ping": ("A test that somebody asked for.", {}),
+}
+
+
 def golden(type: str) -> list[dict[str, Any]]:
     """The golden examples of an event, oldest first: its data, and the facts that it means with every field told."""
     files = sorted(GOLDEN.glob(f"{type}.*.json"), key=lambda file: int(file.name.split(".")[1]))
@@ -92,6 +102,7 @@ def document() -> dict[str, Any]:
         "headers": _signed(),
         "payload": {"$ref": f"{_REF}CloudEvent"},
     }
+    messages |= {name: _control(name, summary, data) for name, (summary, data) in _CONTROL.items()}
     channels = {}
     for service in ("teams", "incidents"):
         types = [type for type in EVENTS if told_by(type) == service]
@@ -105,7 +116,7 @@ def document() -> dict[str, Any]:
     channels["webhooks"] = {
         "address": None,
         "description": "The URL of a webhook (POST /incidents/v1/webhooks): events of its types and units, one by one.",
-        "messages": {"CloudEvent": {"$ref": "#/components/messages/CloudEvent"}},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in ("CloudEvent", *_CONTROL)},
     }
     operations = {
         f"tell{channel[0].upper()}{channel[1:]}": {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}}
@@ -189,6 +200,26 @@ def _structured(facts: list[Any]) -> dict[str, Any]:
         "description": "A CloudEvent 1.0 in JSON.",
         "properties": properties,
         "required": required,
+    }
+
+
+def _control(name: str, summary: str, data: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "specversion": {"type": "string", "const": "1.0"},
+        "id": _UUID,
+        "source": _TEXT,
+        "type": {"type": "string", "const": name},
+        "subject": {**_UUID, "description": "The webhook."},
+        "time": _TIME,
+        "datacontenttype": {"type": "string", "const": "application/json"},
+        "data": {"type": "object", "properties": data, "required": list(data)},
+    }
+    return {
+        "title": name,
+        "summary": summary,
+        "contentType": "application/cloudevents+json",
+        "headers": _signed(),
+        "payload": {"type": "object", "properties": told, "required": list(told)},
     }
 
 

@@ -1,5 +1,7 @@
 """An event as another system receives it: CloudEvents 1.0 in structured JSON, as Kafka carries it in binary mode."""
 
+from uuid import NAMESPACE_URL, uuid5
+
 import msgspec
 
 from shared.days import now
@@ -83,15 +85,27 @@ def cloud_event(source: str, record: Record) -> bytes:
 
 def ping_event(source: str, id: str, subject: str) -> bytes:
     """An event that tells of nothing, by which a receiver is tried out."""
+    return _control_event(source, id, subject, "Ping", {})
+
+
+def taken_back_event(source: str, subject: str, generation: int, after_seq: int) -> tuple[str, bytes]:
+    """The id and the event by which a receiver learns of a recovery: what it has of earlier generations behind
+    `after_seq` no longer stands. The id is the same for whoever is told, whenever."""
+    id = str(uuid5(NAMESPACE_URL, f"{source}:{generation}"))
+    data = {"generation": generation, "after_seq": after_seq}
+    return id, _control_event(source, id, subject, "EventsTakenBack", data)
+
+
+def _control_event(source: str, id: str, subject: str, type: str, data: dict[str, int]) -> bytes:
     return _encode(
         {
             "specversion": "1.0",
             "id": id,
             "source": source,
-            "type": "Ping",
+            "type": type,
             "subject": subject,
             "time": now().isoformat(),
             "datacontenttype": "application/json",
-            "data": {},
+            "data": data,
         }
     )

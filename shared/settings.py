@@ -84,7 +84,7 @@ class Settings(BaseSettings):
 
     webhook_hosts: str = Field(
         "",
-        description="Hosts that webhooks may name, by commas; `.example.vn` allows all below; empty: every host.",
+        description="Hosts that webhooks may name, by commas; `.example.vn` allows all below; empty: every host, for operators only.",
     )
     webhook_seconds: float = Field(10, description="How long a webhook's receiver may take to answer.")
     webhook_retry_seconds: list[float] = Field(

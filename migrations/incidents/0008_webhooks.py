@@ -36,6 +36,8 @@ CREATE TABLE webhook_places (
     event_id text,
     recorded_at timestamptz NOT NULL,
     "offset" bigint NOT NULL,
+    -- The newest generation that the receiver knows of.
+    told_generation int NOT NULL,
     attempts int NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     last_failure text,

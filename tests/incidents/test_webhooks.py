@@ -236,7 +236,7 @@ async def test_a_replay_sends_everything_since_a_cursor_once_more_with_the_same_
     assert [(delivery.id, delivery.body) for delivery in receiver.deliveries[3:]] == first[1:]
 
 
-async def test_after_a_recovery_a_webhook_goes_on_from_the_last_event_in_common(
+async def test_after_a_recovery_a_receiver_is_told_and_sent_what_came_after_the_last_event_in_common(
     antt: Antt, receiver: Receiver, databases: dict[str, str]
 ) -> None:
     webhook = await a_webhook(antt, receiver.url)
@@ -246,8 +246,13 @@ async def test_after_a_recovery_a_webhook_goes_on_from_the_last_event_in_common(
     await connection.execute("INSERT INTO outbox_generations (generation, after_seq) VALUES (2, 1)")
     await connection.close()
     await change(antt, webhook, note="Sau khi khôi phục")
-    await eventually(lambda: receiver.subjects[3:] == tips[1:])
-    assert {delivery.event["position"].split(":")[1] for delivery in receiver.deliveries[3:]} == {"2"}
+    await eventually(lambda: receiver.subjects[4:] == tips[1:])
+    told = receiver.deliveries[3].event
+    assert (told["type"], told["data"]) == ("EventsTakenBack", {"generation": 2, "after_seq": 1})
+    assert {delivery.event["position"].split(":")[1] for delivery in receiver.deliveries[4:]} == {"2"}
+    # Once is enough, also for who begins anew.
+    await do(antt, webhook, "replay", after="start")
+    await eventually(lambda: receiver.subjects[6:] == tips)
 
 
 def _endless(writer: asyncio.StreamWriter) -> Any:
@@ -328,8 +333,15 @@ def _self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_only_operators_and_a_system_its_own_keep_webhooks(antt: Antt, receiver: Receiver) -> None:
+async def test_only_operators_and_a_system_its_own_keep_webhooks(
+    antt: Antt, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system, other = antt.token("system", COMMUNE), antt.token("system", PROVINCE)
+    assert kind_of(await antt.post(WEBHOOKS, {"url": receiver.url}, system)) == (422, "host-not-allowed")
+    # Where the operator has named no hosts, another system does not choose one.
+    monkeypatch.setenv("ANTT_WEBHOOK_HOSTS", "localhost")
+    settings.cache_clear()
+    assert kind_of(await antt.post(WEBHOOKS, {"url": "http://inner.vn/"}, system)) == (422, "host-not-allowed")
     mine = await a_webhook(antt, receiver.url, system)
     assert mine["unit"] == COMMUNE
     path = f"{WEBHOOKS}/{mine['id']}"

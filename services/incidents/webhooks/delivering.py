@@ -25,11 +25,11 @@ from services.incidents.webhooks import sending
 from services.incidents.webhooks.models import Webhook
 from services.incidents.webhooks.sending import Outcome
 from shared import units
-from shared.cloudevents import cloud_event, source_of
+from shared.cloudevents import cloud_event, source_of, taken_back_event
 from shared.database import Row
 from shared.days import now
 from shared.errors import Changed
-from shared.log import CountedBeyondRecovery, Mark, Record, open_log, read_generations
+from shared.log import CountedBeyondRecovery, Mark, open_log, read_generations
 from shared.outbox import UnitOfWork
 from shared.service import Service
 
@@ -50,8 +50,17 @@ class Place(NamedTuple):
     """How far a webhook has come, and how it stands with the next event."""
 
     mark: Mark
+    told_generation: int
     attempts: int
     next_attempt_at: datetime | None
+
+
+class Event(NamedTuple):
+    """One event as it is sent."""
+
+    id: str
+    type: str
+    body: bytes
 
 
 class Fenced(Exception):
@@ -96,7 +105,7 @@ async def _deliver_for_ever(service: Service, pool: httpcore.AsyncConnectionPool
             try:
                 await _deliver(service, pool, webhook, place)
             except CountedBeyondRecovery as error:
-                await _go_back(service, webhook, place, error)
+                await _go_back(service, webhook, error)
         except Fenced:
             await asyncio.sleep(_PAUSE_SECONDS)
         except Exception as error:
@@ -119,19 +128,21 @@ async def _load(service: Service, id: UUID) -> tuple[Row, Place]:
             raise Fenced(id)
         kept = await connection.fetchrow("SELECT * FROM webhook_places WHERE webhook_id = $1 FOR UPDATE", id)
         if kept is not None and (kept["version"], kept["begun"]) == (webhook["version"], webhook["begun"]):
-            return dict(webhook), Place(_mark(kept), kept["attempts"], kept["next_attempt_at"])
+            return dict(webhook), Place(_mark(kept), kept["told_generation"], kept["attempts"], kept["next_attempt_at"])
         begun_anew = kept is None or kept["begun"] != webhook["begun"]
         mark = mark_of(webhook["begin_after"]) if kept is None or begun_anew else _mark(kept)
-        await connection.execute(
+        # Who begins today has nothing that an earlier recovery could take back.
+        told = await connection.fetchval(
             """INSERT INTO webhook_places
-              (webhook_id, version, begun, generation, seq, event_id, recorded_at, "offset")
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+              (webhook_id, version, begun, generation, seq, event_id, recorded_at, "offset", told_generation)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT max(generation) FROM outbox_generations))
             ON CONFLICT (webhook_id) DO UPDATE SET version = excluded.version, begun = excluded.begun,
               generation = excluded.generation, seq = excluded.seq, event_id = excluded.event_id,
-              recorded_at = excluded.recorded_at, "offset" = excluded."offset", attempts = 0, next_attempt_at = NULL""",
+              recorded_at = excluded.recorded_at, "offset" = excluded."offset", attempts = 0, next_attempt_at = NULL
+            RETURNING told_generation""",
             id, webhook["version"], webhook["begun"], *mark,
         )  # fmt: skip
-        return dict(webhook), Place(mark, 0, None)
+        return dict(webhook), Place(mark, told, 0, None)
 
 
 def _mark(row: asyncpg.Record) -> Mark:
@@ -145,34 +156,54 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
     await _send_letters(service, pool, webhook)
     async with service.database.connection() as connection:
         recovered = dict((await read_generations(connection))[1:])
-    area, types = units.area(webhook["unit"]), webhook["types"].split()
     source = source_of(service.settings, "incidents")
-    mark, kept, kept_at = place.mark, place.mark, monotonic()
+    for generation in sorted(recovered.keys()):
+        if generation <= place.told_generation:
+            continue
+        id, body = taken_back_event(source, str(webhook["id"]), generation, recovered[generation])
+        event, told = Event(id, "EventsTakenBack", body), place._replace(told_generation=generation, attempts=0)
+        if not await _send(service, pool, webhook, place, event, told):
+            return
+        place = told
+    area, types = units.area(webhook["unit"]), webhook["types"].split()
+    mark, kept_at = place.mark, monotonic()
     batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
     async with aclosing(batches):  # type: ignore[type-var]
         async for batch in batches:
             for record in batch.records:
+                if record.generation > place.told_generation:
+                    raise Fenced(webhook["id"])
                 if not concerns(record, area, types):
                     continue
                 # The log's offset of one event is not told: it goes on from the batch's and passes over what was sent.
                 reached = Mark(record.generation, record.seq, record.id, record.recorded_at, mark.offset)
-                body = cloud_event(source, record)
-                outcome = await sending.post(pool, service.settings, webhook, record.id, body)
-                if outcome.failure is not None:
-                    await _failed(service, webhook, place._replace(mark=kept), reached, record, body, outcome)
+                event = Event(record.id, record.type, cloud_event(source, record))
+                beyond = place._replace(mark=reached, attempts=0)
+                if not await _send(service, pool, webhook, place, event, beyond):
                     return
-                DELIVERIES.labels("delivered").inc()
-                await _keep(service, webhook, kept, reached, delivered=True)
-                kept, kept_at, place = reached, monotonic(), Place(reached, 0, None)
+                place, kept_at = beyond, monotonic()
             mark = batch.mark
-            if mark != kept and monotonic() - kept_at > _KEEP_SECONDS:
-                await _keep(service, webhook, kept, mark)
-                kept, kept_at = mark, monotonic()
+            if mark != place.mark and monotonic() - kept_at > _KEEP_SECONDS:
+                await _keep(service, webhook, place, place._replace(mark=mark))
+                place, kept_at = place._replace(mark=mark), monotonic()
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
+async def _send(
+    service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row, place: Place, event: Event, beyond: Place
+) -> bool:
+    """Send one event and move the place beyond it; whether it was taken. A failure is written down."""
+    outcome = await sending.post(pool, service.settings, webhook, event.id, event.body)
+    if outcome.failure is not None:
+        await _failed(service, webhook, place, event, beyond, outcome)
+        return False
+    DELIVERIES.labels("delivered").inc()
+    await _keep(service, webhook, place, beyond, delivered=True)
+    return True
+
+
 async def _keep(
-    service: Service, webhook: Row, before: Mark, reached: Mark, delivered: bool = False, clear: bool = False
+    service: Service, webhook: Row, before: Place, reached: Place, delivered: bool = False, clear: bool = False
 ) -> None:
     """Move the place on by compare-and-set. Raises Fenced where it is no longer what it was."""
     moved = await service.database.fetch(
@@ -180,18 +211,17 @@ async def _keep(
           attempts = CASE WHEN $7 THEN 0 ELSE attempts END,
           next_attempt_at = CASE WHEN $7 THEN NULL ELSE next_attempt_at END,
           last_failure = CASE WHEN $7 THEN NULL ELSE last_failure END,
-          delivered_at = CASE WHEN $8 THEN now() ELSE delivered_at END
-        WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($9, $10, $11, $12) RETURNING 1""",
-        webhook["id"], *reached, delivered or clear, delivered,
-        *before.position, webhook["version"], webhook["begun"],
+          delivered_at = CASE WHEN $8 THEN now() ELSE delivered_at END, told_generation = $9
+        WHERE webhook_id = $1
+          AND (generation, seq, told_generation, version, begun) = ($10, $11, $12, $13, $14) RETURNING 1""",
+        webhook["id"], *reached.mark, delivered or clear, delivered, reached.told_generation,
+        *before.mark.position, before.told_generation, webhook["version"], webhook["begun"],
     )  # fmt: skip
     if not moved:
         raise Fenced(webhook["id"])
 
 
-async def _failed(
-    service: Service, webhook: Row, place: Place, reached: Mark, record: Record, body: bytes, outcome: Outcome
-) -> None:
+async def _failed(service: Service, webhook: Row, place: Place, event: Event, beyond: Place, outcome: Outcome) -> None:
     """Write down when the event is tried again; after the last pause it is a dead letter and the place moves on."""
     if outcome.status == sending.GONE:
         DELIVERIES.labels("gone").inc()
@@ -199,16 +229,16 @@ async def _failed(
     attempts, pauses = place.attempts + 1, service.settings.webhook_retry_seconds
     if attempts > len(pauses):
         DELIVERIES.labels("dead").inc()
-        log.error("event not delivered", webhook=str(webhook["id"]), id=record.id, reason=outcome.failure)
+        log.error("event not delivered", webhook=str(webhook["id"]), id=event.id, reason=outcome.failure)
         # The letter is written first: killed in between, the event is tried once more and its letter kept once.
         await service.database.fetch(
             """INSERT INTO webhook_dead_letters (id, webhook_id, event_id, type, event, attempts, reason, failed_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, now())
             ON CONFLICT (webhook_id, event_id) DO UPDATE SET attempts = webhook_dead_letters.attempts
               + excluded.attempts, reason = excluded.reason, failed_at = excluded.failed_at""",
-            uuid7(), webhook["id"], record.id, record.type, body.decode(), attempts, outcome.failure,
+            uuid7(), webhook["id"], event.id, event.type, event.body.decode(), attempts, outcome.failure,
         )  # fmt: skip
-        await _keep(service, webhook, place.mark, reached, clear=True)
+        await _keep(service, webhook, place, beyond, clear=True)
         return
     DELIVERIES.labels("failed").inc()
     # Receivers that failed together are not all tried again together.
@@ -258,11 +288,9 @@ async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, we
             )
 
 
-async def _go_back(service: Service, webhook: Row, place: Place, error: CountedBeyondRecovery) -> None:
-    """After a recovery go on from the last event in common; positions tell the receiver of the new generation."""
+async def _go_back(service: Service, webhook: Row, error: CountedBeyondRecovery) -> None:
+    """After a recovery go on from the last event in common; the receiver was told already what no longer stands."""
     log.warning("webhook goes back behind a recovery", webhook=str(webhook["id"]), after=error.after_seq)
-    row = await service.database.fetchrow(
-        "SELECT generation, seq FROM webhook_places WHERE webhook_id = $1", webhook["id"]
-    )
-    before = place.mark if row is None else place.mark._replace(generation=row["generation"], seq=row["seq"])
-    await _keep(service, webhook, before, Mark(error.generation, error.after_seq, offset=place.mark.offset), clear=True)
+    _, place = await _load(service, webhook["id"])
+    mark = Mark(error.generation, error.after_seq, offset=place.mark.offset)
+    await _keep(service, webhook, place, place._replace(mark=mark), clear=True)
