@@ -54,6 +54,11 @@ SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::bytea[], $5::
 """
 
 
+def record_of(model: type[SQLModel]) -> str:
+    """The question for a record by its id ($1)."""
+    return f"SELECT * FROM {table_of(model).name} WHERE id = $1"
+
+
 class Answer(NamedTuple):
     """The first answer to an Idempotency-Key, its body encrypted with a key that the database does not have."""
 
@@ -92,7 +97,7 @@ class UnitOfWork:
 
     async def look_up(self, model: type[SQLModel], id: UUID) -> Row | None:
         """A record beside the one that If-Match is about, None without one."""
-        row = await self._writer.database.fetchrow(f"SELECT * FROM {table_of(model).name} WHERE id = $1", id)
+        row = await self._writer.database.fetchrow(record_of(model), id)
         return dict(row) if row is not None else None
 
     def add(self, model: type[SQLModel], **values: Any) -> Row:

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
         33_554_432, description="Largest file of boundaries or hamlets that a province may load, in bytes."
     )
     import_bytes: int = Field(536_870_912, description="Largest file of an import, in bytes; more is 413.")
+    import_rows: int = Field(2_000_000, description="Most rows of one import.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
     intake_batch: int = Field(500, description="Most requests that share one transaction.")
     transaction_seconds: int = Field(10, description="A write transaction that lasts longer is ended by PostgreSQL.")

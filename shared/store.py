@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple, cast
 
@@ -108,6 +108,20 @@ async def size_of(store: ObjectStore, key: str) -> int | None:
             return (await obstore.head_async(store, key))["size"]
         except FileNotFoundError:
             return None
+
+
+def read_range(store: ObjectStore, key: str, start: int, end: int) -> bytes:
+    """The bytes from `start` to before `end`, for a thread that reads a file here and there. Raises StoreUnavailable."""
+    with _told():
+        return bytes(obstore.get_range(store, key, start=start, end=end))
+
+
+async def kept_under(store: ObjectStore, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+    """Each key that begins with the prefix, which ends with `/`, and when it was put. Raises StoreUnavailable."""
+    with _told():
+        async for found in obstore.list(store, prefix):
+            for each in found:
+                yield each["path"], each["last_modified"]
 
 
 async def delete(store: ObjectStore, key: str) -> None:

@@ -25,6 +25,9 @@ class KnownTeam(IncidentsModel, table=True):
     unit: str
 
 
+UNIT_OF_TEAM = "SELECT unit FROM known_teams WHERE id = $1"
+
+
 class TeamNotYetKnown(Problem):
     """The registry may have created it an instant ago, or it does not exist."""
 
@@ -40,7 +43,7 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
     """Raise unless the team is known and serves the unit or a unit that it became; wait a little for news of it."""
     patience_ends = monotonic() + settings().team_wait_seconds
     while True:
-        known = await work.database.fetchrow("SELECT unit FROM known_teams WHERE id = $1", team_id)
+        known = await work.database.fetchrow(UNIT_OF_TEAM, team_id)
         if known is not None:
             break
         if monotonic() > patience_ends:

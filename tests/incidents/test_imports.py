@@ -1,16 +1,26 @@
 """Files of rows: each row is decided as a single request is, and counted once whatever happens in between."""
 
+import asyncio
+import base64
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
-from tests.conftest import OLD_COMMUNE, PROVINCE, Antt, eventually
-from tests.incidents.conftest import ACTIVITIES, a_patrol, kind_of, traffic_control
+from services.incidents.imports import job
+from shared.database import Row
+from shared.service import Service
+from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
+from tests.incidents.conftest import ACTIVITIES, a_case, a_patrol, a_team, kind_of, traffic_control
+from tests.incidents.test_import_files import a_csv, an_xlsx
 
 IMPORTS = "/incidents/v1/imports"
 NDJSON = "application/x-ndjson"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def lines(*rows: Any) -> bytes:
@@ -28,7 +38,11 @@ async def sent(
     **query: Any,
 ) -> httpx.Response:
     """A file on its way to be imported."""
-    headers = {"Content-Type": media_type, **(caller or antt.token()), **({"Idempotency-Key": key} if key else {})}
+    headers = {
+        "Content-Type": media_type,
+        **(antt.token() if caller is None else caller),
+        **({"Idempotency-Key": key} if key else {}),
+    }
     return await antt.http.post(IMPORTS, content=body, headers=headers, params={"of": of, **query})
 
 
@@ -125,19 +139,175 @@ async def test_only_who_sent_a_file_and_who_oversees_the_area_see_it(antt: Antt)
         assert [found["id"] for found in listed] == ([row["id"]] if status == 200 else [])
 
 
-async def test_progress_is_a_stream_that_ends_with_the_import(antt: Antt) -> None:
+async def test_progress_is_a_stream_that_ends_with_the_import_which_nobody_cancels_then(antt: Antt) -> None:
     answer = await sent(antt, lines(a_patrol()))
     stream = await antt.get(f"{answer.headers['location']}/progress", antt.token())
     told = [json.loads(line.removeprefix("data: ")) for line in stream.text.splitlines() if line.startswith("data: ")]
     assert counts(told[-1]) == ("done", 1, 0, 0, 0)
     assert [row["version"] for row in told] == sorted({row["version"] for row in told})
-
-
-async def test_an_import_that_has_ended_is_not_cancelled(antt: Antt) -> None:
-    row = await imported(antt, lines(a_patrol()))
-    answer = await antt.post(f"{IMPORTS}/{row['id']}/cancel", caller=antt.token())
+    answer = await antt.post(f"{answer.headers['location']}/cancel", caller=antt.token())
     assert kind_of(answer) == (409, "step-not-allowed")
 
 
-async def test_only_known_formats_are_taken(antt: Antt) -> None:
+async def test_a_small_file_is_taken_whole_or_not_at_all(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = lines(a_patrol(), a_patrol(unit="2025:99999"), a_patrol())
+    row = await imported(antt, bad)
+    assert (counts(row), row["atomic"], row["problem"]["code"]) == (("failed", 2, 0, 0, 1), True, "rows-rejected")
+    assert await rejections(antt, row) == [(2, [("unit", "unknown-unit", "2025:99999")])]
+    assert (await antt.get(ACTIVITIES, antt.token())).json()["items"] == []
+    # What is too large for that is taken row by row, or refused where it was asked for.
+    monkeypatch.setattr(job, "ATOMIC_ROWS", 2)
+    row = await imported(antt, bad)
+    assert (counts(row), row["atomic"]) == (("done", 2, 0, 0, 1), False)
+    row = await imported(antt, bad, atomic=True)
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "too-large-for-atomic")
+    row = await imported(antt, lines(a_patrol(), a_patrol()), atomic=True)
+    assert (counts(row), row["atomic"]) == (("done", 2, 0, 0, 0), True)
+    assert (await antt.counters(row["position"]))["patrols"] == 4
+
+
+async def test_a_dry_run_decides_every_row_and_writes_none(antt: Antt) -> None:
+    row = await imported(antt, lines(a_patrol(reference="a"), a_patrol(reference="a"), {}), dry_run=True, atomic=False)
+    assert counts(row) == ("done", 1, 0, 0, 2)
+    assert [codes[0][1] for _, codes in await rejections(antt, row)] == ["duplicate-reference", "union_tag_not_found"]
+    assert (await antt.get(ACTIVITIES, antt.token())).json()["items"] == []
+
+
+async def test_a_known_reference_is_refused_or_corrected_where_it_differs(antt: Antt) -> None:
+    caller = antt.token("system")
+
+    async def take(strategy: str, *rows: dict[str, Any], of: str = "activities") -> dict[str, Any]:
+        return await imported(antt, lines(*rows), of=of, strategy=strategy, atomic=False, caller=caller)
+
+    first, second = traffic_control(reference="A/1", turns=5), traffic_control(reference="A/2", turns=6)
+    assert counts(await take("create", first)) == ("done", 1, 0, 0, 0)
+    row = await take("create", first, second)
+    assert counts(row) == ("done", 1, 0, 0, 1)
+    answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", caller)
+    error = answer.json()["items"][0]["errors"][0]
+    assert (error["column"], error["code"], error["value"]) == ("reference", "reference-known", "A/1")
+    # Alone it is the same problem.
+    assert kind_of(await antt.post(ACTIVITIES, first, caller)) == (409, "reference-known")
+    changed = traffic_control(reference="A/2", turns=60)
+    row = await take("upsert", first, changed, traffic_control(reference="A/3", turns=1), traffic_control(turns=1))
+    assert counts(row) == ("done", 1, 1, 1, 1)
+    assert (await antt.counters(row["position"]))["traffic_control_turns"] == 66
+    # Another system's references are its own.
+    other = await imported(antt, lines(first), strategy="upsert", caller=antt.token("operator", PROVINCE))
+    assert counts(other) == ("done", 1, 0, 0, 0)
+    case = a_case(reference="V/1")
+    assert counts(await take("upsert", case, of="cases")) == ("done", 1, 0, 0, 0)
+    assert counts(await take("upsert", case, of="cases")) == ("done", 0, 0, 1, 0)
+    assert counts(await take("upsert", {**case, "kind": "theft"}, of="cases")) == ("done", 0, 1, 0, 0)
+    tip = {"unit": COMMUNE, "content": "Mất xe", "reference": "T/1", "informant": {"full_name": "Lê Văn Kín"}}
+    assert counts(await take("upsert", tip, of="tips")) == ("done", 1, 0, 0, 0)
+    row = await take("upsert", {**tip, "content": "Mất xe máy"}, of="tips")
+    assert counts(row) == ("done", 0, 1, 0, 0)
+    assert counts(await take("upsert", {**tip, "content": "Mất xe máy"}, of="tips")) == ("done", 0, 0, 1, 0)
+    assert (await antt.counters(row["position"]))["tips_received"] == 1
+
+
+async def test_rows_are_decided_as_whoever_sent_them(antt: Antt) -> None:
+    team = await a_team(antt)
+    leader = antt.token("team_leader", COMMUNE, team)
+    unknown = str(uuid4())
+    content = lines(a_patrol(), a_patrol(team_id=unknown), a_patrol(team_id=team), *[a_patrol(team_id=unknown)] * 3)
+    row = await imported(antt, content, atomic=False, caller=leader)
+    assert counts(row) == ("done", 2, 0, 0, 4)
+    page = (await antt.get(ACTIVITIES, leader)).json()["items"]
+    assert [(activity["state"], activity["team_id"]) for activity in page] == [("entered", team)] * 2
+    assert kind_of(await sent(antt, content, caller={})) == (401, "unauthenticated")
+    row = await imported(antt, content, atomic=False)
+    # Whoever may enter for any team is told that nobody knows this one, after one wait for all of them.
+    codes = [errors[0][1] for _, errors in await rejections(antt, row)]
+    assert (counts(row), codes) == (("done", 2, 0, 0, 4), ["team-not-yet-known"] * 4)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for the files of one test."""
+    monkeypatch.setenv("ANTT_STORE", tmp_path.as_uri())
+    return tmp_path
+
+
+def files_in(store: Path) -> list[Path]:
+    """What the store keeps."""
+    return [path for path in store.rglob("*") if path.is_file()]
+
+
+async def test_only_texts_in_utf_8_and_zip_archives_are_kept(store: Path, antt: Antt) -> None:
     assert kind_of(await sent(antt, b"<rows/>", media_type="application/xml")) == (415, "unknown-format")
+    content = "kind,unit\npatrol,Lễ hội"
+    for wrong in (content.encode("utf-16"), content.encode("utf-16-le"), "Hà Nội".encode("cp1258", "ignore"), b"a\x00"):
+        for media_type in ("text/csv", NDJSON):
+            assert kind_of(await sent(antt, wrong, media_type=media_type)) == (422, "not-utf-8")
+    for wrong in (b"", b"PK", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", content.encode()):
+        assert kind_of(await sent(antt, wrong, media_type=XLSX)) == (422, "not-xlsx")
+    # What its sender's digest does not tell of is not kept either.
+    rows = lines(a_patrol())
+    digest = base64.b64encode(hashlib.sha256(rows).digest()).decode()
+    headers = {**antt.token(), "Content-Type": NDJSON, "Content-Digest": f"sha-256=:{digest}:"}
+    query = {"of": "activities"}
+    cut = await antt.http.post(IMPORTS, content=rows[:-9], headers=headers, params=query)
+    assert kind_of(cut) == (422, "digest-wrong")
+    assert files_in(store) == []
+    assert (await antt.http.post(IMPORTS, content=rows, headers=headers, params=query)).status_code == 202
+
+
+async def test_a_file_waits_sealed_and_is_forgotten_when_it_is_taken(
+    store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = job.take_import
+    let_go = asyncio.Event()
+
+    async def held_back(service: Service, row: Row) -> None:
+        await let_go.wait()
+        await taken(service, row)
+
+    monkeypatch.setattr(job, "take_import", held_back)
+    tip = {"unit": COMMUNE, "content": "Gây rối", "informant": {"full_name": "Lê Văn Kín"}}
+    answer = await sent(antt, lines(tip), of="tips")
+    (kept,) = files_in(store)
+    assert b"Gay" not in kept.read_bytes()
+    assert "Lê Văn Kín".encode() not in kept.read_bytes()
+    let_go.set()
+    row = await ended(antt, answer.headers["location"])
+    assert counts(row) == ("done", 1, 0, 0, 0)
+    await eventually(lambda: not files_in(store))
+
+
+async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk_taken, go_on = asyncio.Event(), asyncio.Event()
+    take_chunk = job._take_chunk
+
+    async def one_at_a_time(taking: job.Taking, chunk: list[Any]) -> None:
+        await take_chunk(taking, chunk)
+        chunk_taken.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(job, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(job, "_take_chunk", one_at_a_time)
+    answer = await sent(antt, lines(*[a_patrol()] * 7), atomic=False)
+    await chunk_taken.wait()
+    path = answer.headers["location"]
+    cancelled = await antt.post(f"{path}/cancel", caller=antt.token())
+    assert counts(cancelled.json()) == ("cancelled", 2, 0, 0, 0)
+    go_on.set()
+    # The next file is taken, and of this one no more.
+    await imported(antt, lines(traffic_control()))
+    assert counts((await antt.get(path, antt.token())).json()) == ("cancelled", 2, 0, 0, 0)
+    assert len((await antt.get(ACTIVITIES, antt.token())).json()["items"]) == 3
+
+
+async def test_each_format_arrives_and_a_broken_file_tells_why(antt: Antt) -> None:
+    heading = ("kind", "unit", "started_at", "ended_at")
+    patrol = ("patrol", COMMUNE, "02/11/2026 20:00", "02/11/2026 23:00")
+    row = await imported(antt, a_csv(heading, patrol), media_type="text/csv; charset=utf-8", filename="Tuần tra.csv")
+    assert (counts(row), row["filename"]) == (("done", 1, 0, 0, 0), "Tuần tra.csv")
+    assert counts(await imported(antt, an_xlsx(heading, patrol), media_type=XLSX)) == ("done", 1, 0, 0, 0)
+    row = await imported(antt, a_csv((*heading, "colour"), (*patrol, "red")), media_type="text/csv")
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "unknown-column")
+    row = await imported(antt, an_xlsx(heading, patrol)[:-40], media_type=XLSX)
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "not-xlsx")

@@ -11,7 +11,14 @@ from services.incidents import known_teams, references
 from services.incidents.activities.kinds import KINDS, EnterActivity, Mobilisation
 from services.incidents.activities.models import Activity, ActivityStep
 from services.incidents.activities.schemas import ActivityOut, CorrectActivity
-from services.incidents.activities.workflow import BEGINS, BEGINS_CONFIRMED, CORRECT_BY_TEAM, STEPS, confirm_by
+from services.incidents.activities.workflow import (
+    BEGINS,
+    BEGINS_CONFIRMED,
+    CORRECT_BY_SYSTEM,
+    CORRECT_BY_TEAM,
+    STEPS,
+    confirm_by,
+)
 from services.incidents.steps import Step, invalid, record_step, require_may_step
 from shared import events, units
 from shared.auth import Identity
@@ -66,6 +73,8 @@ async def correct_activity(
     """
     before = await work.load(Activity, activity_id)
     step = CORRECT_BY_TEAM if caller.role == "team_leader" else STEPS["correct"]
+    if caller.role == "system" and before["source_system"] == caller.subject:
+        step = CORRECT_BY_SYSTEM
     require_may_step(caller, before, "correct", step, correction.reason)
     if correction.activity.kind != before["kind"]:
         raise invalid("activity.kind", "kind-stays", "return this one and enter another of the right kind")
@@ -85,7 +94,7 @@ async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -
     """The columns that an entry gives, once it is sure that it can be and that the caller may say so."""
     held_on = day_of(activity.started_at)
     require_place(activity.unit, held_on)
-    team_id = activity.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
+    team_id = _team_of(caller, activity)
     caller.require("enter_activity", activity.unit, str(team_id) if team_id else None)
     if activity.ended_at < activity.started_at:
         raise invalid("ended_at", "before-start", "it cannot end before it starts")
@@ -97,12 +106,26 @@ async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -
         _require_sent_out(activity, held_on)
     if team_id is not None:
         await known_teams.require(work, team_id, activity.unit)
+    return _columns(activity, team_id)
+
+
+def says_the_same(caller: Identity, known: Row, activity: EnterActivity) -> bool:
+    """Whether entering this would only repeat what a row of activities says."""
+    told = {"kind": activity.kind, **_columns(activity, _team_of(caller, activity))}
+    return all(known[name] == value for name, value in told.items())
+
+
+def _team_of(caller: Identity, activity: EnterActivity) -> UUID | None:
+    return activity.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
+
+
+def _columns(activity: EnterActivity, team_id: UUID | None) -> dict[str, Any]:
     return {
         "unit": activity.unit,
         "team_id": team_id,
         "started_at": activity.started_at,
         "ended_at": activity.ended_at,
-        "held_on": held_on,
+        "held_on": day_of(activity.started_at),
         "turns": getattr(activity, "turns", 0),
         "details": activity.model_dump(mode="json", exclude=_COLUMNS, exclude_none=True),
     }

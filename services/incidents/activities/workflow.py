@@ -30,3 +30,7 @@ def confirm_by(entered_at: datetime) -> date:
 
 # What the police have confirmed a team no longer changes.
 CORRECT_BY_TEAM = Step(("entered", "returned"), "entered", "enter_activity", "ActivityCorrected", needs_reason=True)
+# A system corrects what it has sent itself; it is confirmed, as it was when it came.
+CORRECT_BY_SYSTEM = Step(
+    ("entered", "confirmed", "returned"), "confirmed", "enter_activity", "ActivityCorrected", needs_reason=True
+)

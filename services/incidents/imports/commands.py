@@ -1,21 +1,51 @@
 """The verbs of imports: send a file, cancel what a job has not finished."""
 
+import asyncio
+import codecs
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import ClassVar
 from uuid import UUID
 
-import obstore
 from uuid_utils.compat import uuid7
 
+from services.incidents.imports import uploads
 from services.incidents.imports.models import Import
-from services.incidents.imports.schemas import ENDED, Format, ImportOut, NewImport
-from services.incidents.imports.uploads import path_of, sealed
+from services.incidents.imports.rejections import FileRefused
+from services.incidents.imports.schemas import Format, ImportOut, NewImport
+from services.incidents.imports.workflow import ENDED, overseen
+from services.incidents.imports.xlsx import NotXlsx
 from shared.auth import Identity
 from shared.days import now
-from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, StepNotAllowed
+from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
 from shared.outbox import UnitOfWork
 from shared.service import Service
-from shared.store import open_store
+from shared.store import delete, open_store, put_capped
+
+# Bytes that a seal adds to a file at most, a block of it at least being there.
+_SEAL = 1 << 20
+
+
+def bell_of(service: Service) -> asyncio.Event:
+    """Rings in this process when a file was sent, so that a job of the same process need not look for it."""
+    bell: asyncio.Event = service.state.setdefault("imports", asyncio.Event())
+    return bell
+
+
+class NotUtf8(FileRefused):
+    name = "not-utf-8"
+    vi, en = (
+        "Tệp không phải văn bản UTF-8 (có thể là UTF-16 hoặc Windows-1258): hãy lưu lại với mã UTF-8.",
+        "The file is no text in UTF-8 (maybe UTF-16 or Windows-1258): save it as UTF-8.",
+    )
+
+
+class DigestWrong(Problem):
+    """What came is not what the sender's Content-Digest tells of."""
+
+    status, name = 422, "digest-wrong"
+    vi, en = "Tệp nhận được không khớp Content-Digest.", "What came does not match the Content-Digest."
+    headers: ClassVar = {"Want-Content-Digest": "sha-256=10"}
 
 
 async def start_import(
@@ -25,13 +55,15 @@ async def start_import(
     format: Format,
     body: AsyncIterable[bytes],
     key: bytes | None,
+    digest: bytes | None = None,
 ) -> tuple[ImportOut, bool]:
     """Put the file into the store, sealed, and leave it to the job; whether it was sent before with this key.
 
-    Nothing of it is kept unless all of it has come. Raises BodyTooLarge, or KeyReused for another file.
+    Nothing of it is kept unless all of it has come. Raises BodyTooLarge, NotUtf8 or NotXlsx as soon as that is known,
+    DigestWrong when it is not of this SHA-256, KeyReused for another file, StoreUnavailable.
     """
     caller.require_role("import_records")
-    id, sha256, length = uuid7(), hashlib.sha256(), 0
+    store, id, sha256, length = open_store(service.settings), uuid7(), hashlib.sha256(), 0
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal length
@@ -41,9 +73,12 @@ async def start_import(
                 raise BodyTooLarge(most_bytes=service.settings.import_bytes)
             sha256.update(chunk)
             yield chunk
+        if digest is not None and digest != sha256.digest():
+            raise DigestWrong()
 
-    store = open_store(service.settings)
-    await obstore.put_async(store, path_of(id), sealed(counted(), service.secret, id))
+    checked = _zip(counted()) if format == "xlsx" else _text(counted())
+    most = service.settings.import_bytes + _SEAL
+    await put_capped(store, uploads.path_of(id), uploads.sealed(checked, service.secret, id), most)
     work = UnitOfWork(service.writer)
     hashed = hashlib.sha256(caller.subject.encode() + b"\0imports\0" + key).digest() if key is not None else None
     row = work.add(
@@ -74,21 +109,50 @@ async def start_import(
     try:
         await work.commit()
     except Conflict:
-        await obstore.delete_async(store, path_of(id))
+        await delete(store, uploads.path_of(id))
         first = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
         if first is None:
             raise
-        asked_before = ("of", "format", "strategy", "dry_run", "sha256")
-        if any(first[name] != row[name] for name in asked_before):
+        if any(first[name] != row[name] for name in ("of", "format", "strategy", "dry_run", "sha256")):
             raise KeyReused() from None
         return ImportOut.of_row(dict(first)), True
+    bell_of(service).set()
     return ImportOut.of_row(row), False
+
+
+async def _text(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The chunks of a text in UTF-8. Raises NotUtf8 where it is none."""
+    decoder, length = codecs.getincrementaldecoder("utf-8")(), 0
+    try:
+        async for chunk in chunks:
+            decoder.decode(chunk)
+            if b"\0" in chunk:
+                raise NotUtf8(byte=length + chunk.index(b"\0"))
+            length += len(chunk)
+            yield chunk
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise NotUtf8(byte=length + error.start) from None
+
+
+async def _zip(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The chunks of what begins as a ZIP archive does. Raises NotXlsx otherwise: an old or an encrypted workbook."""
+    begins = b""
+    async for chunk in chunks:
+        if len(begins) < 4:
+            begins += chunk[:4]
+            if not b"PK\x03\x04".startswith(begins[:4]):
+                raise NotXlsx()
+        yield chunk
+    if len(begins) < 4:
+        raise NotXlsx()
 
 
 async def cancel_import(work: UnitOfWork, caller: Identity, import_id: UUID) -> ImportOut:
     """Stop an import behind the rows that it has taken. Raises StepNotAllowed once it has ended."""
+    caller.require_role("import_records")
     row = await work.load(Import, import_id)
-    if row["subject"] != caller.subject and not caller.may("handle_imports"):
+    if row["subject"] != caller.subject and row["unit"] not in overseen(caller):
         raise NotFound(id=import_id)
     if row["state"] in ENDED:
         raise StepNotAllowed(state=row["state"], step="cancel", allowed_from=["queued", "running"])

@@ -1,11 +1,17 @@
 """Reads a file row by row, whatever its format: each row with its line, as the input of a command or as what is wrong."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
-from services.incidents.imports.rows import Errors, Kind, errors_of_input, row_error
+from services.incidents.imports.columns import Cell, Columns
+from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
+from services.incidents.imports.rows import Kind
+from services.incidents.imports.schemas import Format
+from services.incidents.imports.xlsx import FORMULA, WRONG, read_sheet
 
 # A row may be as large as a single request.
 LONGEST_ROW = 65_536
@@ -20,23 +26,92 @@ class Entry(NamedTuple):
     size: int
 
 
+class UnreadableCsv(FileRefused):
+    name = "unreadable-csv"
+    vi, en = (
+        "Tệp CSV sai cấu trúc từ dòng này (dấu ngoặc kép chưa đóng, dòng quá dài).",
+        "The CSV is broken from this line on (a quote that does not end, a line that is too long).",
+    )
+
+
 def read_ndjson(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
     """A JSON object a line, as a single request would have it; empty lines are passed over."""
-    validate, number = kind.input.validate_json, 0
+    number = 0
     while line := file.readline(LONGEST_ROW + 1):
         number += 1
-        if len(line) > LONGEST_ROW and not line.endswith(b"\n"):
+        if len(line) > LONGEST_ROW:
             while line and not line.endswith(b"\n"):
                 line = file.readline(LONGEST_ROW)
-            wrong = row_error("", "line-too-long", f"a row has at most {LONGEST_ROW} bytes")
-            yield Entry(number, None, [wrong], LONGEST_ROW)
-            continue
-        if not line.strip():
-            continue
-        try:
-            yield Entry(number, validate(line), [], len(line))
-        except ValidationError as error:
-            yield Entry(number, None, errors_of_input(error), len(line))
+            yield _wrong(number, "line-too-long", f"a row has at most {LONGEST_ROW} bytes")
+        elif line.strip():
+            # A mark of the byte order is no part of JSON, and some editors write one.
+            yield _entry(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, kind)
 
 
-READERS = {"ndjson": read_ndjson}
+def read_csv(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
+    """Rows under a heading of columns (columns.py), between commas, semicolons or tabs, whichever the heading has most of."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    heading = text.readline(LONGEST_ROW)
+    delimiter = max(",;\t", key=heading.count)
+    begins = 1
+
+    def lines() -> Iterator[str]:
+        yield heading
+        while line := text.readline(LONGEST_ROW + 1):
+            if len(line) > LONGEST_ROW:
+                raise UnreadableCsv(line=begins)
+            yield line
+
+    rows = csv.reader(lines(), delimiter=delimiter, strict=True)
+    try:
+        columns = Columns(next(rows, []), kind.fields)
+        begins = rows.line_num + 1
+        for cells in rows:
+            if any(cells):
+                yield _row(begins, cells, columns, kind)
+            begins = rows.line_num + 1
+    except csv.Error:
+        raise UnreadableCsv(line=begins) from None
+
+
+def read_xlsx(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
+    """Rows of the first sheet under a heading of columns (columns.py)."""
+    rows = read_sheet(file, longest_row=LONGEST_ROW)
+    _, heading = next(rows, (1, []))
+    columns = Columns(heading, kind.fields)
+    for number, cells in rows:
+        if any(cell not in (None, "") for cell in cells):
+            yield _row(number, cells, columns, kind)
+
+
+READERS: dict[Format, Callable[[BinaryIO, Kind], Iterator[Entry]]] = {
+    "ndjson": read_ndjson,
+    "csv": read_csv,
+    "xlsx": read_xlsx,
+}
+
+
+def _row(line: int, cells: Sequence[Cell], columns: Columns, kind: Kind) -> Entry:
+    wrong = columns.too_many(cells)
+    for name, cell in zip(columns.names, cells, strict=False):
+        if cell is FORMULA:
+            wrong.append(row_error(name, "formula", "formulas are not calculated: send the values"))
+        elif cell is WRONG:
+            wrong.append(row_error(name, "error-value", "the cell holds an error or no day that there is"))
+    if wrong:
+        return Entry(line, None, wrong[:20], 0)
+    row = columns.json_of(cells)
+    if len(row) > LONGEST_ROW:
+        return _wrong(line, "line-too-long", f"a row has at most {LONGEST_ROW} bytes")
+    return _entry(line, row, kind)
+
+
+def _entry(line: int, row: bytes, kind: Kind) -> Entry:
+    try:
+        return Entry(line, kind.input.validate_json(row), [], len(row))
+    except ValidationError as error:
+        return Entry(line, None, errors_of_input(error), len(row))
+
+
+def _wrong(line: int, code: str, message: str) -> Entry:
+    return Entry(line, None, [row_error("", code, message)], 0)

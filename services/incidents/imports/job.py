@@ -5,40 +5,78 @@ this process, the next one goes on behind the last row that was taken. A file is
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from io import BufferedReader
-from itertools import islice
+from itertools import chain, islice
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple, cast
+from uuid import UUID
 
 import asyncpg
-import obstore
 import structlog
-from obstore.exceptions import BaseError
+from cryptography.exceptions import InvalidTag
 
+from services.incidents import known_teams, references
+from services.incidents.imports import commands
 from services.incidents.imports.formats import READERS, Entry
 from services.incidents.imports.models import Import, ImportRejection
-from services.incidents.imports.rows import KINDS_OF_ROWS, Errors, Kind, errors_of_problem
-from services.incidents.imports.uploads import BLOCK, SealedFile, path_of
+from services.incidents.imports.rejections import Errors, FileRefused, errors_of_problem, row_error
+from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
+from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of
+from services.incidents.known_teams import TeamNotYetKnown
 from shared import outbox
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database, Row, table_of
 from shared.days import now
-from shared.errors import Changed, Conflict, Problem
+from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
 from shared.outbox import UnitOfWork, Writer
 from shared.service import Service
-from shared.store import open_store
+from shared.store import StoreUnavailable, delete, kept_under, open_store, size_of
 
 log = structlog.get_logger()
 
 # Small enough that a tip waits a few hundredths of a second for the outbox, large enough that commits cost little.
-CHUNK_ROWS = 1_000
-CHUNK_BYTES = 4 << 20
-# So much may be all or nothing.
-ATOMIC_ROWS = 10_000
-ATOMIC_BYTES = 16 << 20
-
-_OPEN = "SELECT * FROM imports WHERE state IN ('queued', 'running') ORDER BY id LIMIT 1"
+CHUNK_ROWS, CHUNK_BYTES = 1_000, 4 << 20
+# So much may be all or nothing; it is decided as a whole, in memory.
+ATOMIC_ROWS, ATOMIC_BYTES = 10_000, 16 << 20
+# So many rows are decided before whatever else this process does has its turn: a millisecond or two.
+_ROWS_AT_ONCE = 20
 _TRIES = 5
+_STORE_WAIT_SECONDS = 2.0
+_SWEEP_SECONDS = 3_600
+_NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
+
+_NEXT = "SELECT * FROM imports WHERE state IN ('queued', 'running') ORDER BY id LIMIT 1"
+_LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations) AS generation FROM outbox"
+
+
+class TooManyRows(FileRefused):
+    name = "too-many-rows"
+    vi, en = "Tệp có quá nhiều dòng: hãy chia nhỏ.", "The file has too many rows: split it."
+
+
+class NotAtomic(FileRefused):
+    name = "too-large-for-atomic"
+    vi, en = (
+        "Chỉ tệp tối đa 10.000 dòng và 16 MiB mới được nhận trọn vẹn hoặc không nhận gì.",
+        "Only a file of at most 10,000 rows and 16 MiB can be all or nothing.",
+    )
+
+
+class RowsRejected(FileRefused):
+    name = "rows-rejected"
+    vi, en = (
+        "Có dòng không hợp lệ nên không dòng nào được nhận; xem danh sách dòng bị từ chối.",
+        "Some rows are not valid, so none was taken; see the rejected rows.",
+    )
+
+
+class FileGone(FileRefused):
+    name = "file-gone"
+    vi, en = "Tệp không còn trong kho hoặc đã bị thay đổi.", "The file is no longer in the store, or was changed there."
 
 
 class Remembering(Database):
@@ -47,6 +85,10 @@ class Remembering(Database):
     def __init__(self, database: Database) -> None:
         self._database = database
         self.answers: dict[tuple[Any, ...], asyncpg.Record | None] = {}
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a query, asked each time."""
+        return await self._database.fetch(sql, *arguments)
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""
@@ -60,46 +102,132 @@ class Remembering(Database):
 
 
 class Decided(NamedTuple):
-    """What a chunk comes to: the changes of its good rows, and what is wrong with the others."""
+    """What rows come to: the changes of the good ones, how many of each sort, and what is wrong with the others."""
 
     works: list[UnitOfWork]
     counts: dict[str, int]
     rejections: list[tuple[int, Errors]]
 
 
+@dataclass
+class Taking:
+    """An import that is being taken: its row as it stands, and as whom its rows are decided."""
+
+    service: Service
+    row: Row
+    # Whether it has waited once for news of a team that is not known.
+    waited: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What its rows are."""
+        return KINDS_OF_ROWS[self.row["of"]]
+
+    @property
+    def caller(self) -> Identity:
+        """Who sent it."""
+        return Identity(self.row["role"], self.row["subject"], self.row["unit"], self.row["team"])
+
+
 async def work_off(service: Service) -> None:
     """Work off what was sent, oldest first, for ever."""
+    swept_at = float("-inf")
     while True:
-        row = await service.database.fetchrow(_OPEN)
-        if row is None:
-            await asyncio.sleep(1)
-            continue
         try:
-            await run_import(service, dict(row))
-        except (BaseError, OSError) as error:
-            log.warning("an import waits for the store", import_id=str(row["id"]), reason=type(error).__name__)
-            await asyncio.sleep(2)
-        except Changed:
-            # It was cancelled, or another process has it: look again.
+            if monotonic() - swept_at > _SWEEP_SECONDS:
+                swept_at = monotonic()
+                await _sweep(service)
+            row = await service.database.fetchrow(_NEXT)
+            if row is None:
+                await _more(service)
+            else:
+                await take_import(service, dict(row))
+        except StoreUnavailable:
+            log.warning("imports wait for the store")
+            await asyncio.sleep(_STORE_WAIT_SECONDS)
+
+
+async def _more(service: Service) -> None:
+    """Wait until this process was sent a file, or for a second: another process may have been."""
+    bell = commands.bell_of(service)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(bell.wait(), 1)
+    bell.clear()
+
+
+async def take_import(service: Service, row: Row) -> None:
+    """Take an import from where it is to its end, or until somebody cancels it."""
+    taking = Taking(service, row)
+    try:
+        await _take_rows(taking)
+        if taking.row["state"] == "running":
+            last = await service.database.fetchrow(_LAST)
+            position = f"{service.name}:{last['generation']}:{last['seq'] or 0}" if last else None
+            await _commit(taking, state="done", ended_at=now(), position=position)
+    except Changed:
+        # It was cancelled, or a record that it corrects does not come to rest: look again.
+        return
+    except (DatabaseUnavailable, StoreUnavailable):
+        raise
+    except FileRefused as problem:
+        await _fail(taking, problem)
+    except Exception as error:
+        # One file that cannot be taken must not keep the others waiting for ever.
+        log.exception("import failed", import_id=str(row["id"]))
+        await _fail(taking, error if isinstance(error, Conflict) else Problem())
+    await delete(open_store(service.settings), path_of(row["id"]))
+
+
+async def _take_rows(taking: Taking) -> None:
+    row, service = taking.row, taking.service
+    store = open_store(service.settings)
+    kept = await size_of(store, path_of(row["id"]))
+    if kept is None:
+        raise FileGone()
+    file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, service.secret, row["id"]), BLOCK))
+    entries = _checked(READERS[row["format"]](file, taking.kind), service.settings.import_rows)
+    first: list[Entry] = []
+    if row["rows_read"]:
+        await _in_thread(_pass_over, entries, row["rows_read"])
+    else:
+        whole = False
+        if row["atomic"] is not False:
+            first, whole = await _in_thread(_begin, entries)
+            if row["atomic"] and not whole:
+                raise NotAtomic()
+        await _commit(taking, state="running", started_at=row["started_at"] or now(), atomic=whole)
+        if whole:
+            await _take_chunk(taking, first)
+            return
+    rest = chain(first, entries)
+    del first
+    while chunk := await _in_thread(_take, rest):
+        await _take_chunk(taking, chunk)
+
+
+async def _in_thread(read: Callable[..., Any], *arguments: Any) -> Any:
+    """What a thread reads meanwhile. Raises FileGone for a file that is no longer as it was kept."""
+    try:
+        return await asyncio.to_thread(read, *arguments)
+    except InvalidTag:
+        raise FileGone() from None
+
+
+def _checked(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
+    """The rows, of which those are wrong that give a reference again. Raises TooManyRows."""
+    # Hashes alone: a million of them are a third of the texts.
+    seen: set[int] = set()
+    for number, entry in enumerate(entries):
+        if number == most:
+            raise TooManyRows(most=most)
+        reference = getattr(entry.value, "reference", None)
+        if reference is not None and hash(reference) in seen:
+            again = row_error("reference", "duplicate-reference", "the file has given this reference before", reference)
+            yield entry._replace(value=None, errors=[again])
             continue
-
-
-async def run_import(service: Service, row: Row) -> None:
-    """Take an import from where it is to its end. Raises Changed when it is no longer as it was read."""
-    kind = KINDS_OF_ROWS[row["of"]]
-    file = await asyncio.to_thread(SealedFile, open_store(service.settings), service.secret, row["id"])
-    entries = READERS[row["format"]](cast(BinaryIO, BufferedReader(file, BLOCK)), kind)
-    if row["state"] == "queued":
-        row = await _commit(service, row, state="running", started_at=now())
-    await asyncio.to_thread(_pass_over, entries, row["rows_read"])
-    while chunk := await asyncio.to_thread(_take, entries):
-        row = await _take_chunk(service, row, kind, chunk)
-    last = await service.database.fetchrow(
-        "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations) AS generation FROM outbox"
-    )
-    position = f"{service.name}:{last['generation']}:{last['seq'] or 0}" if last else None
-    await _commit(service, row, state="done", ended_at=now(), position=position)
-    await obstore.delete_async(open_store(service.settings), path_of(row["id"]))
+        if reference is not None:
+            seen.add(hash(reference))
+        yield entry
 
 
 def _pass_over(entries: Iterator[Entry], number: int) -> None:
@@ -107,10 +235,20 @@ def _pass_over(entries: Iterator[Entry], number: int) -> None:
         pass
 
 
+def _begin(entries: Iterator[Entry]) -> tuple[list[Entry], bool]:
+    """The first rows, as many as may be all or nothing and one more; whether they are the whole file."""
+    first, size = [], 0
+    for entry in entries:
+        first.append(entry)
+        size += entry.size
+        if len(first) > ATOMIC_ROWS or size > ATOMIC_BYTES:
+            return first, False
+    return first, True
+
+
 def _take(entries: Iterator[Entry]) -> list[Entry]:
     """The next chunk of a file, empty at its end."""
-    chunk: list[Entry] = []
-    size = 0
+    chunk, size = [], 0
     for entry in entries:
         chunk.append(entry)
         size += entry.size
@@ -119,52 +257,126 @@ def _take(entries: Iterator[Entry]) -> list[Entry]:
     return chunk
 
 
-async def _take_chunk(service: Service, row: Row, kind: Kind, chunk: list[Entry]) -> Row:
-    """Decide a chunk and commit it with the progress; again when a record that it corrects has moved on."""
+async def _take_chunk(taking: Taking, chunk: list[Entry]) -> None:
+    """Decide rows and commit them with the progress; again when a record that they correct has moved on."""
+    read = taking.row["rows_read"] + len(chunk)
     for tries_left in reversed(range(_TRIES)):
-        decided = await _decide(service, row, kind, chunk)
+        decided = await _decide(taking, chunk)
         try:
-            return await _commit(service, row, decided, rows_read=row["rows_read"] + len(chunk))
-        except (Changed, Conflict):
-            if not tries_left:
+            if taking.row["atomic"] and decided.rejections:
+                await _commit(taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
+            else:
+                await _commit(taking, decided, rows_read=read)
+            return
+        except Changed:
+            if not tries_left or await _ended(taking):
                 raise
-    raise AssertionError
+        except Conflict as conflict:
+            # Another was first with a reference: once more, and it is seen. Else the row is found by halving.
+            if tries_left:
+                continue
+            if taking.row["atomic"]:
+                raise
+            if len(chunk) > 1:
+                await _take_chunk(taking, chunk[: len(chunk) // 2])
+                await _take_chunk(taking, chunk[len(chunk) // 2 :])
+                return
+            errors = errors_of_problem(conflict, chunk[0].value)
+            alone = Decided([], {**_NOTHING, "rejected": 1}, [(chunk[0].line, errors)])
+            await _commit(taking, alone, rows_read=read)
 
 
-async def _decide(service: Service, row: Row, kind: Kind, chunk: list[Entry]) -> Decided:
-    caller = Identity(row["role"], row["subject"], row["unit"], row["team"])
-    writer = Writer(Remembering(service.database), 0, 0)
-    decided = Decided([], {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}, [])
+async def _ended(taking: Taking) -> bool:
+    now_it_is = await taking.service.database.fetchrow("SELECT version FROM imports WHERE id = $1", taking.row["id"])
+    return now_it_is is None or now_it_is["version"] != taking.row["version"]
+
+
+async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
+    known = Remembering(taking.service.database)
+    unknown_teams = await _learn_teams(taking, known, chunk)
+    records = await _learn_references(taking, known, chunk)
+    writer, decided = Writer(known, 0, 0), Decided([], dict(_NOTHING), [])
     for number, entry in enumerate(chunk):
-        # Whatever else this process does goes on meanwhile.
-        if number % 20 == 0:
+        if number % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
-        errors = entry.errors
-        if not errors:
+        if entry.errors:
+            outcome, errors = "rejected", entry.errors
+        else:
             work = UnitOfWork(writer)
             try:
-                await kind.create(work, caller, entry.value)
-                decided.works.append(work)
-                decided.counts["created"] += 1
+                if getattr(entry.value, "team_id", None) in unknown_teams:
+                    raise TeamNotYetKnown(team_id=entry.value.team_id)
+                outcome, errors = await _take_row(taking, work, records, entry.value)
             except Problem as problem:
                 if problem.status >= 500:
                     raise
-                errors = errors_of_problem(problem, entry.value)
+                outcome, errors = "rejected", errors_of_problem(problem, entry.value)
+            if outcome in ("created", "updated"):
+                decided.works.append(work)
         if errors:
             decided.rejections.append((entry.line, errors))
-            decided.counts["rejected"] += 1
+        decided.counts[outcome] += 1
     return decided
 
 
-async def _commit(service: Service, row: Row, decided: Decided | None = None, **values: Any) -> Row:
-    """Commit what was decided and the import's new values in one transaction; the import as it is now.
+async def _take_row(taking: Taking, work: UnitOfWork, records: dict[str, Row], value: Any) -> tuple[str, Errors]:
+    """Let the command of a single request decide a row; what became of it."""
+    kind, caller = taking.kind, taking.caller
+    if taking.row["strategy"] == "upsert":
+        if value.reference is None:
+            return "rejected", [row_error("reference", "missing", "an upsert finds a record by its reference")]
+        record = records.get(value.reference)
+        if record is not None:
+            reason = f"Nhập dữ liệu {taking.row['id']}"
+            return "updated" if await kind.correct(work, caller, record, value, reason) else "unchanged", []
+    await kind.create(work, caller, value)
+    return "created", []
 
-    Raises Changed when the import, or a record that a row corrects, is not as it was read: then nothing is written.
+
+async def _learn_teams(taking: Taking, known: Remembering, chunk: list[Entry]) -> set[UUID]:
+    """Learn of all teams of a chunk at once; those that nobody knows, after waiting for news of them once an import."""
+    named = {entry.value.team_id for entry in chunk if getattr(entry.value, "team_id", None)}
+    patience_ends = monotonic() + (0 if taking.waited else taking.service.settings.team_wait_seconds)
+    while named:
+        for team in await known.fetch("SELECT id, unit FROM known_teams WHERE id = ANY($1)", list(named)):
+            known.answers[(known_teams.UNIT_OF_TEAM, team["id"])] = team
+            named.discard(team["id"])
+        if named and monotonic() > patience_ends:
+            taking.waited = True
+            break
+        if named:
+            await asyncio.sleep(0.05)
+    return named
+
+
+async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entry]) -> dict[str, Row]:
+    """Learn at once which records the references of a chunk became; the records."""
+    named = [entry.value.reference for entry in chunk if getattr(entry.value, "reference", None)]
+    if not named:
+        return {}
+    model, system = taking.kind.model, taking.caller.subject
+    found = await known.fetch(
+        f"SELECT * FROM {table_of(model).name} WHERE source_system = $1 AND reference = ANY($2)", system, named
+    )
+    records = {record["reference"]: record for record in found}
+    for reference in named:
+        known.answers[(references.record_of(model), system, reference)] = records.get(reference)
+    for record in found:
+        known.answers[(outbox.record_of(model), record["id"])] = record
+    return {reference: dict(record) for reference, record in records.items()}
+
+
+async def _commit(taking: Taking, decided: Decided | None = None, **values: Any) -> None:
+    """Commit what was decided and the import's new values in one transaction.
+
+    Raises Changed when the import, or a record that a row corrects, is not as it was read, and Conflict when the
+    database refuses a row: then nothing is written.
     """
+    service, row = taking.service, taking.row
     work = UnitOfWork(service.writer)
     if decided is not None:
         values |= {name: row[name] + count for name, count in decided.counts.items()}
-        for each in decided.works if not row["dry_run"] else ():
+        for each in () if row["dry_run"] else decided.works:
             work.added += each.added
             work.changed += each.changed
             work.outgoing += each.outgoing
@@ -176,7 +388,33 @@ async def _commit(service: Service, row: Row, decided: Decided | None = None, **
         try:
             await outbox.write_together(connection, [work])
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-            log.warning("import refused by the database", import_id=str(row["id"]), reason=type(error).__name__)
             raise Conflict() from error
     await work.done
-    return changed
+    taking.row = changed
+
+
+async def _fail(taking: Taking, problem: Problem) -> None:
+    with suppress(Changed):
+        await _commit(taking, **_failed(problem))
+
+
+def _failed(problem: Problem) -> dict[str, Any]:
+    told = {"code": problem.name, "message": f"{problem.vi} {problem.en}", **problem.members}
+    return {"state": "failed", "problem": told, "ended_at": now()}
+
+
+async def _sweep(service: Service) -> None:
+    """Forget files that no open import waits for, and what was rejected long ago."""
+    await service.database.fetch(
+        """DELETE FROM import_rejections r USING imports i
+        WHERE i.id = r.import_id AND i.ended_at < now() - interval '30 days'"""
+    )
+    open_ones = {
+        path_of(row["id"])
+        for row in await service.database.fetch("SELECT id FROM imports WHERE state IN ('queued', 'running')")
+    }
+    store, long_ago = open_store(service.settings), now() - timedelta(hours=1)
+    async for path, modified_at in kept_under(store, FOLDER):
+        # A file that is younger may be of an import whose row is not committed yet.
+        if path not in open_ones and modified_at < long_ago:
+            await delete(store, path)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from services.incidents.imports.schemas import (
-    ENDED,
     ImportOut,
     ImportPage,
     ListImports,
@@ -13,18 +12,13 @@ from services.incidents.imports.schemas import (
     RejectedOut,
     RejectedPage,
 )
-from shared import units
+from services.incidents.imports.workflow import ENDED, overseen
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
 # How often a stream looks how far an import is.
 _LOOK_SECONDS = 0.5
-
-
-def overseen(caller: Identity) -> list[str]:
-    """The units whose imports a caller sees beside the own."""
-    return sorted(units.area(caller.unit)) if caller.may("handle_imports") else []
 
 
 async def list_imports(database: Database, caller: Identity, query: ListImports) -> ImportPage:

@@ -1,13 +1,18 @@
 """The HTTP side of imports."""
 
+import base64
+import binascii
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import ClientDisconnect
 
 from services.incidents.imports import commands, reading
+from services.incidents.imports.commands import DigestWrong, NotUtf8
 from services.incidents.imports.schemas import (
     MEDIA_TYPES,
     ImportOut,
@@ -17,6 +22,7 @@ from services.incidents.imports.schemas import (
     NewImport,
     RejectedPage,
 )
+from services.incidents.imports.xlsx import NotXlsx
 from shared.auth import Caller
 from shared.errors import (
     BodyTooLarge,
@@ -29,14 +35,20 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.store import StoreUnavailable
 
 
 class UnknownFormat(Problem):
     status, name = 415, "unknown-format"
     vi, en = (
-        "Chỉ nhận NDJSON (application/x-ndjson).",
-        "Only NDJSON (application/x-ndjson) is accepted.",
+        "Chỉ nhận NDJSON (application/x-ndjson), CSV (text/csv) hoặc XLSX.",
+        "Only NDJSON (application/x-ndjson), CSV (text/csv) or XLSX is accepted.",
     )
+
+
+class BodyCutShort(Problem):
+    status, name = 400, "body-cut-short"
+    vi, en = "Tệp chưa được gửi hết.", "The file did not come to its end."
 
 
 router = APIRouter(
@@ -50,7 +62,9 @@ reads = APIRouter(prefix="/imports", tags=["imports"], responses=problems(Unauth
 _FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file itself: a JSON object a line, each as a single request would have it.",
+        "description": "The file itself. NDJSON: an object a line, as a single request would have it. CSV in UTF-8, "
+        "or the first sheet of XLSX: a heading of fields, with dots for what is inside another (`informant.phone`, "
+        "`items.0.quantity`), and a row for each record; 2.501 is 2501, 30/11/2026 a day.",
         "content": {media_type: {"schema": {}} for media_type in MEDIA_TYPES},
     }
 }
@@ -60,7 +74,19 @@ _FILE: dict[str, Any] = {
     "",
     status_code=202,
     openapi_extra=_FILE,
-    responses=problems(Unauthenticated, Forbidden, BodyTooLarge, UnknownFormat, KeyReused, Overloaded),
+    responses=problems(
+        BodyCutShort,
+        Unauthenticated,
+        Forbidden,
+        BodyTooLarge,
+        UnknownFormat,
+        NotUtf8,
+        NotXlsx,
+        DigestWrong,
+        KeyReused,
+        Overloaded,
+        StoreUnavailable,
+    ),
 )
 async def start_import(
     asked: Annotated[NewImport, Query()],
@@ -68,10 +94,12 @@ async def start_import(
     request: Request,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    content_digest: Annotated[str | None, Header(max_length=1_000)] = None,
 ) -> ImportOut:
     """Send a file of tips, cases or activities, as the body; a job takes its rows, `Location` tells how far it is.
 
-    Each row is decided as a single request of the same caller would be.
+    Each row is decided as a single request of the same caller would be. `Content-Digest: sha-256=:…:` (RFC 9530)
+    makes sure that the file came whole.
     """
     caller.require_role("import_records")
     format = MEDIA_TYPES.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
@@ -79,11 +107,30 @@ async def start_import(
         raise UnknownFormat()
     key = idempotency_key.encode() if idempotency_key is not None else None
     service = request.app.state.service
-    started, replayed = await commands.start_import(service, caller, asked, format, request.stream(), key)
+    body, digest = _body(request), _sha256(content_digest)
+    started, replayed = await commands.start_import(service, caller, asked, format, body, key, digest)
     response.headers["Location"] = f"{request.url.path}/{started.id}"
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return started
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises BodyCutShort when the client goes before its end."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise BodyCutShort() from None
+
+
+def _sha256(content_digest: str | None) -> bytes | None:
+    """The SHA-256 that a Content-Digest tells, None when it tells none."""
+    found = re.search(r"sha-256=:([A-Za-z0-9+/=]*):", content_digest or "")
+    try:
+        return base64.b64decode(found[1], validate=True) if found else None
+    except binascii.Error:
+        raise commands.DigestWrong() from None
 
 
 @router.post("/{import_id}/cancel")

@@ -14,12 +14,12 @@ Of = Literal["tips", "cases", "activities"]
 Format = Literal["ndjson", "csv", "xlsx"]
 Strategy = Literal["create", "upsert"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-# In these an import stays as it is.
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
 MEDIA_TYPES: dict[str, Format] = {
     "application/x-ndjson": "ndjson",
     "application/jsonl": "ndjson",
+    "text/csv": "csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
 
 

@@ -9,9 +9,10 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator
 from uuid import UUID
 
-import obstore
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from obstore.store import ObjectStore
+
+from shared.store import read_range
 
 BLOCK = 1 << 20
 _TAG = 16
@@ -48,12 +49,11 @@ def _seal(cipher: AESGCM, number: int, block: bytes, *, last: bool) -> bytes:
 class SealedFile(io.RawIOBase):
     """A file in the store, opened: readable from any place, a block of it in memory at a time.
 
-    Raises OSError when the store is down, FileNotFoundError without such a file, InvalidTag for one that was changed.
+    `kept`: how many bytes the store has of it. Raises StoreUnavailable, or InvalidTag for a file that was changed.
     """
 
-    def __init__(self, store: ObjectStore, secret: bytes, id: UUID) -> None:
+    def __init__(self, store: ObjectStore, kept: int, secret: bytes, id: UUID) -> None:
         self._store, self._path, self._cipher = store, path_of(id), _cipher(secret, id)
-        kept = obstore.head(store, self._path)["size"]
         self._blocks = -(-kept // (BLOCK + _TAG))
         self._size = kept - self._blocks * _TAG
         self._at = 0
@@ -91,5 +91,5 @@ class SealedFile(io.RawIOBase):
     def _block(self, number: int) -> bytes:
         start, last = number * (BLOCK + _TAG), number == self._blocks - 1
         end = start + (self._size - number * BLOCK if last else BLOCK) + _TAG
-        kept = obstore.get_range(self._store, self._path, start=start, end=end)
-        return self._cipher.decrypt(number.to_bytes(12), bytes(kept), b"last" if last else b"")
+        kept = read_range(self._store, self._path, start, end)
+        return self._cipher.decrypt(number.to_bytes(12), kept, b"last" if last else b"")

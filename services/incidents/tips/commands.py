@@ -23,7 +23,7 @@ from services.incidents.tips.schemas import (
     TipReceived,
     WriteByReceipt,
 )
-from services.incidents.tips.workflow import STEPS, WRITE
+from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
 from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
@@ -189,7 +189,8 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
 async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correction: CorrectTip) -> TipOut:
     """Set right what was entered wrongly; the counters of the old day and unit go down, those of the new go up."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "correct", STEPS["correct"], correction.reason)
+    step = CORRECT_BY_SENDER if caller.role == "system" and tip["source_system"] == caller.subject else STEPS["correct"]
+    require_may_step(caller, tip, "correct", step, correction.reason)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, each step tells.
     told = {name: None if name == "content" else str(value) for name, value in values.items()}
@@ -199,7 +200,7 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
         unit = await locate(work.database, values["received_on"], correction.unit, correction.hamlet)
     values["unit"] = unit
     require_place(unit, values["received_on"])
-    caller.require("handle_tip", unit)
+    caller.require(step.may, unit)
     if tip["handled_by"] == tip["unit"]:
         values["handled_by"] = unit
     if correction.occurred_at is not None:

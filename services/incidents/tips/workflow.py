@@ -29,3 +29,5 @@ STEPS: dict[str, Step] = {
 }
 # Who holds the receipt may write as long as the tip, or the one that it was merged into, may be worked on.
 WRITE = Step((*OPEN, "merged"), None, "report_tip", "InformantWrote")
+# A system that relayed a tip corrects it until the police have classified it.
+CORRECT_BY_SENDER = Step(("received", "reported"), None, "pass_on_tip", "TipCorrected", needs_reason=True)
