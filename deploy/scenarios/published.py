@@ -31,7 +31,8 @@ class Period(NamedTuple):
 class Figure(NamedTuple):
     """One published figure: the indicator, how the source words it, its value, what it counts, and when.
 
-    `kind`: exact, approx or percent. The value of a `percent` is a change against the same period of the year before, and of an `approx` no exact one.
+    `kind`: exact, approx or percent. The value of a `percent` is a change against the same period of the year
+    before, that of an `approx` no exact one.
     """
 
     indicator: str
