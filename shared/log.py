@@ -172,8 +172,10 @@ class EmbeddedLog:
                     await asyncio.sleep(0)
                 yield Batch(records, mark, None if full else asked_at)
                 if not full:
+                    # Not wait_for: Python 3.11's loses a cancellation that comes together with the wake.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), 1)
+                        async with asyncio.timeout(1):
+                            await wake.wait()
         finally:
             if ahead is not None:
                 ahead.cancel()

@@ -1,6 +1,11 @@
 """The event log, embedded and over Kafka: order, gaps, duplicates, restored databases."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
+
+import asyncpg
+import pytest
 
 from shared.log import Batch, Log, Mark, open_log
 from shared.settings import settings
@@ -36,3 +41,33 @@ async def test_both_logs_give_the_same_records_in_the_same_order(antt_on_kafka: 
     in_place = await read_until(open_log(settings().model_copy(update={"log": "embedded"})), seq)
     assert over_kafka.records == in_place.records
     assert [r.previous_seq for r in in_place.records[1:]] == [r.seq for r in in_place.records[:-1]]
+
+
+async def test_a_reader_that_is_ended_as_news_comes_ends(
+    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wakes: list[Callable[[], None]] = []
+
+    async def add_listener(self: asyncpg.Connection, channel: str, callback: Callable[[], None]) -> None:
+        wakes.append(callback)
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", add_listener)
+    waiting = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(open_log(settings()).follow("incidents", Mark(), 1_000)) as batches:  # type: ignore[type-var]
+            async for _ in batches:
+                waiting.set()
+
+    # Between the news and the reader's next step lie a few turns of the loop: it is ended in each of them.
+    for turns in range(5):
+        waiting.clear()
+        reading = asyncio.create_task(read())
+        await waiting.wait()
+        await asyncio.sleep(0)
+        wakes[-1]()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        done, _ = await asyncio.wait({reading}, timeout=5)
+        assert done, turns

@@ -84,7 +84,8 @@ async def changes(service: Service, caller: Identity, query: ReadChanges) -> byt
         if found.records or found.more or left <= 0:
             break
         with suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), left)
+            async with asyncio.timeout(left):
+                await news.wait()
             await asyncio.sleep(min(_PAUSE_SECONDS, max(until - monotonic(), 0)))
     source = source_of(service.settings, "incidents")
     items = [msgspec.Raw(cloud_event(source, record)) for record in found.records]

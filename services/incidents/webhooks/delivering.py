@@ -85,7 +85,8 @@ async def run(service: Service) -> None:
                 for id in enabled.keys() - running.keys():
                     running[id] = enabled[id], asyncio.create_task(_deliver_for_ever(service, pool, id))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), 30)
+                    async with asyncio.timeout(30):
+                        await changed.wait()
         raise ConnectionError("the database ended the connection")
     finally:
         listener.terminate()

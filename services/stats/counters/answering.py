@@ -238,7 +238,8 @@ async def _wait_until_counted(service: Service, set_id: int, wanted: dict[str, P
         if monotonic() > patience_ends:
             raise NotYetCounted(freshness=reading.freshness(state))
         with suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), 0.2)
+            async with asyncio.timeout(0.2):
+                await news.wait()
 
 
 def _names(serving: reading.Serving, query: Figures) -> list[str]:
