@@ -205,6 +205,32 @@ def replay_letters(
     sys.exit(replay_letters(source, seq))
 
 
+places = typer.Typer(help="Where things happen: boundaries of communes, hamlets.", no_args_is_help=True)
+app.add_typer(places, name="places")
+PlacesFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+@places.command("boundaries")
+def load_boundaries(file: PlacesFile, data: Data = None) -> None:
+    """Replace the boundaries of one edition by those of a GeoJSON file; ends with 1 if something in it is wrong."""
+    from deploy.places import load
+
+    sys.exit(load("boundaries", file, "", None))
+
+
+@places.command("hamlets")
+def load_hamlets(
+    file: PlacesFile,
+    edition: Annotated[Literal["2024", "2025"], typer.Option(help="Of the units in a CSV file")] = "2025",
+    decision: Annotated[str | None, typer.Option(help="What the list in a CSV file rests on")] = None,
+    data: Data = None,
+) -> None:
+    """Replace the hamlets of one edition by those of a CSV file (code, name, unit) or a JSON file."""
+    from deploy.places import load
+
+    sys.exit(load("hamlets", file, edition, decision))
+
+
 @app.command()
 def postgres(data: Data = None) -> None:
     """Serve the data folder's PostgreSQL alone, until Ctrl-C."""

@@ -1,8 +1,13 @@
 """What the tests of incidents share: inputs that are right in every field, and a team that incidents knows."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.conftest import COMMUNE, PROVINCE, Antt
+import pytest
+import uvicorn
+
+from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 
 CASES = "/incidents/v1/cases"
 ACTIVITIES = "/incidents/v1/activities"
@@ -120,3 +125,16 @@ async def a_team(antt: Antt, unit: str = COMMUNE) -> str:
 def kind_of(answer: Any) -> tuple[int, str]:
     """Status and stable name of a problem."""
     return answer.status_code, answer.json()["type"].removeprefix("urn:antt:problem:")
+
+
+@pytest.fixture
+async def address(databases: dict[str, str]) -> AsyncIterator[str]:
+    """The services on a port of this machine."""
+    from deploy.embedded import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None))
+    running = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await running

@@ -111,7 +111,9 @@ async def test_no_other_code_is_genuine(antt: Antt, monkeypatch: pytest.MonkeyPa
     looked_up: list[Any] = []
 
     async def fetchrow(self: Database, sql: str, *arguments: Any) -> Any:
-        looked_up.append(sql)
+        # Jobs ask for things of their own meanwhile.
+        if "FROM tips" in sql:
+            looked_up.append(sql)
         return await original(self, sql, *arguments)
 
     original = Database.fetchrow

@@ -1,0 +1,59 @@
+"""What `antt places` does: send a province's files of boundaries and hamlets to incidents, and tell what came of it."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from rich.console import Console
+
+from deploy.local import NotStarted
+from shared.auth import issue_token
+from shared.settings import settings
+
+_console = Console(highlight=False)
+
+
+def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str, decision: str | None) -> int:
+    """Load the file in place of what was there; each row that is wrong is told. The exit code.
+
+    Boundaries are GeoJSON; hamlets are CSV with the columns code, name and unit, or JSON as the API takes it.
+    """
+    content = file.read_bytes()
+    if kind == "hamlets" and file.suffix.lower() == ".csv":
+        content = _from_csv(content, edition, decision)
+    configuration = settings()
+    token = configuration.token or issue_token(configuration, "operator", configuration.province)
+    try:
+        answer = httpx.put(
+            f"{configuration.incidents_url}/incidents/v1/places/{kind}",
+            content=content,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            timeout=httpx.Timeout(10, read=300, write=300),
+        )
+    except httpx.HTTPError as error:
+        raise NotStarted(
+            f"incidents không trả lời: xem ANTT_INCIDENTS_URL · incidents does not answer: see ANTT_INCIDENTS_URL\n      {error}"
+        ) from error
+    told = answer.json()
+    if answer.status_code != 200:
+        _console.print(told["title"])
+        for wrong in told.get("errors", ()):
+            _console.print(f"  {wrong['at']}: {wrong['message']} ({wrong['code']})", markup=False)
+        return 1
+    missing = told["missing"]
+    _console.print(
+        f"Đã nạp {told['entries']}, phiên bản {told['version']} · loaded, version {told['version']}\n"
+        f"Còn thiếu {len(missing)} xã, phường · communes without: {', '.join(missing) or '0'}"
+    )
+    return 0
+
+
+def _from_csv(content: bytes, edition: str, decision: str | None) -> bytes:
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    if not {"code", "name", "unit"} <= set(rows.fieldnames or ()):
+        raise NotStarted("Cần các cột code, name, unit · the columns code, name and unit are needed")
+    hamlets = [{name: row[name] for name in ("code", "name", "unit")} for row in rows]
+    return json.dumps({"edition": edition, "decision": decision, "hamlets": hamlets}).encode()
