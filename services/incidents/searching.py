@@ -21,6 +21,7 @@ from shared.database import Database, Row
 from shared.days import VIETNAM, QueryDay, day_of, today
 from shared.errors import ForeignArea
 from shared.http import Input, Page
+from shared.places import served
 from shared.service import Service
 from shared.text import UnitId
 
@@ -28,8 +29,8 @@ Sort = Literal["oldest", "newest"]
 
 # An area of so few units is read unit by unit, each in the order of time; a wider one in the order of time at once.
 _FEW = 16
-# Words are looked for in so many spans of 32 days first, then in so many more, and at last everywhere.
-_SPANS = (2, 8, 32)
+# Words are looked for in so many spans of 32 days first, and at last everywhere: in a few units, and in a wide area.
+_SPANS_OF_FEW, _SPANS_OF_MANY = (8,), (2, 24)
 _FIRST_DAY = date(1900, 1, 1)
 
 # The instant or day and the id of a row, which give its place in a list.
@@ -66,8 +67,8 @@ class Records(NamedTuple):
     # Each field of the query, and the condition that it stands for; the field's name in braces is its value.
     filters: Mapping[str, str]
     at_is_day: bool = False
-    # By what a record is of the caller's area, each of which leaves out what those before it let through.
-    reach: tuple[str, ...] = ("unit = ANY({area}::text[])",)
+    # The columns by any of which a record is of an area: its unit first, then what only few records have.
+    reach: tuple[str, ...] = ("unit",)
     # What belongs to no team is not shown to a leader.
     of_teams: bool = True
     # What is read of each row, if it is more than the table's columns.
@@ -93,6 +94,8 @@ class Question:
         self._period = query.from_, query.to
         self._text: str | None = getattr(query, "text", None)
         team, self._area = caller.reach(records.may, query.unit)
+        self._outside = sorted(served().difference(self._area or ()))
+        self._is_nearly_all = self._area is not None and len(self._outside) < len(self._area)
         if team is not None and not records.of_teams:
             raise ForeignArea(unit=query.unit or caller.unit)
         self._where("team_id = {own_team}::uuid", own_team=team)
@@ -129,10 +132,11 @@ class Question:
 
     async def _page(self, database: Database, sort: Sort, limit: int, last: Place | None) -> list[Row]:
         order = f"{self._records.at}, id" if sort == "oldest" else f"{self._records.at} DESC, id DESC"
-        first = f"ORDER BY {order} LIMIT {{limit}}"
+        # Part of the statement, for a plan without it would expect a tenth of all rows.
+        first = f"ORDER BY {order} LIMIT {limit:d}"
         if self._text is None:
             branches = self._branches(self._behind(sort, last), first)
-            found = " UNION ALL ".join(f"({branch} {first})" for branch in branches)
+            found = " UNION ".join(f"({branch} {first})" for branch in branches)
             return await self._read(database, found, order, limit, last)
         rows: list[Row] = []
         # Words are not indexed in the order of time, so they are looked for in ever longer times until the page is full.
@@ -153,11 +157,10 @@ class Question:
         table, at = self._records.table, self._records.at
         sql, values = self._numbered(
             f"""SELECT {self._records.columns.format(table=table)}
-            FROM (SELECT id, {at} FROM ({found}) AS found ORDER BY {order} LIMIT {{limit}}) AS page
+            FROM (SELECT id, {at} FROM ({found}) AS found ORDER BY {order} LIMIT {limit:d}) AS page
             JOIN {table} USING (id, {at}) ORDER BY {order}""",
             last_at=last and last[0],
             last_id=last and last[1],
-            limit=limit,
             facets=facets,
         )
         return [dict(row) for row in await database.fetch(sql, *values)]
@@ -168,7 +171,7 @@ class Question:
         if self._area is None:
             yield f"{select} {self._all(behind)}"
             return
-        own, *others = self._records.reach
+        own, *others = self._reaches()
         if len(self._area) <= _FEW:
             yield f"""SELECT each.* FROM unnest({{area}}::text[]) AS its(unit)
                 CROSS JOIN LATERAL ({select} {self._all("unit = its.unit", behind)} {first}) AS each"""
@@ -177,8 +180,17 @@ class Question:
         for reach in others:
             yield f"{select} {self._all(reach, behind)}"
 
+    def _reaches(self) -> list[str]:
+        """The conditions of which one must hold so that a record is of the area."""
+        unit, *others = (f"{column} = ANY({{area}}::text[])" for column in self._records.reach)
+        if not self._is_nearly_all:
+            return [unit, *others]
+        # Nearly every record is of the area: the few units outside tell it in fewer words, and planning costs words.
+        rest = [f"{other} AND unit = ANY({{outside}}::text[])" for other in others]
+        return ["unit <> ALL({outside}::text[])", *rest] if self._outside else ["true"]
+
     def _in_reach(self) -> list[str]:
-        return [f"({' OR '.join(self._records.reach)})"] if self._area is not None else []
+        return [f"({' OR '.join(self._reaches())})"] if self._area is not None else []
 
     def _behind(self, sort: Sort, last: Place | None) -> str:
         if last is None:
@@ -195,9 +207,11 @@ class Question:
         return f"{indexed} @@ ({sought}{' && {facets}::text::tsquery' if facets else ''})"
 
     def _facets(self, span: range | None) -> str:
-        """A tsquery of the units that a record is reached by, and of its span of days; empty when any will do."""
+        """A tsquery of what stands beside the words: units that reach a record, its state, its span; empty: any will do."""
         units = self._area if self._area is not None and len(self._area) <= _FEW else []
         either = [[f"'@{unit}'" for unit in units], [f"'#{number}'" for number in span or ()]]
+        if "state" in self._values:
+            either.append([f"'={self._values['state']}'"])
         return " & ".join(f"({' | '.join(facets)})" for facets in either if facets)
 
     async def _spans(self, database: Database, sort: Sort, last: Place | None) -> list[range | None]:
@@ -211,7 +225,8 @@ class Question:
         assert edge is not None
         number = span_of(edge)
         spans: list[range | None] = []
-        for length in _SPANS:
+        few = self._area is not None and len(self._area) <= _FEW
+        for length in _SPANS_OF_FEW if few else _SPANS_OF_MANY:
             spans.append(range(number, number + length) if sort == "oldest" else range(number - length + 1, number + 1))
             number += length if sort == "oldest" else -length
         return [*spans, None]
@@ -227,7 +242,10 @@ class Question:
 
     def _numbered(self, sql: str, **more: Any) -> tuple[str, list[Any]]:
         """The statement with $1, $2 … for the names in braces, and their values in that order."""
-        values, numbers = {**self._values, **more, "area": self._area, "text": self._text}, dict[str, int]()
+        values, numbers = (
+            {**self._values, **more, "area": self._area, "outside": self._outside, "text": self._text},
+            dict[str, int](),
+        )
 
         def number(name: re.Match[str]) -> str:
             return f"${numbers.setdefault(name[1], len(numbers) + 1)}"

@@ -2,30 +2,70 @@
 
 from uuid import UUID
 
-from services.incidents.activities.schemas import ActivityOut, ActivityPage, ListActivities
+from fastapi.responses import StreamingResponse
+
+from services.incidents.activities.kinds import KINDS, OWN_FIELDS
+from services.incidents.activities.schemas import (
+    ActivityOut,
+    ActivityPage,
+    ExportActivities,
+    ListActivities,
+    SearchActivities,
+)
+from services.incidents.exporting import Column, export, name_of, value_of, word_of
+from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
+ACTIVITIES = Records(
+    "activities",
+    at="started_at",
+    may="read_records",
+    filters={"kind": "kind = {kind}", "state": "state = {state}", "team_id": "team_id = {team_id}"},
+)
+
+# An activity as a file shows it to people; what only its kind has stands together in one column.
+FILE = [
+    Column("Mã hoạt động", value_of("id")),
+    Column("Loại hoạt động", lambda activity: KINDS[activity.kind].vietnamese),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Thôn, tổ dân phố", value_of("hamlets")),
+    Column("Tổ bảo vệ ANTT", value_of("team_id")),
+    Column("Bắt đầu", value_of("started_at")),
+    Column("Kết thúc", value_of("ended_at")),
+    Column("Số người tham gia", value_of("members")),
+    Column("Nội dung", lambda activity: _own(activity)),
+    Column("Trạng thái", word_of("state")),
+    Column("Thời điểm nhập", value_of("entered_at")),
+    Column("Thời điểm xác nhận", value_of("confirmed_at")),
+    Column("Số tham chiếu", value_of("reference")),
+]
+
+
+def _own(activity: ActivityOut) -> str:
+    """What only an activity of its kind tells."""
+    told = {name: getattr(activity, name) for name in OWN_FIELDS[activity.kind]}
+    return "; ".join(f"{name}: {value}" for name, value in told.items() if value not in (None, [], ""))
+
 
 async def list_activities(database: Database, caller: Identity, query: ListActivities) -> ActivityPage:
     """A page of the activities in the caller's reach."""
-    team, area = caller.reach("read_records", query.unit)
-    rows = await database.fetch(
-        """SELECT * FROM activities
-        WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text[] IS NULL OR unit = ANY($2))
-          AND ($3::uuid IS NULL OR team_id = $3) AND ($4::text IS NULL OR kind = $4)
-          AND ($5::text IS NULL OR state = $5)
-        ORDER BY id LIMIT $6""",
-        query.after,
-        area,
-        team,
-        query.kind,
-        query.state,
-        query.limit,
-    )
-    return ActivityPage(items=[ActivityOut.of(dict(row)) for row in rows])
+    rows = await Question(ACTIVITIES, caller, query).page(database, query.sort, query.limit, query.after)
+    return ActivityPage(items=[ActivityOut.of(row) for row in rows])
+
+
+async def count_activities(database: Database, caller: Identity, query: SearchActivities) -> Count:
+    """How many activities the same list holds."""
+    return Count(count=await Question(ACTIVITIES, caller, query).count(database))
+
+
+async def export_activities(database: Database, caller: Identity, query: ExportActivities) -> StreamingResponse:
+    """The same list as a file."""
+    question = Question(ACTIVITIES, caller, query)
+    return await export(database, caller, question, query, query, "hoat-dong", FILE, ActivityOut.of)
 
 
 async def read_activity(database: Database, caller: Identity, activity_id: UUID) -> ActivityOut:

@@ -4,19 +4,25 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
+from services.incidents import exporting
 from services.incidents.activities import commands, reading
 from services.incidents.activities.kinds import KINDS, AnyActivity
 from services.incidents.activities.schemas import (
     ActivityOut,
     ActivityPage,
     CorrectActivity,
+    ExportActivities,
     KindOut,
     ListActivities,
     ReturnActivity,
+    SearchActivities,
 )
+from services.incidents.exporting import TooManyRows
 from services.incidents.known_teams import TeamNotYetKnown
 from services.incidents.references import ReferenceKnown
+from services.incidents.searching import Count
 from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
@@ -81,10 +87,26 @@ async def correct(activity_id: UUID, correction: CorrectActivity, caller: Caller
 async def list_activities(
     query: Annotated[ListActivities, Query()], caller: Caller, request: Request, response: Response
 ) -> ActivityPage:
-    """Activities that the caller may see, in the order in which they were entered."""
+    """Activities that the caller may see, in the order of their beginnings."""
     page = await reading.list_activities(request.app.state.service.database, caller, query)
     link_next(request, response, page.items, query.limit)
     return page
+
+
+@reads.get("/count")
+async def count_activities(query: Annotated[SearchActivities, Query()], caller: Caller, request: Request) -> Count:
+    """How many activities the same list holds on all its pages."""
+    return await reading.count_activities(request.app.state.service.database, caller, query)
+
+
+@reads.get(
+    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+)
+async def export_activities(
+    query: Annotated[ExportActivities, Query()], caller: Caller, request: Request
+) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.export_activities(request.app.state.service.database, caller, query)
 
 
 @reads.get("/kinds")

@@ -8,10 +8,12 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.incidents.activities.kinds import OWN_FIELDS, AnyActivity
+from services.incidents.exporting import Export
+from services.incidents.searching import Search, SearchPage
 from shared.database import Row
 from shared.events import ActivityKind, ActivityState
-from shared.http import Input, Page
-from shared.text import Line, UnitId
+from shared.http import Input
+from shared.text import Line
 
 
 class CorrectActivity(Input):
@@ -63,17 +65,25 @@ class ActivityOut(BaseModel):
 
 
 class ActivityPage(BaseModel):
-    """A page of activities, in the order in which they were entered."""
+    """A page of activities, in the order of their beginnings."""
 
     items: list[ActivityOut]
 
 
-class ListActivities(Page):
-    """Activities of a unit and all below it, of a kind, in a state."""
+class SearchActivities(Search):
+    """Which activities: all that is given must hold. The period is of the day on which they began."""
 
-    unit: Annotated[UnitId | None, Query()] = None
     kind: Annotated[ActivityKind | None, Query()] = None
     state: Annotated[ActivityState | None, Query()] = None
+    team_id: Annotated[UUID | None, Query()] = None
+
+
+class ListActivities(SearchActivities, SearchPage):
+    """A page of them."""
+
+
+class ExportActivities(SearchActivities, Export):
+    """A file of them."""
 
 
 class KindOut(BaseModel):

@@ -2,11 +2,15 @@
 
 from uuid import UUID
 
-from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ListCases
+from fastapi.responses import StreamingResponse
+
+from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ExportCases, ListCases, SearchCases
+from services.incidents.exporting import Column, export, name_of, value_of, word_of
+from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
 from shared.auth import Identity
 from shared.database import Database, Row
-from shared.errors import ForeignArea, NotFound
+from shared.errors import NotFound
 
 # A case with its links, in the order in which they were made; one index look-up for each row that is shown.
 COLUMNS = """cases.*, (
@@ -15,23 +19,61 @@ COLUMNS = """cases.*, (
 ) AS links"""
 
 
+_LINKED = "EXISTS (SELECT FROM case_links WHERE case_id = cases.id AND kind = '{}' AND removed_at IS NULL)"
+
+CASES = Records(
+    "cases",
+    at="found_on",
+    at_is_day=True,
+    may="read_records",
+    filters={
+        "kind": "kind = {kind}",
+        "state": "state = {state}",
+        # The tip before the patrol where a case is linked to both, as its list shows it.
+        "found_through": f"""{{found_through}} = CASE WHEN {_LINKED.format("tip")} THEN 'tip'
+            WHEN {_LINKED.format("patrol")} THEN 'patrol' ELSE 'other' END""",
+    },
+    of_teams=False,
+    columns=COLUMNS,
+)
+
+# A case as a file shows it to people.
+FILE = [
+    Column("Mã vụ việc", value_of("id")),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Thôn, tổ dân phố", value_of("hamlet")),
+    Column("Địa điểm", value_of("place")),
+    Column("Loại vụ việc", value_of("kind")),
+    Column("Ngày phát hiện", value_of("found_on")),
+    Column("Phát hiện qua", word_of("found_through")),
+    Column("Đối tượng xử lý", value_of("handled")),
+    Column("Ngày xử lý", value_of("handled_on")),
+    Column("Tang vật thu giữ", value_of("seized")),
+    Column("Trạng thái", word_of("state")),
+    Column("Ngày giải quyết", value_of("resolved_on")),
+    Column("Ngày chuyển", value_of("transferred_on")),
+    Column("Chuyển đến", value_of("transferred_to")),
+    Column("Quyết định", value_of("decision")),
+    Column("Số tham chiếu", value_of("reference")),
+]
+
+
 async def list_cases(database: Database, caller: Identity, query: ListCases) -> CasePage:
-    """A page of the cases in the caller's area. A case belongs to no team, so a leader sees none."""
-    team, area = caller.reach("read_records", query.unit)
-    if team is not None:
-        raise ForeignArea(unit=query.unit or caller.unit)
-    rows = await database.fetch(
-        f"""SELECT {COLUMNS} FROM cases
-        WHERE ($1::uuid IS NULL OR id > $1) AND unit = ANY($2::text[])
-          AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR state = $4)
-        ORDER BY id LIMIT $5""",
-        query.after,
-        area,
-        query.kind,
-        query.state,
-        query.limit,
-    )
-    return CasePage(items=[CaseOut.of(dict(row)) for row in rows])
+    """A page of the cases in the caller's reach. A case belongs to no team, so a leader sees none."""
+    rows = await Question(CASES, caller, query).page(database, query.sort, query.limit, query.after)
+    return CasePage(items=[CaseOut.of(row) for row in rows])
+
+
+async def count_cases(database: Database, caller: Identity, query: SearchCases) -> Count:
+    """How many cases the same list holds."""
+    return Count(count=await Question(CASES, caller, query).count(database))
+
+
+async def export_cases(database: Database, caller: Identity, query: ExportCases) -> StreamingResponse:
+    """The same list as a file."""
+    question = Question(CASES, caller, query)
+    return await export(database, caller, question, query, query, "vu-viec", FILE, CaseOut.of)
 
 
 async def read_case(database: Database, caller: Identity, case_id: UUID) -> CaseOut:

@@ -4,7 +4,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
+from services.incidents import exporting
 from services.incidents.cases import commands, reading
 from services.incidents.cases.commands import (
     AlreadyLinked,
@@ -19,18 +21,22 @@ from services.incidents.cases.schemas import (
     CaseOut,
     CasePage,
     CorrectCase,
+    ExportCases,
     LinkCase,
     ListCases,
     MeasureOut,
     OpenCase,
     ReopenCase,
     ResolveCase,
+    SearchCases,
     SeizableOut,
     TransferCase,
     UnlinkCase,
     WithdrawCase,
 )
+from services.incidents.exporting import TooManyRows
 from services.incidents.references import ReferenceKnown
+from services.incidents.searching import Count
 from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
@@ -123,10 +129,24 @@ async def unlink(case_id: UUID, link: UnlinkCase, caller: Caller, work: Work) ->
 async def list_cases(
     query: Annotated[ListCases, Query()], caller: Caller, request: Request, response: Response
 ) -> CasePage:
-    """Cases that the caller may see, in the order in which they were opened."""
+    """Cases that the caller may see, in the order of the days on which they were found."""
     page = await reading.list_cases(request.app.state.service.database, caller, query)
     link_next(request, response, page.items, query.limit)
     return page
+
+
+@reads.get("/count")
+async def count_cases(query: Annotated[SearchCases, Query()], caller: Caller, request: Request) -> Count:
+    """How many cases the same list holds on all its pages."""
+    return await reading.count_cases(request.app.state.service.database, caller, query)
+
+
+@reads.get(
+    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+)
+async def export_cases(query: Annotated[ExportCases, Query()], caller: Caller, request: Request) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.export_cases(request.app.state.service.database, caller, query)
 
 
 @reads.get("/measures")

@@ -9,12 +9,14 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode
+from services.incidents.searching import Search, SearchPage
 from shared.database import Row
 from shared.days import Day
 from shared.decisions import Decision, decision_of
 from shared.events import CaseState, FoundThrough, LinkKind, Measure, SeizedKind, SeizedUnit
-from shared.http import Input, Page
+from shared.http import Input
 from shared.text import Line, UnitId, Word
 
 # More than one case can hold; counting refuses larger amounts.
@@ -260,7 +262,7 @@ class CaseOfTip(BaseModel):
 
 
 class CasePage(BaseModel):
-    """A page of cases, in the order in which they were opened."""
+    """A page of cases, in the order of the days on which they were found."""
 
     items: list[CaseOut]
 
@@ -281,12 +283,20 @@ class SeizableOut(BaseModel):
     units: list[SeizedUnit]
 
 
-class ListCases(Page):
-    """Cases of a unit and all below it, of a kind, in a state."""
+class SearchCases(Search):
+    """Which cases: all that is given must hold. The period is of the day found."""
 
-    unit: Annotated[UnitId | None, Query()] = None
     kind: Annotated[Word | None, Query()] = None
     state: Annotated[CaseState | None, Query()] = None
+    found_through: Annotated[FoundThrough | None, Query()] = None
+
+
+class ListCases(SearchCases, SearchPage):
+    """A page of them."""
+
+
+class ExportCases(SearchCases, Export):
+    """A file of them."""
 
 
 def found_through(links: list[Row]) -> FoundThrough:

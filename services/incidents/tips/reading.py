@@ -2,21 +2,33 @@
 
 from uuid import UUID
 
+from fastapi.responses import StreamingResponse
+
+from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
 from services.incidents.tips.receipts import tip_of_receipt
-from services.incidents.tips.schemas import ListTips, LookOut, MessageOut, SearchTips, TipOut, TipPage, TipStatus
+from services.incidents.tips.schemas import (
+    ExportTips,
+    ListTips,
+    LookOut,
+    MessageOut,
+    SearchTips,
+    TipOut,
+    TipPage,
+    TipStatus,
+)
 from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
 # The tip's words without diacritics, as they are indexed (migrations/incidents/0010_search.py). Beside them stand the
-# units that reach it and its span of 32 days, so that the index finds the words of a place or of a time at once.
+# units that reach it, its state and its span of 32 days, so that the index finds the words of a place or a time at once.
 # Signs become spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host.
 SIGNS = "translate({}, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')"
 WORDS = f"""(strip(to_tsvector('vietnamese', {SIGNS.format("content")})) || array_to_tsvector(ARRAY[
-    '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit),
+    '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
     '#' || ((received_on - '1900-01-01'::date) / 32)::text]))"""
 
 # A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
@@ -32,11 +44,7 @@ TIPS = Records(
         "officer": "officer = {officer}",
         "team_id": "team_id = {team_id}",
     },
-    reach=(
-        "unit = ANY({area}::text[])",
-        "handled_by = ANY({area}::text[]) AND handled_by <> unit AND unit <> ALL({area}::text[])",
-        "forwarded_to = ANY({area}::text[]) AND handled_by <> ALL({area}::text[]) AND unit <> ALL({area}::text[])",
-    ),
+    reach=("unit", "taken_over_by", "forwarded_to"),
     words=(WORDS, f"plainto_tsquery('vietnamese', {SIGNS.format('{text}')})"),
 )
 
@@ -50,6 +58,38 @@ async def list_tips(database: Database, caller: Identity, query: ListTips) -> Ti
 async def count_tips(database: Database, caller: Identity, query: SearchTips) -> Count:
     """How many tips the same list holds."""
     return Count(count=await Question(TIPS, caller, query).count(database))
+
+
+# A tip as a file shows it to people; who reported it is in another table, and in no file.
+COLUMNS = [
+    Column("Mã tin", value_of("id")),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Thôn, tổ dân phố", value_of("hamlet")),
+    Column("Thời điểm tiếp nhận", value_of("received_at")),
+    Column("Thời điểm xảy ra", value_of("occurred_at")),
+    Column("Nội dung", value_of("content")),
+    Column("Lĩnh vực", value_of("topic")),
+    Column("Kênh tiếp nhận", word_of("channel")),
+    Column("Nguồn tin", word_of("supplied_by")),
+    Column("Tổ bảo vệ ANTT", value_of("team_id")),
+    Column("Trạng thái", word_of("state")),
+    Column("Phân loại", word_of("classified_as")),
+    Column("Đơn vị thụ lý", name_of("handled_by")),
+    Column("Cán bộ thụ lý", value_of("officer")),
+    Column("Đã chuyển đến", lambda tip: name_of("forwarded_to")(tip) or tip.forwarded_to),
+    Column("Nhập vào tin", value_of("merged_into")),
+    Column("Kết quả", word_of("outcome")),
+    Column("Ngày kết thúc", value_of("closed_on")),
+    Column("Hệ thống gửi", value_of("source_system")),
+    Column("Số tham chiếu", value_of("reference")),
+]
+
+
+async def export_tips(database: Database, caller: Identity, query: ExportTips) -> StreamingResponse:
+    """The same list as a file."""
+    question = Question(TIPS, caller, query)
+    return await export(database, caller, question, query, query, "tin-bao", COLUMNS, TipOut.model_validate)
 
 
 async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut:

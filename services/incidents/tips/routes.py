@@ -4,7 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
+from services.incidents import exporting
+from services.incidents.exporting import TooManyRows
 from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
 from services.incidents.steps import StepOut
@@ -16,6 +19,7 @@ from services.incidents.tips.schemas import (
     AssignTip,
     ClassifyTip,
     CorrectTip,
+    ExportTips,
     ForwardTip,
     InformantOut,
     ListTips,
@@ -183,6 +187,14 @@ async def list_tips(
 async def count_tips(query: Annotated[SearchTips, Query()], caller: Caller, request: Request) -> Count:
     """How many tips the same list holds on all its pages."""
     return await reading.count_tips(request.app.state.service.database, caller, query)
+
+
+@reads.get(
+    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+)
+async def export_tips(query: Annotated[ExportTips, Query()], caller: Caller, request: Request) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON; never who reported a tip."""
+    return await reading.export_tips(request.app.state.service.database, caller, query)
 
 
 @reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))

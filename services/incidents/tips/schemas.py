@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
+from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
@@ -147,6 +148,10 @@ class SearchTips(Search):
 
 class ListTips(SearchTips, SearchPage):
     """A page of them."""
+
+
+class ExportTips(SearchTips, Export):
+    """A file of them."""
 
 
 class ClassifyTip(StepInput):

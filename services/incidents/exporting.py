@@ -1,0 +1,264 @@
+"""What a list holds, as a file: CSV and XLSX for people, NDJSON for other systems.
+
+A file is read page by page from the same question as the list, so it is never whole in memory and shows no row that
+the list would not. Each page shows its rows as they stand when it is read; a row that moves in time meanwhile may be
+met twice or missed. A file that breaks off was not finished: its connection ends without the last chunk.
+"""
+
+import asyncio
+import csv
+import re
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import date, datetime
+from io import StringIO
+from typing import IO, Annotated, Any, Literal, NamedTuple
+
+import structlog
+import xlsxwriter
+from fastapi import Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from services.incidents.searching import Question, Search, Sort
+from shared import units
+from shared.auth import Identity
+from shared.database import Database, Row
+from shared.days import VIETNAM, today
+from shared.errors import Overloaded, Problem
+from shared.http import Input
+from shared.store import StoreUnavailable
+
+log = structlog.get_logger()
+
+Format = Literal["csv", "xlsx", "ndjson"]
+MEDIA_TYPES: dict[Format, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "ndjson": "application/x-ndjson",
+}
+# How the answer of an export is documented.
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file. CSV is UTF-8 with a byte order mark, its days as 2026-11-30 and hours of Viet Nam.",
+        "content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()},
+    }
+}
+
+# Rows that are read at once; intake waits no longer than it takes to write these.
+_ROWS = 200
+# A sheet holds 1,048,576 rows, its titles included.
+_SHEET_ROWS = 1_048_575
+# Exports that a process makes at the same time, so that they take neither its connections nor its processor.
+_AT_ONCE = asyncio.Semaphore(2)
+
+# What a spreadsheet would take for the beginning of a formula, also behind spaces and in full width.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠]")
+# Two code points that Unicode calls valid and XML does not.
+_NOT_XML = re.compile("[\ufffe\uffff]")
+
+# The words of a state, a class, a channel as people write them.
+WORDS = {
+    "received": "đã tiếp nhận", "reported": "đã báo Công an xã", "classified": "đã phân loại", "verifying": "đang xác minh",
+    "forwarded": "đã chuyển", "resolved": "đã giải quyết", "rejected": "không giải quyết", "notified": "đã thông báo người báo tin",
+    "withdrawn": "đã rút", "merged": "đã nhập vào tin khác",
+    "denunciation_of_crime": "tố giác về tội phạm", "crime_report": "tin báo về tội phạm",
+    "recommendation_to_prosecute": "kiến nghị khởi tố", "complaint_denunciation": "khiếu nại, tố cáo", "feedback": "phản ánh",
+    "administrative": "vi phạm hành chính", "civil": "dân sự", "duplicate": "trùng tin", "not_competent": "không thuộc thẩm quyền",
+    "web": "cổng thông tin", "app": "ứng dụng", "hotline": "đường dây nóng", "in_person": "trực tiếp",
+    "team": "Tổ bảo vệ ANTT", "officer": "cán bộ", "system": "hệ thống khác", "citizen": "người dân",
+    "open": "đang giải quyết", "transferred": "đã chuyển cơ quan khác", "tip": "tin báo", "patrol": "tuần tra", "other": "khác",
+    "entered": "chờ xác nhận", "confirmed": "đã xác nhận", "returned": "đã trả lại",
+}  # fmt: skip
+
+
+class Export(Input):
+    """As which file, and the oldest or the newest first."""
+
+    format: Annotated[Format, Query()] = "csv"
+    sort: Annotated[Sort, Query()] = "oldest"
+
+
+class TooManyRows(Problem):
+    """A sheet of XLSX holds 1,048,575 rows below its titles."""
+
+    status, name = 422, "too-many-rows"
+    vi, en = (
+        "Quá nhiều dòng cho một tệp XLSX; hãy thu hẹp điều kiện hoặc dùng CSV.",
+        "Too many rows for an XLSX file; narrow the question or take CSV.",
+    )
+
+
+class Column(NamedTuple):
+    """One column for people: its title, and the value that a record has there."""
+
+    title: str
+    value: Callable[[Any], Any]
+
+
+def word_of(field: str) -> Callable[[Any], Any]:
+    """The value of a field in the words that people write."""
+    return lambda record: WORDS.get(getattr(record, field), getattr(record, field))
+
+
+def name_of(field: str) -> Callable[[Any], str]:
+    """The name of the unit that a field names; nothing for what is no unit."""
+
+    def name(record: Any) -> str:
+        unit = units.get(getattr(record, field) or "")
+        return unit.name if unit is not None else ""
+
+    return name
+
+
+def value_of(field: str) -> Callable[[Any], Any]:
+    """The value of a field as it is."""
+    return lambda record: getattr(record, field)
+
+
+async def export(
+    database: Database,
+    caller: Identity,
+    question: Question,
+    query: Search,
+    asked: Export,
+    kind: str,
+    columns: list[Column],
+    shown: Callable[[Row], BaseModel],
+) -> StreamingResponse:
+    """The records of a question as a file named after `kind`; `shown` is what the list shows of a row.
+
+    Who took it, by which filters, and how many rows they got is logged. Raises Overloaded while two exports are being
+    made already, TooManyRows for what no sheet holds.
+    """
+    if _AT_ONCE.locked():
+        raise Overloaded()
+    if asked.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
+        raise TooManyRows(most=_SHEET_ROWS)
+    # The words that were looked for may name a person, and a log is no place for that.
+    filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"text", "format", "sort"})
+    told = log.bind(kind=kind, format=asked.format, by=caller.subject, filters=filters)
+    pages = question.pages(database, asked.sort, _ROWS)
+    # What fails at once is still answered as a problem.
+    first = [shown(row) for row in await anext(pages, [])]
+
+    async def records() -> AsyncIterator[list[BaseModel]]:
+        rows, whole = 0, False
+        try:
+            async with _AT_ONCE:
+                page = first
+                while page:
+                    rows += len(page)
+                    yield page
+                    page = [shown(row) for row in await anext(pages, [])]
+            whole = True
+        finally:
+            told.info("exported", rows=rows, whole=whole)
+
+    if asked.format == "xlsx":
+        # Written whole before the answer begins, since a workbook's directory stands at its end.
+        content = _chunks(await _workbook(records(), kind, columns))
+    elif asked.format == "csv":
+        content = _csv(records(), columns)
+    else:
+        content = _ndjson(records())
+    name = f"{kind}-{today().isoformat()}.{asked.format}"
+    return StreamingResponse(
+        content,
+        media_type=MEDIA_TYPES[asked.format],
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )
+
+
+async def _ndjson(pages: AsyncIterator[list[BaseModel]]) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield "".join(f"{record.model_dump_json()}\n" for record in page).encode()
+
+
+async def _csv(pages: AsyncIterator[list[BaseModel]], columns: list[Column]) -> AsyncIterator[bytes]:
+    # With a byte order mark Excel reads the file as UTF-8.
+    yield b"\xef\xbb\xbf" + _lines([[column.title for column in columns]])
+    async for page in pages:
+        yield _lines([harmless(cell(column.value(record))) for column in columns] for record in page)
+
+
+def _lines(rows: Iterable[list[Any]]) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+async def _workbook(pages: AsyncIterator[list[BaseModel]], kind: str, columns: list[Column]) -> IO[bytes]:
+    """The workbook in a file without a name, which goes when it is closed. Rows go to the disk as they are written."""
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller streams and closes it)
+        book = xlsxwriter.Workbook(
+            file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+        )  # fmt: skip
+        sheet, bold = book.add_worksheet(kind), book.add_format({"bold": True})
+        formats = {
+            datetime: book.add_format({"num_format": "dd/mm/yyyy hh:mm"}),
+            date: book.add_format({"num_format": "dd/mm/yyyy"}),
+        }
+        sheet.freeze_panes(1, 0)
+        sheet.set_column(0, len(columns) - 1, 18)
+        for number, column in enumerate(columns):
+            sheet.write_string(0, number, column.title, bold)
+        line = 0
+
+        def write(page: list[BaseModel]) -> None:
+            nonlocal line
+            for record in page:
+                line += 1
+                for number, column in enumerate(columns):
+                    _write(sheet, line, number, column.value(record), formats)
+
+        async for page in pages:
+            await asyncio.to_thread(write, page)
+        await asyncio.to_thread(book.close)
+    except OSError as error:
+        raise StoreUnavailable() from error
+    file.seek(0)
+    return file
+
+
+def _write(sheet: Any, row: int, column: int, value: Any, formats: dict[type[date], Any]) -> None:
+    """Write a cell as what it is: a text never becomes a formula, a link or a number."""
+    if isinstance(value, datetime):
+        sheet.write_datetime(row, column, value.astimezone(VIETNAM).replace(tzinfo=None), formats[datetime])
+    elif isinstance(value, date):
+        sheet.write_datetime(row, column, value, formats[date])
+    elif isinstance(value, int) and not isinstance(value, bool):
+        sheet.write_number(row, column, value)
+    elif (text := str(cell(value))) != "":
+        sheet.write_string(row, column, _NOT_XML.sub("\ufffd", text))
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await asyncio.to_thread(file.read, 65_536):
+            yield chunk
+
+
+def cell(value: Any) -> str | int | float:
+    """A value as a person reads it in a text file: days as 2026-11-30, instants by the clock of Viet Nam."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "có" if value else "không"
+        case int() | float():
+            return value
+        case datetime():
+            return value.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
+        case list():
+            return "; ".join(str(cell(item)) for item in value)
+        case BaseModel():
+            return value.model_dump_json(exclude_none=True)
+        case _:
+            return str(value)
+
+
+def harmless(value: str | int | float) -> str | int | float:
+    """The value with a `'` before a text that a spreadsheet would take for a formula."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
