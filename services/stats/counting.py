@@ -33,6 +33,9 @@ _counted_until: dict[Service, datetime] = {}
 # More than one fact can be; a larger number would run over from its lane into that of another indicator.
 MOST_OF_ONE_FACT = 1_000_000_000
 
+# From so many cells on, a statement of fewer columns is worth that the server has not planned it before.
+MANY_CELLS = 500
+
 _by_fact: dict[type[events.Fact], list[tuple[int, Flow | Stock]]] = {}
 for _index, _indicator in enumerate(INDICATORS):
     _by_fact.setdefault(_indicator.of, []).append((lane(_index), _indicator))
@@ -202,12 +205,21 @@ async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Ce
     """Add the spread cells to the set's two tables, in one statement of two upserts, each in the order of its key."""
     if not cells:
         return
+    if len(cells) >= MANY_CELLS:
+        counters = _narrowed(counters, cells)
     wide = spread(cells)
     by_days, by_months = tables(counters.id)
     days, months = _arrays(counters, wide), _arrays(counters, by_month(wide))
     await connection.execute(
         f"WITH months AS ({_upsert(by_months, counters, len(days))}) {_upsert(by_days, counters, 0)}", *days, *months
     )
+
+
+def _narrowed(counters: CountingSet, cells: Cells) -> CountingSet:
+    """The set with the columns alone that these cells change; the others keep their default of 0."""
+    columns = [any(column) for column in zip(*(lanes_of(v, len(INDICATORS)) for v in cells.values()), strict=True)]
+    kept = {name: index for name, index in counters.lanes.items() if columns[index]}
+    return CountingSet(counters.id, kept or counters.lanes)
 
 
 def _arrays(counters: CountingSet, cells: Cells) -> list[list[object]]:
