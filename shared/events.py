@@ -22,6 +22,7 @@ TipClass = Literal[
     "denunciation_of_crime", "crime_report", "recommendation_to_prosecute", "complaint_denunciation", "feedback",
     "administrative", "civil", "duplicate", "not_competent",
 ]  # fmt: skip
+DeadlineState = Literal["running", "met", "late", "missed", "void"]
 FoundThrough = Literal["tip", "patrol", "other"]
 CaseState = Literal["open", "resolved", "transferred", "withdrawn"]
 LinkKind = Literal["tip", "patrol", "activity"]
@@ -61,6 +62,22 @@ class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
     topic: str | None = None
     # Whether its sender told who they are; never who.
     named: bool = False
+
+
+class Deadline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A deadline (thời hạn) of a tip, counted on the day it ends: met in time, missed, or late, which is missed and done.
+
+    `unit`: whose police had to meet it; `classified_as` and `difficult`: by which rule; `name`: as deadlines.toml calls it.
+    """
+
+    unit: str
+    name: str
+    due_on: date
+    state: DeadlineState
+    classified_as: TipClass | None = None
+    difficult: bool = False
+    complex: bool = False
+    extended: bool = False
 
 
 class Handled(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -166,7 +183,7 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role
 
 
-Fact = Tip | Case | Activity | Team | MemberTerm | TrainingClass | Certificate
+Fact = Tip | Deadline | Case | Activity | Team | MemberTerm | TrainingClass | Certificate
 
 # Which fact each event tells of. A consumer that meets a type that is not here stops: it is older than its source.
 EVENTS: dict[str, type[Fact]] = {
@@ -189,6 +206,10 @@ EVENTS: dict[str, type[Fact]] = {
     "TipSplit": Tip,
     "InformantAsked": Tip,
     "InformantWrote": Tip,
+    "DeadlineMet": Deadline,
+    "DeadlineMissed": Deadline,
+    "DeadlineExtended": Deadline,
+    "DeadlineChanged": Deadline,
     "CaseOpened": Case,
     "CaseResolved": Case,
     "CaseTransferred": Case,

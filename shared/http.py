@@ -442,11 +442,17 @@ def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def link_next(request: Request, response: Response, items: Sequence[Any], limit: int) -> None:
-    """Name the next page in a `Link: rel="next"`, unless this page is the last."""
+def _id_of(item: Any) -> str:
+    return str(item.id)
+
+
+def link_next(
+    request: Request, response: Response, items: Sequence[Any], limit: int, cursor: Callable[[Any], str] = _id_of
+) -> None:
+    """Name the next page in a `Link: rel="next"`, unless this page is the last; `cursor`: what `after` is for an item."""
     if len(items) == limit:
         query = urlencode(
-            [(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", str(items[-1].id))]
+            [(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", cursor(items[-1]))]
         )
         response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
 

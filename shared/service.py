@@ -58,6 +58,8 @@ class Service:
     async def supervise(self, name: str, task: Task) -> None:
         """Run a background task for ever; readiness is false while it is down."""
         self.down[name] = "starting"
+        supervising = asyncio.current_task()
+        assert supervising is not None
         while True:
             running = asyncio.ensure_future(task(self))
             try:
@@ -72,6 +74,9 @@ class Service:
             except Exception as error:
                 self.down[name] = _reason(error)[:300]
                 log.exception("background task failed", service=self.name, task=name)
+            if supervising.cancelling():
+                # A task may answer its cancellation by failing or ending; it must not begin again for that.
+                raise asyncio.CancelledError
             await asyncio.sleep(1)
 
     async def readiness(self) -> dict[str, str]:

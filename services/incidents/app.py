@@ -6,6 +6,8 @@ from services.incidents import jobs, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.cases import routes as cases
 from services.incidents.changes import routes as changes
+from services.incidents.deadlines import routes as deadlines
+from services.incidents.deadlines import rules
 from services.incidents.imports import routes as imports
 from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
@@ -18,6 +20,8 @@ from shared.settings import settings
 
 def create_app() -> FastAPI:
     """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
+    # Broken deadlines are told at the start, not at the first tip.
+    rules.check(settings())
     app = service.create_app(
         "incidents",
         "Tin báo, vụ việc và hoạt động · incidents",
@@ -35,6 +39,8 @@ def create_app() -> FastAPI:
             imports.router,
             imports.reads,
             acknowledgement.router,
+            deadlines.router,
+            deadlines.reads,
             recount.router,
             asyncapi.room,
         ],

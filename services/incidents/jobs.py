@@ -3,6 +3,7 @@
 import asyncpg
 
 from services.incidents import searching
+from services.incidents.deadlines.commands import tell_missed
 from services.incidents.imports import job as imports
 from services.incidents.webhooks import delivering
 from shared.service import Service, Task
@@ -12,6 +13,7 @@ JOBS: dict[str, Task] = {
     "imports": imports.work_off,
     "words": searching.sort_words_in,
     "webhooks": delivering.run,
+    "deadlines": tell_missed,
 }
 
 

@@ -41,6 +41,12 @@ def _items(item: str, unit: str, means: str | None = None) -> str:
           AND told->>'item' = '{item}' AND told->>'unit' = '{unit}' {condition} GROUP BY 1, 2"""
 
 
+# A deadline at 24:00 belongs to the day that ends.
+DUE_ON = "((due_at - interval '1 microsecond') AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
+IN_TIME = "state <> 'void' AND met_at <= due_at"
+OVERDUE = "(state = 'missed' AND met_at IS NULL OR state <> 'void' AND met_at > due_at)"
+
+
 def _cases(day: str, amount: str, more: str = "", entries: str = "") -> str:
     """Cases that stand, by unit and day; `entries`: one row for each entry of a list in their details."""
     expand = f", jsonb_array_elements(details->'{entries}') AS entry" if entries else ""
@@ -79,6 +85,22 @@ RECOUNT: dict[str, str] = {
         WHERE outcome = 'resolved' GROUP BY 1, 2""",
     "tips_rejected": """
         SELECT unit, closed_on, count(*) FROM tips WHERE outcome = 'rejected' GROUP BY 1, 2""",
+    "deadlines_met": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines WHERE {IN_TIME} GROUP BY 1, 2""",
+    "deadlines_missed": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines WHERE {OVERDUE} GROUP BY 1, 2""",
+    "deadlines_met_late": f"""
+        SELECT unit, {DUE_ON}, count(met_at) FROM deadlines WHERE {OVERDUE} AND met_at IS NOT NULL GROUP BY 1, 2""",
+    "tips_reported_to_investigators_in_time": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines
+        WHERE name = 'report_to_investigators' AND {IN_TIME} GROUP BY 1, 2""",
+    "tips_reported_to_investigators_overdue": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines
+        WHERE name = 'report_to_investigators' AND {OVERDUE} GROUP BY 1, 2""",
+    "tips_decided_in_time": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines WHERE name = 'decision' AND {IN_TIME} GROUP BY 1, 2""",
+    "tips_decision_overdue": f"""
+        SELECT unit, {DUE_ON}, count(*) FROM deadlines WHERE name = 'decision' AND {OVERDUE} GROUP BY 1, 2""",
     "cases_found": _cases("found_on", "count(*)"),
     "cases_found_via_tips": _cases("found_on", "count(*)", f"AND {_linked('tip')}"),
     "cases_found_by_patrol": _cases("found_on", "count(*)", f"AND {_linked('patrol')}"),

@@ -12,6 +12,7 @@ from shared.events import (
     Activity,
     Case,
     Certificate,
+    Deadline,
     Fact,
     Measure,
     MemberTerm,
@@ -91,6 +92,14 @@ def _collected(item: str, unit: str, *means: str) -> Callable[[Activity], int]:
     )
 
 
+def _in_time(deadline: Deadline) -> bool:
+    return deadline.state == "met"
+
+
+def _missed(deadline: Deadline) -> bool:
+    return deadline.state in ("missed", "late")
+
+
 INDICATORS: tuple[Flow | Stock, ...] = (
     Flow("tips_received", "tin báo tiếp nhận", "tin", Tip, "received_on", _stands),
     Flow("tips_from_force", "tin báo do Tổ bảo vệ ANTT cung cấp", "tin", Tip, "received_on",
@@ -100,6 +109,18 @@ INDICATORS: tuple[Flow | Stock, ...] = (
     Flow("tips_resolved", "tin báo đã giải quyết", "tin", Tip, "closed_on",
          lambda tip: tip.outcome == "resolved"),
     Flow("tips_rejected", "tin báo không xử lý", "tin", Tip, "closed_on", lambda tip: tip.outcome == "rejected"),
+    Flow("deadlines_met", "thời hạn hoàn thành đúng hạn", "thời hạn", Deadline, "due_on", _in_time),
+    Flow("deadlines_missed", "thời hạn bị quá hạn", "thời hạn", Deadline, "due_on", _missed),
+    Flow("deadlines_met_late", "thời hạn hoàn thành muộn", "thời hạn", Deadline, "due_on",
+         lambda deadline: deadline.state == "late"),
+    Flow("tips_reported_to_investigators_in_time", "tin báo được báo cáo Cơ quan điều tra đúng hạn", "tin", Deadline,
+         "due_on", lambda deadline: deadline.name == "report_to_investigators" and _in_time(deadline)),
+    Flow("tips_reported_to_investigators_overdue", "tin báo quá hạn báo cáo Cơ quan điều tra", "tin", Deadline,
+         "due_on", lambda deadline: deadline.name == "report_to_investigators" and _missed(deadline)),
+    Flow("tips_decided_in_time", "tin báo giải quyết đúng hạn", "tin", Deadline, "due_on",
+         lambda deadline: deadline.name == "decision" and _in_time(deadline)),
+    Flow("tips_decision_overdue", "tin báo quá hạn giải quyết", "tin", Deadline, "due_on",
+         lambda deadline: deadline.name == "decision" and _missed(deadline)),
     Flow("cases_found", "vụ việc phát hiện", "vụ việc", Case, "found_on"),
     Flow("cases_found_via_tips", "vụ việc phát hiện qua tin báo", "vụ việc", Case, "found_on", _via_tips),
     Flow("cases_found_by_patrol", "vụ việc phát hiện qua tuần tra", "vụ việc", Case, "found_on", _by_patrol),

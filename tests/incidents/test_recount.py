@@ -48,5 +48,5 @@ async def test_only_operators_and_systems_may_ask_for_the_recount(antt: Antt) ->
 
 
 def test_every_indicator_of_tips_cases_and_activities_is_recounted() -> None:
-    mine = {i.name for i in INDICATORS if i.of in (events.Tip, events.Case, events.Activity)}
+    mine = {i.name for i in INDICATORS if i.of in (events.Tip, events.Deadline, events.Case, events.Activity)}
     assert set(RECOUNT) == mine

@@ -18,8 +18,6 @@ from shared.days import VIETNAM, day_of
 from shared.settings import settings
 
 SWAPS = Path(__file__).with_name("swaps.toml")
-# Outside these years only weekends rest.
-_YEARS = range(1976, 2100)
 
 
 class BadFile(Exception):
@@ -64,8 +62,9 @@ def _swapped() -> dict[date, bool]:
 
 
 @cache
-def _public_holidays() -> holidays.HolidayBase:
-    return holidays.country_holidays("VN", years=_YEARS, expand=False)
+def _public_holidays(year: int) -> holidays.HolidayBase:
+    # With the years around it, for a swap may reach across New Year.
+    return holidays.country_holidays("VN", years=(year - 1, year, year + 1), expand=False)
 
 
 @lru_cache(maxsize=8_192)
@@ -74,7 +73,7 @@ def is_working_day(day: date) -> bool:
     swapped = _swapped().get(day)
     if swapped is not None:
         return swapped
-    return _public_holidays().is_working_day(day)
+    return _public_holidays(day.year).is_working_day(day)
 
 
 def _working_day_from(day: date) -> date:
@@ -86,6 +85,11 @@ def _working_day_from(day: date) -> date:
 def end_of(day: date) -> datetime:
     """24:00 of a day in Viet Nam, as an instant in UTC."""
     return datetime.combine(day + timedelta(days=1), time(), VIETNAM).astimezone(UTC)
+
+
+def end_on_working_day(day: date) -> datetime:
+    """24:00 of a day, or of the first working day after it."""
+    return end_of(_working_day_from(day))
 
 
 def last_day(end: datetime) -> date:
@@ -100,14 +104,14 @@ def hours_later(instant: datetime, hours: int) -> datetime:
 
 def days_later(instant: datetime, days: int) -> datetime:
     """24:00 of the last of so many civil days, or of the first working day after it."""
-    return end_of(_working_day_from(day_of(instant) + timedelta(days=days)))
+    return end_on_working_day(day_of(instant) + timedelta(days=days))
 
 
 def working_days_later(instant: datetime, days: int) -> datetime:
     """24:00 of the last of so many working days after the instant's day; of none: of its day, or the first working day after."""
     day = day_of(instant)
     if not days:
-        return end_of(_working_day_from(day))
+        return end_on_working_day(day)
     for _ in range(days):
         day = _working_day_from(day + timedelta(days=1))
     return end_of(day)
@@ -118,4 +122,4 @@ def months_later(instant: datetime, months: int) -> datetime:
     day = day_of(instant)
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     same_day = min(day.day, monthrange(year, month + 1)[1])
-    return end_of(_working_day_from(date(year, month + 1, same_day)))
+    return end_on_working_day(date(year, month + 1, same_day))

@@ -7,6 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams, references
+from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from services.incidents.tips.informants import seal, unseal
@@ -93,6 +94,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     if tip.informant is not None:
         work.add(Informant, tip_id=id, sealed=seal(id, tip.informant))
     work.emit("TipReceived", id, None, fact(row), team_id=team_id)
+    deadlines.on_received(work, row)
     return TipReceived.model_construct(id=id, receipt=receipt, unit=unit, state="received", received_at=received_at)
 
 
@@ -146,7 +148,7 @@ async def acknowledge_forwarding(
     if given.received_on > today():
         raise DayInTheFuture(day=given.received_on)
     told = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
-    return await _record_step(work, caller, tip, "acknowledge", given.reason, {}, told)
+    return await _record_step(work, caller, tip, "acknowledge", given.reason, {}, told, given.received_on)
 
 
 async def answer_forwarding(
@@ -279,6 +281,7 @@ async def _record_step(
     reason: str | None,
     values: Row,
     details: Row,
+    done_on: date | None = None,
 ) -> TipOut:
     step = STEPS[command]
     if step.to is not None:
@@ -294,6 +297,7 @@ async def _record_step(
     changed = work.change(Tip, tip, **values)
     record_step(work, caller, TipStep, command, tip, changed, reason, details, tip_id=tip["id"])
     work.emit(step.event, tip["id"], fact(tip), fact(changed), team_id=changed["team_id"])
+    await deadlines.on_step(work, tip, changed, command, done_on)
     return TipOut.model_validate(changed)
 
 

@@ -1,0 +1,44 @@
+"""The table of deadlines and of what was decided about each."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Field
+
+from services.incidents.models import IncidentsModel, instant
+from services.incidents.steps import StepTaken
+
+
+class Deadline(IncidentsModel, table=True):
+    """One deadline of a tip. Of a name the one with the highest `round` holds: a reopened tip begins a new round."""
+
+    __tablename__ = "deadlines"
+    id: UUID = Field(primary_key=True)
+    tip_id: UUID = Field(foreign_key="tips.id")
+    name: str
+    round: int
+    # Whose police must meet it: they handled the tip when it was met or missed.
+    unit: str
+    # Whose police handle the tip now: it stands on their work list.
+    handled_by: str
+    # By these two its rule was chosen.
+    classified_as: str | None = None
+    difficult: bool
+    starts_at: datetime = instant(nullable=False)
+    due_at: datetime = instant(nullable=False)
+    complex: bool
+    extended_to: datetime | None = instant(nullable=True)
+    met_at: datetime | None = instant(nullable=True)
+    # The step that met it.
+    met_by: str | None = None
+    state: str
+    # Somebody must still do it: running, or missed and not given up with the closing of the tip.
+    to_do: bool
+    version: int = 1
+
+
+class DeadlineStep(StepTaken, table=True):
+    """What an officer decided about a deadline: marked complex, extended, met otherwise; who, when and why."""
+
+    __tablename__ = "deadline_steps"
+    deadline_id: UUID = Field(foreign_key="deadlines.id")
