@@ -247,6 +247,23 @@ async def test_a_tip_tells_of_the_cases_it_led_to_that_the_caller_may_see(antt: 
     await database.close()
 
 
+async def test_the_cases_of_a_tip_a_patrol_or_an_activity_are_a_list(antt: Antt) -> None:
+    officer, tip, patrol, duty = antt.token(), await a_tip(antt), await a_patrol_of(antt), await a_duty_of(antt)
+    first = await opened(antt, CASES, a_case(tip_id=tip, links=[duty]))
+    second = await opened(antt, CASES, a_case(tip_id=tip, patrol_id=patrol))
+    unlinked = await opened(antt, CASES, a_case(tip_id=tip))
+    await antt.post(f"{CASES}/{unlinked['id']}/unlink", {**to_tip(tip), "reason": "nhầm"}, officer)
+
+    async def listed(**query: str) -> list[str]:
+        return [case["id"] for case in (await antt.get(CASES, officer, **query)).json()["items"]]
+
+    assert await listed(tip_id=tip) == [first["id"], second["id"]]
+    assert await listed(patrol_id=patrol) == await listed(tip_id=tip, patrol_id=patrol) == [second["id"]]
+    assert await listed(activity_id=duty["id"]) == [first["id"]]
+    assert await listed(tip_id=patrol) == await listed(activity_id=patrol) == []
+    assert kind_of(await antt.get(CASES, officer, tip_id="1")) == (422, "invalid-input")
+
+
 async def test_a_transferred_case_counts_as_such_and_names_the_body_and_the_decision(antt: Antt) -> None:
     officer = antt.token()
     base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"

@@ -21,6 +21,11 @@ COLUMNS = """cases.*, (
 
 _LINKED = "EXISTS (SELECT FROM case_links WHERE case_id = cases.id AND kind = '{}' AND removed_at IS NULL)"
 
+# Found by the index of what is linked, so that a tip's few cases are read at once.
+_LINKED_TO = (
+    "id IN (SELECT case_id FROM case_links WHERE kind = '{0}' AND linked_id = {{{0}_id}} AND removed_at IS NULL)"
+)
+
 CASES = Records(
     "cases",
     at="found_on",
@@ -32,6 +37,7 @@ CASES = Records(
         # The tip before the patrol where a case is linked to both, as its list shows it.
         "found_through": f"""{{found_through}} = CASE WHEN {_LINKED.format("tip")} THEN 'tip'
             WHEN {_LINKED.format("patrol")} THEN 'patrol' ELSE 'other' END""",
+        **{f"{kind}_id": _LINKED_TO.format(kind) for kind in ("tip", "patrol", "activity")},
     },
     of_teams=False,
     columns=COLUMNS,

@@ -284,11 +284,17 @@ class SeizableOut(BaseModel):
 
 
 class SearchCases(Search):
-    """Which cases: all that is given must hold. The period is of the day found."""
+    """Which cases: all that is given must hold. The period is of the day found.
+
+    `tip_id`, `patrol_id`, `activity_id`: those that were found through it.
+    """
 
     kind: Annotated[Word | None, Query()] = None
     state: Annotated[CaseState | None, Query()] = None
     found_through: Annotated[FoundThrough | None, Query()] = None
+    tip_id: Annotated[UUID | None, Query()] = None
+    patrol_id: Annotated[UUID | None, Query()] = None
+    activity_id: Annotated[UUID | None, Query()] = None
 
 
 class ListCases(SearchCases, SearchPage):
