@@ -48,6 +48,7 @@ MAY: dict[str, dict[str, str]] = {
     "pass_on_tip": {"team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
     "handle_tip": {"commune_officer": AREA, "province_officer": AREA, "operator": AREA},
     "read_tips": {"commune_officer": AREA, "province_officer": AREA, "operator": AREA, "team_leader": TEAM},
+    "check_duplicates": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},
     "see_informant": {"commune_officer": AREA, "province_officer": AREA},
     "audit_looks": {"province_officer": AREA, "operator": AREA},
     "handle_case": {"commune_officer": AREA, "province_officer": AREA, "system": AREA, "operator": AREA},

@@ -1,10 +1,14 @@
 """Lists, counts and exports: one question, asked in three ways."""
 
+import re
+import unicodedata
 from itertools import product
 from typing import Any
 
+import asyncpg
 import pytest
 
+from shared import units
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of
 
@@ -146,3 +150,20 @@ async def test_a_corrected_text_is_found_by_its_new_words_only(antt: Antt) -> No
     assert answer.status_code == 200, answer.text
     assert await ids(antt, text="trom") == []
     assert await ids(antt, text="rung") == [tip]
+
+
+async def test_the_database_folds_vietnamese_as_the_register_of_units_does(databases: dict[str, str]) -> None:
+    letters = [
+        unicodedata.normalize("NFC", case(letter) + mark + tone)
+        for letter in "aeiouyăâêôơưđbcdghklmnpqrstvx"
+        for mark in ("", "\u0302", "\u0306", "\u031b")
+        for tone in ("", "\u0300", "\u0309", "\u0303", "\u0301", "\u0323")
+        for case in (str.lower, str.upper)
+    ]
+    names = [unit.name for unit in units.search(limit=100_000) if re.fullmatch(r"[\w ]+", unit.name)]
+    texts = [*(text for text in letters if len(text) == 1), *names]
+    connection = await asyncpg.connect(databases["incidents"])
+    folded = await connection.fetchval("SELECT array_agg(folded(text)) FROM unnest($1::text[]) text", texts)
+    await connection.close()
+    assert len(texts) > 10_000
+    assert [pair for pair in zip(texts, folded, map(units.fold, texts), strict=True) if pair[1] != pair[2]] == []

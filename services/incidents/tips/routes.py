@@ -11,12 +11,14 @@ from services.incidents.exporting import TooManyRows
 from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
 from services.incidents.steps import StepOut
-from services.incidents.tips import commands, reading
+from services.incidents.tips import commands, duplicates, reading
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.schemas import (
     AcknowledgeForwarding,
+    AskDuplicates,
     AskInformant,
     AssignTip,
+    CheckDuplicates,
     ClassifyTip,
     CorrectTip,
     ExportTips,
@@ -29,6 +31,7 @@ from services.incidents.tips.schemas import (
     MessageOut,
     ReportTip,
     SearchTips,
+    Suggestions,
     TipOut,
     TipPage,
     TipReceived,
@@ -55,6 +58,12 @@ reads = APIRouter(prefix="/tips", tags=["tips"], responses=problems(Unauthentica
 async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
     """Receive a tip, from anyone; the answer is sent once the tip is durable and certain to be counted."""
     return await commands.report_tip(work, caller, tip)
+
+
+@router.post("/duplicates")
+async def check_duplicates(draft: CheckDuplicates, caller: Caller, work: Work) -> Suggestions:
+    """Which tips may tell of the same as one that is about to be entered; this changes nothing."""
+    return await duplicates.check_duplicates(work.database, caller, draft)
 
 
 @router.post("/{tip_id}/report")
@@ -216,6 +225,14 @@ async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Res
     tip = await reading.read_tip(request.app.state.service.database, caller, tip_id)
     response.headers["ETag"] = f'"{tip.version}"'
     return tip
+
+
+@reads.get("/{tip_id}/duplicates")
+async def duplicates_of(
+    tip_id: UUID, query: Annotated[AskDuplicates, Query()], caller: Caller, request: Request
+) -> Suggestions:
+    """Which tips of the same commune and its neighbours may tell of the same, with a score and why; a person decides."""
+    return await duplicates.duplicates_of(request.app.state.service.database, caller, tip_id, query.days)
 
 
 @reads.get("/{tip_id}/steps")

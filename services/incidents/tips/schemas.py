@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Strict
 
 from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
@@ -152,6 +152,48 @@ class ListTips(SearchTips, SearchPage):
 
 class ExportTips(SearchTips, Export):
     """A file of them."""
+
+
+class AskDuplicates(Input):
+    """How many days before and after a tip others may have been received that tell of the same."""
+
+    days: Annotated[int, Query(ge=1, le=30)] = 7
+
+
+class CheckDuplicates(Input):
+    """A tip that is about to be entered; `received_at`: now unless told. Nothing of it is kept."""
+
+    unit: UnitId
+    content: Text
+    occurred_at: Instant | None = None
+    received_at: Instant | None = None
+    days: Annotated[int, Strict(), Field(ge=1, le=30)] = 7
+
+
+class Why(BaseModel):
+    """The parts of a score, each from 0 to 1: how alike the words are, how near the times, how near the places."""
+
+    text: float
+    time: float
+    place: float
+
+
+class SuggestedDuplicate(BaseModel):
+    """A tip that may tell of the same; `score` from 0 to 1. `content` is null for who may not read tips."""
+
+    id: UUID
+    unit: str
+    state: TipState
+    received_at: AwareDatetime
+    content: str | None
+    score: float
+    why: Why
+
+
+class Suggestions(BaseModel):
+    """At most ten tips that may tell of the same, the likeliest first; whether they do, a person decides."""
+
+    items: list[SuggestedDuplicate]
 
 
 class ClassifyTip(StepInput):
