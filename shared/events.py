@@ -151,6 +151,15 @@ class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed_on: date | None = None
 
 
+class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a tip, a case or an activity, in the unit of that record; never its name or its content's hash."""
+
+    unit: str
+    of: Literal["tips", "cases", "activities"]
+    media_type: str
+    bytes: int
+
+
 class Team(msgspec.Struct, frozen=True, omit_defaults=True):
     """A team (Tổ bảo vệ ANTT) and the days on which it exists, both inclusive."""
 
@@ -183,7 +192,7 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role
 
 
-Fact = Tip | Deadline | Case | Activity | Team | MemberTerm | TrainingClass | Certificate
+Fact = Tip | Deadline | Case | Activity | Attachment | Team | MemberTerm | TrainingClass | Certificate
 
 # Which fact each event tells of. A consumer that meets a type that is not here stops: it is older than its source.
 EVENTS: dict[str, type[Fact]] = {
@@ -222,6 +231,8 @@ EVENTS: dict[str, type[Fact]] = {
     "ActivityConfirmed": Activity,
     "ActivityReturned": Activity,
     "ActivityCorrected": Activity,
+    "AttachmentAdded": Attachment,
+    "AttachmentRemoved": Attachment,
     "TeamCreated": Team,
     "TeamChanged": Team,
     "TeamDissolved": Team,

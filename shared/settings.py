@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     deadlines: str = Field("", description="TOML file of the province's deadlines of tips; empty: the national ones.")
     swaps: str = Field("", description="TOML file of further working days that the government swapped.")
 
+    attachment_bytes: int = Field(104_857_600, description="Largest file that may be attached, in bytes; more is 413.")
+    attachment_megapixels: int = Field(50, description="Most millions of pixels of an attached picture.")
+    attachments_per_record: int = Field(50, description="Most files that the police keep with one record.")
+    attachments_by_sender: int = Field(5, description="Most files that a tip's sender may add to it.")
+    attachment_grace_hours: float = Field(
+        24, description="A stored file that no record names is deleted after so long; longer than any upload takes."
+    )
+
     host: str = Field("127.0.0.1", description="Address that the services listen on.")
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     places_bytes: int = Field(

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -62,6 +63,18 @@ def open_store(settings: Settings) -> ObjectStore:
     folder = (settings.data / "store").resolve()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return from_url(folder.as_uri())
+
+
+def store_of(settings: Settings) -> ObjectStore:
+    """The store of a running service, opened once. Raises StoreUnavailable while it cannot be, as an unmounted folder."""
+    key = (settings.store, settings.data)
+    if key not in _opened:
+        with _told():
+            _opened[key] = open_store(settings)
+    return _opened[key]
+
+
+_opened: dict[tuple[str, Path], ObjectStore] = {}
 
 
 async def put_capped(store: ObjectStore, key: str, chunks: AsyncIterable[bytes], most: int) -> Stored:
@@ -131,6 +144,32 @@ async def delete(store: ObjectStore, key: str) -> None:
             await obstore.delete_async(store, key)
         except FileNotFoundError:
             return
+
+
+async def keys_below(store: ObjectStore, prefix: str) -> AsyncIterator[list[str]]:
+    """All keys that begin with `prefix`, a thousand at a time. Raises StoreUnavailable."""
+    with _told():
+        async for found in obstore.list(store, prefix, chunk_size=1000):
+            yield [each["path"] for each in found]
+
+
+async def remove_half_written(store: ObjectStore, older: timedelta) -> None:
+    """Remove what a process that was killed has left of an upload in a folder, if it is older than that.
+
+    In S3 such parts are invisible to us; a rule of the bucket (AbortIncompleteMultipartUpload) removes them.
+    """
+    if not isinstance(store, LocalStore):
+        return
+
+    def remove() -> None:
+        before = time.time() - older.total_seconds()
+        # object_store writes beside the key, under its name and a number.
+        for path in Path(cast(Path, store.prefix)).rglob("*#*"):
+            if path.name.rpartition("#")[2].isdigit() and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+    with _told():
+        await asyncio.to_thread(remove)
 
 
 @contextmanager

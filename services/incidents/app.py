@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.incidents import jobs, known_teams, recount
 from services.incidents.activities import routes as activities
+from services.incidents.attachments import routes as attachments
 from services.incidents.cases import routes as cases
 from services.incidents.changes import routes as changes
 from services.incidents.deadlines import routes as deadlines
@@ -32,6 +33,8 @@ def create_app() -> FastAPI:
             cases.reads,
             activities.router,
             activities.reads,
+            attachments.router,
+            attachments.commanded,
             changes.router,
             webhooks.router,
             webhooks.reads,

@@ -3,6 +3,7 @@
 import asyncpg
 
 from services.incidents import searching
+from services.incidents.attachments import sweep
 from services.incidents.deadlines.commands import tell_missed
 from services.incidents.imports import job as imports
 from services.incidents.webhooks import delivering
@@ -14,6 +15,7 @@ JOBS: dict[str, Task] = {
     "words": searching.sort_words_in,
     "webhooks": delivering.run,
     "deadlines": tell_missed,
+    "attachments sweep": sweep.run,
 }
 
 

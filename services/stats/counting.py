@@ -71,7 +71,7 @@ def measure(fact: events.Fact | None) -> dict[date, int]:
 
 def _measure(fact: events.Fact) -> dict[date, int]:
     vector: Counter[date] = Counter()
-    for one, indicator in _by_fact[type(fact)]:
+    for one, indicator in _by_fact.get(type(fact), ()):
         if not indicator.where(fact):
             continue
         if isinstance(indicator, Flow):

@@ -21,8 +21,8 @@ from shared.outbox import UnitOfWork
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.contract.promises import DOCUMENT, RUN, breaks, lacking, meaning
 
-# Texts that are codes: of a unit, of a province's list of kinds and topics. None of them can hold what a person wrote.
-CODES = {"unit", "kind", "topic"}
+# Texts that are codes: of a unit, of a province's list of kinds and topics, of deadlines.toml, of files. None of them can hold what a person wrote.
+CODES = {"unit", "kind", "topic", "media_type", "name"}
 
 # The schema as npm's @asyncapi/specs 6.11.1 has it (Apache-2.0).
 OFFICIAL = Path(__file__).with_name("asyncapi-3.0.0.schema.json.gz")
@@ -103,6 +103,10 @@ def test_a_change_that_would_break_a_subscriber_is_told(change: Callable[[dict[s
     assert any(said in each for each in found), found
 
 
+def _data_of_a_further_fact(event: dict[str, Any]) -> None:
+    event["properties"]["data"]["anyOf"].append({"type": "object", "title": "ChangeOfSomethingNew"})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -110,6 +114,7 @@ def test_a_change_that_would_break_a_subscriber_is_told(change: Callable[[dict[s
         _schema("Tip", lambda tip: tip["properties"]["state"]["enum"].append("archived")),
         lambda d: d["components"]["messages"].update(TipArchived=d["components"]["messages"]["TipMerged"]),
         lambda d: d["info"].update(description="anders"),
+        _schema("CloudEvent", _data_of_a_further_fact),
     ],
 )
 def test_what_is_only_added_breaks_nobody(change: Callable[[dict[str, Any]], Any]) -> None:

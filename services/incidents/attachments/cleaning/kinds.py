@@ -1,0 +1,83 @@
+"""What is taken: one row for each kind of file, told by how it begins, never by its name."""
+
+import mmap
+import re
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from services.incidents.attachments.cleaning import Refused
+from services.incidents.attachments.cleaning.documents import look_into_pdf
+from services.incidents.attachments.cleaning.films import blank_film, require_frames
+from services.incidents.attachments.cleaning.pictures import clean_picture
+
+
+def _as_it_is(*_: object) -> None:
+    """Nothing to look at beyond its first bytes."""
+
+
+class Kind(NamedTuple):
+    """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy."""
+
+    media_type: str
+    begins: re.Pattern[bytes]
+    clean: Callable[..., None]
+    copies: bool = False
+
+
+def _film(*brands: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"....ftyp(" + b"|".join(brands) + rb")", re.DOTALL)
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("image/jpeg", re.compile(rb"\xff\xd8\xff", re.DOTALL), partial(clean_picture, format="JPEG"), copies=True),
+    Kind("image/png", re.compile(rb"\x89PNG\r\n\x1a\n", re.DOTALL), partial(clean_picture, format="PNG"), copies=True),
+    Kind(
+        "image/webp",
+        re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL),
+        partial(clean_picture, format="WEBP"),
+        copies=True,
+    ),
+    Kind("application/pdf", re.compile(rb"%PDF-[12]\.\d"), look_into_pdf),
+    Kind("audio/mp4", _film(rb"M4A ", rb"M4B "), blank_film),
+    Kind("video/quicktime", _film(rb"qt  "), blank_film),
+    Kind("video/3gpp", _film(rb"3g[pg2]."), blank_film),
+    Kind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
+    Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), _as_it_is),
+    Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), _as_it_is),
+    Kind("audio/wav", re.compile(rb"RIFF....WAVEfmt ", re.DOTALL), _as_it_is),
+    Kind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
+    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), require_frames),
+)
+
+# Readers of web pages look at the beginning, of archives at the end; what is both a picture and one of those is neither.
+_PAGE = re.compile(rb"<(!doctype|html|head|body|script|svg|iframe|style|title|table|\?xml|\?php)", re.IGNORECASE)
+_SNIFFED = 1500
+_ARCHIVE = re.compile(rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|!<arch>\n|\x7fELF[\x01\x02][\x01\x02]\x01")
+_SEARCHED = 1024 * 1024
+
+
+def require_one_kind(content: mmap.mmap, media_type: str) -> None:
+    """Raise Refused where another program would take the file for a page, an archive, a program or a document."""
+    if _PAGE.search(content[:_SNIFFED]) or _ARCHIVE.search(content[:_SEARCHED]) or _is_zip(content):
+        raise Refused("polyglot")
+    if media_type != "application/pdf" and b"%PDF-" in content[:_SNIFFED]:
+        raise Refused("polyglot")
+
+
+def _is_zip(content: mmap.mmap) -> bool:
+    """Whether an unpacker would find an archive: the record at its end, which points to its directory or to the end."""
+    begin = max(0, len(content) - 65_557)
+    tail = content[begin:]
+    for found in re.finditer(rb"PK\x05\x06", tail):
+        record = tail[found.start() : found.start() + 22]
+        if len(record) < 22:
+            continue
+        size, offset, comment = struct.unpack("<IIH", record[12:22])
+        at = begin + found.start()
+        if at + 22 + comment == len(content) or content[max(at - size, 0) : max(at - size, 0) + 4] == b"PK\x01\x02":
+            return True
+        if content[offset : offset + 4] == b"PK\x01\x02":
+            return True
+    return False

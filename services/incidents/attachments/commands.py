@@ -1,0 +1,107 @@
+"""The verbs of attachments: add a file to a record, take one away."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.incidents.attachments.models import Attachment
+from services.incidents.attachments.receiving import Kept
+from services.incidents.attachments.schemas import AttachmentOut, Of, TooManyAttachments
+from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
+from services.incidents.steps import Step, require_may_step
+from services.incidents.tips.receipts import tip_of_receipt
+from services.incidents.tips.workflow import WRITE
+from shared import events
+from shared.auth import Identity
+from shared.database import Database, Row, table_of
+from shared.days import now
+from shared.errors import NotFound, StepNotAllowed
+from shared.outbox import UnitOfWork
+from shared.settings import settings
+
+# What a file from who holds the receipt is recorded under; who they are nobody knows here.
+SENDER = "informant"
+
+
+async def require_may_add(database: Database, caller: Identity, of: Of, record_id: UUID) -> Row:
+    """The record, if the caller may add to it now; told before a file is taken, and again when it is attached."""
+    return await _require(database, caller, of, record_id, ADD[of], None)
+
+
+async def require_may_send(database: Database, receipt: str, client: str) -> Row:
+    """The tip of a receipt, if its sender may still add to it. Raises as `tip_of_receipt` does, and StepNotAllowed."""
+    tip = await tip_of_receipt(database, receipt, client)
+    if tip["state"] not in WRITE.of:
+        raise StepNotAllowed(state=tip["state"], step="add_attachment", allowed_from=WRITE.of)
+    return tip
+
+
+async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, record: Row, kept: Kept) -> AttachmentOut:
+    """Attach a file that the store has; `caller` None is who holds the tip's receipt.
+
+    The same content is attached to a record once: the attachment that is there is answered, under its first name.
+    """
+    from_sender = caller is None
+    there = await work.database.fetch(
+        "SELECT * FROM attachments WHERE record_id = $1 AND from_sender = $2 AND removed_at IS NULL",
+        record["id"],
+        from_sender,
+    )
+    for attachment in there:
+        if attachment["sha256"] == kept.sha256:
+            return AttachmentOut.model_validate(dict(attachment))
+    most = settings().attachments_by_sender if from_sender else settings().attachments_per_record
+    # Places are unique, so that of those who come at the same time none gets in beyond the last one.
+    places = set(range(1, most + 1)) - {attachment["place"] for attachment in there}
+    if not places:
+        raise TooManyAttachments(most=most)
+    row = work.add(
+        Attachment,
+        id=uuid7(),
+        of=of,
+        record_id=record["id"],
+        from_sender=from_sender,
+        place=min(places),
+        **kept._asdict(),
+        added_by=SENDER if caller is None else caller.subject,
+        added_at=now(),
+        version=1,
+    )
+    work.emit("AttachmentAdded", row["id"], None, fact(row, record["unit"]), **{_LINKS[of]: record["id"]})
+    return AttachmentOut.model_validate(row)
+
+
+async def remove_attachment(
+    work: UnitOfWork, caller: Identity, of: Of, record_id: UUID, attachment_id: UUID, reason: str
+) -> AttachmentOut:
+    """Take a file away from its record, with the reason. Its content is deleted unless another record has it too."""
+    record = await _require(work.database, caller, of, record_id, REMOVE[of], reason)
+    attachment = await work.load(Attachment, attachment_id)
+    if attachment["record_id"] != record_id or attachment["of"] != of or attachment["removed_at"] is not None:
+        raise NotFound(id=attachment_id)
+    changed = work.change(Attachment, attachment, removed_by=caller.subject, removed_at=now(), removal_reason=reason)
+    work.emit("AttachmentRemoved", attachment_id, fact(attachment, record["unit"]), None, **{_LINKS[of]: record_id})
+    return AttachmentOut.model_validate(changed)
+
+
+async def _require(
+    database: Database, caller: Identity, of: Of, record_id: UUID, step: Step, reason: str | None
+) -> Row:
+    caller.require_role(step.may if caller.role != "team_leader" or of != "activities" else "enter_activity")
+    row = await database.fetchrow(f"SELECT * FROM {table_of(RECORDS[of]).name} WHERE id = $1", record_id)
+    if row is None:
+        raise NotFound(id=record_id)
+    if caller.role == "team_leader" and of == "activities":
+        step = BY_TEAM[step.event]
+    require_may_step(caller, dict(row), step.event, step, reason)
+    return dict(row)
+
+
+_LINKS = {"tips": "tip_id", "cases": "case_id", "activities": "activity_id"}
+
+
+def fact(attachment: Row, unit: str) -> events.Attachment:
+    """What of an attachment others are told."""
+    return events.Attachment(
+        unit=unit, of=attachment["of"], media_type=attachment["media_type"], bytes=attachment["bytes"]
+    )

@@ -1,0 +1,40 @@
+"""The tables of attachments, of the contents that the store holds for them, and of who looked at them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Field
+
+from services.incidents.models import IncidentsModel, instant
+
+
+class Attachment(IncidentsModel, table=True):
+    """A file that belongs to a tip, a case or an activity; its content lies in the store under its hash."""
+
+    __tablename__ = "attachments"
+    id: UUID = Field(primary_key=True)
+    of: str
+    record_id: UUID
+    # From who holds the tip's receipt; such files have places of their own, so that they leave room for the police's.
+    from_sender: bool
+    place: int
+    sha256: str
+    media_type: str
+    bytes: int
+    name: str
+    added_by: str
+    added_at: datetime = instant(nullable=False)
+    removed_by: str | None = None
+    removed_at: datetime | None = instant(nullable=True)
+    removal_reason: str | None = None
+    version: int = 1
+
+
+class AttachmentLook(IncidentsModel, table=True):
+    """One download of what a tip's sender has sent: who and when. Handwriting and voice tell who somebody is."""
+
+    __tablename__ = "attachment_looks"
+    id: UUID = Field(primary_key=True)
+    attachment_id: UUID = Field(foreign_key="attachments.id")
+    looked_by: str
+    looked_at: datetime = instant(nullable=False)

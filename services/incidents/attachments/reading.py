@@ -1,0 +1,82 @@
+"""What may be read of attachments."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.incidents.activities.reading import read_activity
+from services.incidents.attachments.models import AttachmentLook
+from services.incidents.attachments.schemas import AttachmentLookOut, AttachmentOut, Of, SentAttachment
+from services.incidents.cases.reading import read_case
+from services.incidents.tips.reading import read_tip
+from services.incidents.tips.receipts import tip_of_receipt
+from shared.auth import Identity
+from shared.database import Database
+from shared.days import now
+from shared.errors import NotFound
+from shared.outbox import UnitOfWork
+
+# Who may see a record may see its files: each raises as it does for the record.
+_SEE: dict[Of, Callable[[Database, Identity, UUID], Awaitable[Any]]] = {
+    "tips": read_tip,
+    "cases": read_case,
+    "activities": read_activity,
+}
+
+
+async def list_attachments(database: Database, caller: Identity, of: Of, record_id: UUID) -> list[AttachmentOut]:
+    """The files of a record, in the order in which they came."""
+    await _SEE[of](database, caller, record_id)
+    rows = await database.fetch(
+        "SELECT * FROM attachments WHERE record_id = $1 AND removed_at IS NULL ORDER BY id", record_id
+    )
+    return [AttachmentOut.model_validate(dict(row)) for row in rows]
+
+
+async def read_attachment(
+    database: Database, caller: Identity, of: Of, record_id: UUID, attachment_id: UUID
+) -> AttachmentOut:
+    """One file of a record. NotFound without one, or when it was taken away."""
+    await _SEE[of](database, caller, record_id)
+    row = await database.fetchrow(
+        "SELECT * FROM attachments WHERE id = $1 AND record_id = $2 AND of = $3 AND removed_at IS NULL",
+        attachment_id,
+        record_id,
+        of,
+    )
+    if row is None:
+        raise NotFound(id=attachment_id)
+    return AttachmentOut.model_validate(dict(row))
+
+
+async def record_look(work: UnitOfWork, caller: Identity, attachment: AttachmentOut) -> None:
+    """Keep that the caller downloads what a tip's sender has sent; committed before the first byte goes out."""
+    work.add(AttachmentLook, id=uuid7(), attachment_id=attachment.id, looked_by=caller.subject, looked_at=now())
+    await work.commit()
+
+
+async def attachment_looks(
+    database: Database, caller: Identity, of: Of, record_id: UUID, attachment_id: UUID
+) -> list[AttachmentLookOut]:
+    """Who downloaded what a tip's sender has sent, also of a file that was taken away, oldest first."""
+    caller.require_role("audit_looks")
+    record = await _SEE[of](database, caller, record_id)
+    caller.require("audit_looks", record.unit)
+    rows = await database.fetch(
+        """SELECT l.* FROM attachment_looks l JOIN attachments a ON a.id = l.attachment_id
+        WHERE a.id = $1 AND a.record_id = $2 ORDER BY l.id""",
+        attachment_id,
+        record_id,
+    )
+    return [AttachmentLookOut.model_validate(dict(row)) for row in rows]
+
+
+async def sent_attachments(database: Database, receipt: str, client: str) -> list[SentAttachment]:
+    """What the holder of a receipt has sent, without the contents: a receipt that was stolen shows no pictures."""
+    tip = await tip_of_receipt(database, receipt, client)
+    rows = await database.fetch(
+        "SELECT * FROM attachments WHERE record_id = $1 AND from_sender AND removed_at IS NULL ORDER BY id", tip["id"]
+    )
+    return [SentAttachment.model_validate(dict(row)) for row in rows]

@@ -1,0 +1,170 @@
+"""A file on its way in: out of the form that carries it, made harmless, and into the store under its hash."""
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from io import BufferedReader
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple, cast
+
+import msgspec
+import structlog
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from services.incidents.attachments.naming import harmless_name
+from services.incidents.attachments.schemas import FileRefused, NotAForm
+from services.incidents.steps import invalid
+from shared.errors import BodyTooLarge
+from shared.service import Service
+from shared.store import StoreUnavailable, put_capped, size_of, store_of
+
+log = structlog.get_logger()
+
+# What a form adds to its file: boundaries and headers.
+_FORM_BYTES = 16_384
+_CHUNK = 1024 * 1024
+# Pictures are decoded two at a time, each in a process that may use some hundred megabytes.
+_AT_A_TIME = 2
+_CLEANING_SECONDS = 60
+
+
+class Kept(NamedTuple):
+    """A harmless file in the store, which no record names yet."""
+
+    sha256: str
+    bytes: int
+    media_type: str
+    name: str
+
+
+def key_of(sha256: str) -> str:
+    """Where the store has the content of that hash."""
+    return f"attachments/{sha256[:2]}/{sha256}"
+
+
+async def receive(request: Request) -> Kept:
+    """Take the file of the request's form, make it harmless, and put it into the store.
+
+    The caller is known by now and may add it. Raises NotAForm, InvalidInput, BodyTooLarge, FileRefused, StoreUnavailable.
+    """
+    service: Service = request.app.state.service
+    async with _form_file(request, service.settings.attachment_bytes) as upload:
+        with TemporaryFile() as copy:
+            file: BinaryIO = upload.file
+            media_type, copied = await _made_harmless(service, file, copy)
+            name = harmless_name(upload.filename or "", media_type)
+            return await _keep(service, copy if copied else file, media_type, name)
+
+
+@asynccontextmanager
+async def _form_file(request: Request, most: int) -> AsyncIterator[UploadFile]:
+    """The field `file` of the form, in a temporary file without a name, which is gone afterwards whatever happens."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise NotAForm()
+
+    async def capped() -> AsyncGenerator[bytes, None]:
+        length = 0
+        async for chunk in request.stream():
+            length += len(chunk)
+            if length > most + _FORM_BYTES:
+                raise BodyTooLarge(most_bytes=most)
+            yield chunk
+
+    if int(request.headers.get("content-length", 0)) > most + _FORM_BYTES:
+        raise BodyTooLarge(most_bytes=most)
+    # Beyond a megabyte the parser writes to TMPDIR, in a thread.
+    parser = MultiPartParser(request.headers, capped(), max_files=1, max_fields=0)
+    try:
+        try:
+            upload = (await parser.parse()).get("file")
+        except (MultiPartException, FormParserError, ClientDisconnect):
+            upload = None
+        except OSError as error:
+            log.warning("upload not taken", reason=f"{type(error).__name__} {error.errno}")
+            raise StoreUnavailable() from error
+        if not isinstance(upload, UploadFile):
+            raise invalid("file", "missing", "one field `file`, and nothing else, of a multipart/form-data form")
+        if (upload.size or 0) > most:
+            raise BodyTooLarge(most_bytes=most)
+        yield upload
+    finally:
+        # Also the file of a part that never ended, which no form names.
+        for file in parser._files_to_close_on_error:
+            file.close()
+
+
+async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO) -> tuple[str, bool]:
+    """The file's media type, and whether the harmless one is the copy. Raises FileRefused, StoreUnavailable.
+
+    Only a process of its own looks into the file (cleaning/__main__.py), so no decoder's fault reaches this one.
+    """
+    turn: asyncio.Semaphore = service.state.setdefault("cleaning", asyncio.Semaphore(_AT_A_TIME))
+    most_pixels = service.settings.attachment_megapixels * 1_000_000
+    program = ["-P", "-m", "services.incidents.attachments.cleaning", str(most_pixels)]
+    async with turn:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *program,
+            stdin=file.fileno(),
+            stdout=copy.fileno(),
+            stderr=asyncio.subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "TMPDIR")},
+        )
+        try:
+            async with asyncio.timeout(_CLEANING_SECONDS):
+                _, told = await running.communicate()
+        except TimeoutError:
+            raise FileRefused(reason="too-large-inside") from None
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+    ended = running.returncode or 0
+    if ended == 0:
+        verdict = msgspec.json.decode(told.strip().rpartition(b"\n")[2])
+        if "refused" in verdict:
+            raise FileRefused(reason=verdict["refused"])
+        return verdict["media_type"], verdict["copied"]
+    if ended < 0:
+        # Ended by a signal: out of time or memory, or a decoder broke. The file is to blame.
+        log.warning("file not read", signal=-ended)
+        raise FileRefused(reason="damaged")
+    log.error("file not cleaned", reason=told.decode(errors="replace").strip().rpartition("\n")[2][:300])
+    raise StoreUnavailable()
+
+
+async def _keep(service: Service, file: BinaryIO, media_type: str, name: str) -> Kept:
+    """Put the file into the store unless its content is there already.
+
+    The order makes it safe against the sweep, which deletes contents that no record names (sweep.py): from the touch on
+    it leaves this content alone for ANTT_ATTACHMENT_GRACE_HOURS, and a deletion under way is awaited by the touch. So
+    what is there after the touch stays, and what is not is put.
+    """
+    sha256, length = await asyncio.to_thread(_measure, file)
+    store, key = store_of(service.settings), key_of(sha256)
+    await service.database.fetch(
+        """INSERT INTO attachment_contents (sha256, touched_at) VALUES ($1, now())
+        ON CONFLICT (sha256) DO UPDATE SET touched_at = now()""",
+        sha256,
+    )
+    if await size_of(store, key) != length:
+        await put_capped(store, key, _chunks(file), length)
+    return Kept(sha256, length, media_type, name)
+
+
+def _measure(file: BinaryIO) -> tuple[str, int]:
+    file.seek(0)
+    return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest(), file.tell()
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while chunk := await asyncio.to_thread(file.read, _CHUNK):
+        yield chunk

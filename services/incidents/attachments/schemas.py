@@ -1,0 +1,95 @@
+"""What crosses HTTP of attachments, and why a file is not taken."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel
+
+from shared.errors import Problem
+from shared.http import Input
+from shared.text import Line
+
+# The kinds of record that have attachments, as their addresses name them.
+Of = Literal["tips", "cases", "activities"]
+
+# What is taken, and the ending that its name gets, whatever it had.
+ENDINGS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "application/pdf": "pdf",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/3gpp": "3gp",
+    "video/webm": "webm",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
+    "audio/amr": "amr",
+}
+
+
+class FileRefused(Problem):
+    """`reason`: empty, unknown-kind, damaged, too-many-pixels, too-large-inside, animated, encrypted, active (a document
+    that does something by itself), polyglot (also a page, an archive or a program), state-secret."""
+
+    status, name = 422, "file-refused"
+    vi, en = (
+        "Tệp không được nhận. Chỉ nhận ảnh JPEG, PNG, WebP, tài liệu PDF, âm thanh và video của điện thoại; "
+        "tệp phải nguyên vẹn, không mã hóa và không chứa mã chạy được.",
+        "The file is not taken. Pictures (JPEG, PNG, WebP), PDF documents, sounds and films of phones are; "
+        "they must be whole, not encrypted, and hold nothing that runs.",
+    )
+
+
+class NotAForm(Problem):
+    status, name = 415, "not-a-form"
+    vi, en = (
+        "Gửi tệp trong trường `file` của biểu mẫu multipart/form-data.",
+        "Send the file in the field `file` of a multipart/form-data form.",
+    )
+
+
+class TooManyAttachments(Problem):
+    status, name = 409, "too-many-attachments"
+    vi, en = "Hồ sơ đã đủ số tệp đính kèm cho phép.", "The record has as many attachments as it may."
+
+
+class AttachmentOut(BaseModel):
+    """A file of a record. `sha256` and `bytes` are of the content as it is kept, which is not always as it was sent."""
+
+    id: UUID
+    of: Of
+    record_id: UUID
+    name: str
+    media_type: str
+    bytes: int
+    sha256: str
+    from_sender: bool
+    added_by: str
+    added_at: AwareDatetime
+    version: int
+
+
+class SentAttachment(BaseModel):
+    """A file that a tip's sender has added, as they are told of it."""
+
+    id: UUID
+    name: str
+    media_type: str
+    bytes: int
+    added_at: AwareDatetime
+
+
+class AttachmentLookOut(BaseModel):
+    """One download of what a tip's sender has sent."""
+
+    looked_by: str
+    looked_at: AwareDatetime
+
+
+class RemoveAttachment(Input):
+    """Why a file is taken away."""
+
+    reason: Line

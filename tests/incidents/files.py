@@ -1,0 +1,144 @@
+"""Files as phones, scanners and people who mean harm make them: plain functions with defaults."""
+
+import io
+import struct
+import zipfile
+import zlib
+from typing import Any
+
+from PIL import Image
+
+GPS = "21.0278"
+
+
+def a_picture(
+    format: str = "JPEG", size: tuple[int, int] = (97, 61), orientation: int | None = None, **options: Any
+) -> bytes:
+    """A picture with different corners, and all that a phone writes beside the pixels."""
+    picture = Image.effect_mandelbrot(size, (-2, -1.5, 1, 1.5), 60).convert(options.pop("mode", "RGB"))
+    picture.paste(picture.crop((0, 0, size[0] // 3, size[1] // 3)).point(lambda value: 255 - value), (0, 0))
+    exif = Image.Exif()
+    exif[0x010F] = "Maker of phones"
+    exif.get_ifd(0x8825)[2] = (21.0, 1.0, 40.0)
+    exif.get_ifd(0x8825)[29] = GPS
+    if orientation:
+        exif[0x0112] = orientation
+    if format == "JPEG":
+        options = {"quality": 88, "comment": "at home", **options}
+    made = io.BytesIO()
+    picture.save(made, format, exif=exif, **options)
+    return made.getvalue()
+
+
+def pixels(content: bytes) -> Image.Image:
+    """What a picture shows."""
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.load()
+        return picture.copy()
+
+
+def a_zip(**members: bytes) -> bytes:
+    """An archive."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def a_bomb_of_words() -> bytes:
+    """A docx of some kilobytes that unpacks to a gigabyte."""
+    one = bytes(64 * 1024 * 1024)
+    return a_zip(**{"[Content_Types].xml": b"<Types/>", **{f"word/document{n}.xml": one for n in range(16)}})
+
+
+def a_bomb_of_pixels(side: int = 50_000) -> bytes:
+    """A PNG of some hundred kilobytes that says it is 50,000 pixels wide and high, and is."""
+    rows = zlib.compressobj(9)
+    packed = b"".join(rows.compress(bytes(side // 8 + 1)) for _ in range(side)) + rows.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def a_pdf(*objects: bytes, head: bytes = b"", tail: bytes = b"") -> bytes:
+    """A document of one empty page, and further objects."""
+    body = b"%PDF-1.5\n" + head
+    offsets = []
+    for number, content in enumerate(
+        (b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>", *objects), 1
+    ):  # fmt: skip
+        offsets.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(offsets) + 1
+    trailer = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, len(body))
+    return body + b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table) + trailer + tail
+
+
+def compressed_objects(content: bytes) -> bytes:
+    """An object stream of PDF 1.5, in which objects hide from who reads only what is plain."""
+    packed = zlib.compress(b"9 0 " + content)
+    head = b"<</Type/ObjStm/N 1/First 4/Filter/FlateDecode/Length %d>>" % len(packed)
+    return head + b"\nstream\n" + packed + b"\nendstream"
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    """A box of a film."""
+    inside = b"".join(content)
+    return struct.pack(">I", len(inside) + 8) + name + inside
+
+
+def a_film(brand: bytes = b"isom", place: bytes = b"+21.0278+105.8342/") -> bytes:
+    """A film as far as its boxes go, with the place where a phone made it, twice."""
+    return b"".join(
+        (
+            box(b"ftyp", brand, b"\0\0\2\0", brand),
+            box(b"free", b"whatever"),
+            box(b"mdat", bytes(range(256)) * 9),
+            box(b"moov", box(b"mvhd", bytes(100)),
+                box(b"trak", box(b"tkhd", bytes(84)), box(b"udta", b"camera")),
+                box(b"udta", box(b"\xa9xyz", place)),
+                box(b"meta", b"\0\0\0\0", b"com.apple.quicktime.location.ISO6709", place)),
+        )
+    )  # fmt: skip
+
+
+def an_mp3(frames: int = 20, tag: bytes = b"") -> bytes:
+    """MPEG audio, layer III, 128 kbit/s at 44,100 Hz: frames of 417 bytes."""
+    return tag + (b"\xff\xfb\x90\x00" + bytes(413)) * frames
+
+
+def an_ogg() -> bytes:
+    """The first page of a voice message."""
+    return b"OggS\0\2" + bytes(20) + b"\1\x13" + b"OpusHead" + bytes(500)
+
+
+def a_wav() -> bytes:
+    """A second of silence."""
+    content = (
+        b"WAVEfmt "
+        + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 8000, 1, 8)
+        + b"data"
+        + struct.pack("<I", 8000)
+        + bytes(8000)
+    )
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
+def a_webm() -> bytes:
+    """What a browser records."""
+    return (
+        b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\x42\x82\x84webm"
+        + bytes(900)
+    )
+
+
+def an_amr() -> bytes:
+    """What an old phone records."""
+    return b"#!AMR\n" + b"\x3c" * 900
