@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -66,6 +67,8 @@ class Records(NamedTuple):
     may: str
     # Each field of the query, and the condition that it stands for; the field's name in braces is its value.
     filters: Mapping[str, str]
+    # Fields whose values stand for a few records each, by selects of their ids.
+    lookups: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     at_is_day: bool = False
     # The columns by any of which a record is of an area: its unit first, then what only few records have.
     reach: tuple[str, ...] = ("unit",)
@@ -103,6 +106,11 @@ class Question:
         self._where(records.at + " < {end}", end=self._begin(query.to and query.to + timedelta(days=1)))
         for name, condition in records.filters.items():
             self._where(condition, **{name: getattr(query, name)})
+        asked = {name: getattr(query, name) for name in records.lookups}
+        # As an array, so that these few are looked up first, whatever else they must be.
+        looked_up = [f"id = ANY(ARRAY({records.lookups[name][value]}))" for name, value in asked.items() if value]
+        self._conditions += looked_up
+        self._is_looked_up = bool(looked_up)
 
     async def page(self, database: Database, sort: Sort, limit: int, after: UUID | None = None) -> list[Row]:
         """At most `limit` rows behind the one named by `after`."""
@@ -168,8 +176,8 @@ class Question:
     def _branches(self, behind: str, first: str) -> Iterator[str]:
         """Selects of (id, at), each of which reads an index in the order of time and ends after a page."""
         select = f"SELECT id, {self._records.at} FROM {self._records.table} WHERE"
-        if self._area is None:
-            yield f"{select} {self._all(behind)}"
+        if self._area is None or self._is_looked_up:
+            yield f"{select} {self._all(*self._in_reach(), behind)}"
             return
         own, *others = self._reaches()
         if len(self._area) <= _FEW:

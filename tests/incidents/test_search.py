@@ -167,3 +167,16 @@ async def test_the_database_folds_vietnamese_as_the_register_of_units_does(datab
     await connection.close()
     assert len(texts) > 10_000
     assert [pair for pair in zip(texts, folded, map(units.fold, texts), strict=True) if pair[1] != pair[2]] == []
+
+
+async def test_tips_are_found_by_what_is_due(antt: Antt) -> None:
+    late = await a_tip(antt, received_at="2026-10-01T08:00:00+07:00")
+    fresh = await a_tip(antt, content="Mất trộm gà")
+    for caller in (antt.token(), antt.token("province_officer", PROVINCE)):
+        listed = (await antt.get("/incidents/v1/deadlines", caller, state="overdue")).json()["items"]
+        assert {deadline["tip_id"] for deadline in listed} == {late}
+        assert await ids(antt, caller, deadline="overdue") == [late]
+        assert await ids(antt, caller, deadline="overdue", text="ga") == []
+        soon = (await antt.get("/incidents/v1/deadlines", caller, state="due_soon")).json()["items"]
+        assert await ids(antt, caller, deadline="due_soon") == ([fresh] if soon else [])
+    assert soon

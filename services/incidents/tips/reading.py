@@ -31,6 +31,8 @@ WORDS = f"""(strip(to_tsvector('vietnamese', {SIGNS.format("content")})) || arra
     '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
     '#' || ((received_on - '1900-01-01'::date) / 32)::text]))"""
 
+_TO_DO = "SELECT tip_id FROM deadlines WHERE to_do"
+
 # A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
 TIPS = Records(
     "tips",
@@ -43,6 +45,13 @@ TIPS = Records(
         "channel": "channel = {channel}",
         "officer": "officer = {officer}",
         "team_id": "team_id = {team_id}",
+    },
+    # What is on the work list of deadlines (services/incidents/deadlines) under the same words.
+    lookups={
+        "deadline": {
+            "due_soon": f"{_TO_DO} AND due_at > now() AND due_at <= now() + interval '48 hours'",
+            "overdue": f"{_TO_DO} AND due_at <= now()",
+        }
     },
     reach=("unit", "taken_over_by", "forwarded_to"),
     words=(WORDS, f"plainto_tsquery('vietnamese', {SIGNS.format('{text}')})"),

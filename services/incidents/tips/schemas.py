@@ -134,6 +134,7 @@ Words = Annotated[Line, AfterValidator(_a_word)]
 class SearchTips(Search):
     """Which tips: all that is given must hold. The period is of the day of receipt.
 
+    `deadline`: one of its deadlines ends within 48 hours, or has ended and must still be met.
     `text`: words, all of which the tip must hold, in any order; diacritics and the place of a tone make no difference.
     """
 
@@ -144,6 +145,7 @@ class SearchTips(Search):
     channel: Annotated[Channel | None, Query()] = None
     officer: Annotated[Line | None, Query()] = None
     team_id: Annotated[UUID | None, Query()] = None
+    deadline: Annotated[Literal["due_soon", "overdue"] | None, Query()] = None
 
 
 class ListTips(SearchTips, SearchPage):
