@@ -18,7 +18,7 @@ async def walk(antt: Antt) -> None:
         return str(answer.headers["antt-position"])
 
     async def figures(position: str, *names: str) -> dict[str, int]:
-        counters = await antt.counters(position, COMMUNE, from_="2026-01-01", to="2026-12-31")
+        counters = await antt.counters(position, COMMUNE, from_="2026-01-01", to="2030-12-31")
         return {name: counters[name] for name in names}
 
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Nghi tổ chức đánh bạc ở nhà trọ"}, {})
@@ -61,7 +61,11 @@ async def walk(antt: Antt) -> None:
     assert (await figures(position, "tips_resolved"))["tips_resolved"] == 0
     await takes(f"{tip['id']}/resolve", {"reason": "đã xử phạt"})
     position = await takes(f"{tip['id']}/notify")
-    assert (await figures(position, "tips_resolved"))["tips_resolved"] == 1
+    assert await figures(position, "tips_resolved", "tips_decided_in_time", "tips_decision_overdue") == {
+        "tips_resolved": 1,
+        "tips_decided_in_time": 1,
+        "tips_decision_overdue": 0,
+    }
     status = (await antt.http.get(f"{TIPS}/by-receipt", headers=receipt)).json()
     assert status["state"] == "notified"
     assert [message["kind"] for message in status["messages"]] == ["question", "answer"]
