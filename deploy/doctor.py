@@ -28,6 +28,8 @@ from rich.console import Console
 from deploy.local.kafka import is_ready
 from deploy.local.sockets import is_free
 from migrations.run import newest
+from services.incidents.deadlines import rules
+from services.incidents.deadlines.calendar import BadFile
 from shared import units
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
@@ -106,6 +108,27 @@ async def province(place: Place) -> AsyncIterator[Finding]:
         f"There is no province {id}",
         f"đặt ANTT_PROVINCE, ví dụ {near[0] if near else '2025:79'}",
         f"set ANTT_PROVINCE, as {near[0] if near else '2025:79'}",
+    )
+
+
+async def deadlines(place: Place) -> AsyncIterator[Finding]:
+    """The deadlines of tips and the swapped working days must be readable, or incidents does not start."""
+    try:
+        rules.check(place.settings)
+    except BadFile as error:
+        yield Finding(
+            False,
+            f"Thời hạn giải quyết tin báo không đọc được: {error}",
+            f"The deadlines of tips cannot be read: {error}",
+            "sửa tệp, hoặc bỏ ANTT_DEADLINES, ANTT_SWAPS để dùng thời hạn chung",
+            "mend the file, or unset ANTT_DEADLINES or ANTT_SWAPS to take the national ones",
+        )
+        return
+    own = place.settings.deadlines
+    yield Finding(
+        True,
+        f"Thời hạn giải quyết tin báo: {own or 'theo quy định chung'}",
+        f"Deadlines of tips: {own or 'the national ones'}",
     )
 
 
@@ -391,7 +414,7 @@ async def ready(port: int, service: Service) -> dict[str, str] | None:
         return None
 
 
-CHECKS: list[Check] = [province, time_zone, folder, secrets, keys, databases, kafka, ports]
+CHECKS: list[Check] = [province, deadlines, time_zone, folder, secrets, keys, databases, kafka, ports]
 
 
 async def findings(port: int) -> list[Finding]:

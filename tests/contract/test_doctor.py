@@ -46,6 +46,12 @@ SETTINGS: dict[str, tuple[str, Callable[[Path], str], str, str]] = {
     "a name like none": ("ANTT_XYZZY_QQQ", lambda _: "1", "ANTT_XYZZY_QQQ is no", "remove it"),
     "a province that is none": ("ANTT_PROVINCE", lambda _: "2024:7", "There is no province 2024:7", "set ANTT_PROVINCE"),
     "a province that is a commune": ("ANTT_PROVINCE", lambda _: "2025:25942", "There is no province", "set ANTT_PROVINCE"),
+    "deadlines that cannot be read": (
+        "ANTT_DEADLINES", lambda f: write(f / "d", b"[[deadline]]", 0o600), "The deadlines of tips cannot", "mend the file"
+    ),
+    "swapped days that are not there": (
+        "ANTT_SWAPS", lambda f: str(f / "none.toml"), "The deadlines of tips cannot be read", "mend the file"
+    ),
     "a database that is gone": (
         "ANTT_STATS_DATABASE_URL", lambda _: "postgresql://127.0.0.1:1/stats", "stats: Connection", "see ANTT_STATS"
     ),

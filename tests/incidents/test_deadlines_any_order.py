@@ -1,0 +1,242 @@
+"""Whatever happens to a tip, in any order and at any pace: its deadlines hold what they promise, and events count as the table does."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from uuid_utils.compat import uuid7
+
+from services.incidents.deadlines import commands
+from services.incidents.deadlines.models import Deadline
+from services.incidents.deadlines.schemas import Decision, ExtendDeadline, MarkComplex, MeetDeadline
+from services.incidents.recount import RECOUNT
+from services.incidents.tips.workflow import OPEN, STEPS
+from services.stats.counting import measure
+from services.stats.indicators import INDICATORS
+from services.stats.vectors import lanes_of
+from shared import events
+from shared.auth import Identity
+from shared.database import Row, arrays, insert_statement, table_of
+from shared.days import day_of
+from shared.errors import Problem
+from tests.conftest import COMMUNE, PROVINCE
+
+ELSEWHERE = "2025:25747"
+PROVINCE_OFFICER = Identity("province_officer", "officer", PROVINCE)
+CLASSES = ["crime_report", "denunciation_of_crime", "complaint_denunciation", "feedback", "duplicate"]
+PACES = [timedelta(minutes=1), timedelta(hours=7), timedelta(hours=13), timedelta(days=3), timedelta(days=16)]
+Cells = Counter[tuple[str, str, str]]
+
+
+class Work:
+    """A unit of work whose tables are lists, and that commits at once."""
+
+    def __init__(self, machine: "AnyOrder") -> None:
+        self.machine = machine
+        self.database = SimpleNamespace(fetch=self.fetch, fetchrow=self.fetchrow)
+
+    async def fetch(self, sql: str, *_: Any) -> list[Row]:
+        return [dict(row) for row in self.machine.deadlines.values()]
+
+    async def fetchrow(self, sql: str, tip_id: UUID, name: str) -> Row | None:
+        named = [row for row in self.machine.deadlines.values() if row["name"] == name]
+        return max(named, key=lambda row: row["round"], default=None)
+
+    async def look_up(self, model: Any, id: UUID) -> Row:
+        return self.machine.tip
+
+    async def load(self, model: Any, id: UUID) -> Row:
+        return self.machine.deadlines[id]
+
+    def add(self, model: Any, **values: Any) -> Row:
+        if model is Deadline:
+            self.machine.deadlines[values["id"]] = values
+        return values
+
+    def change(self, model: Any, row: Row, **values: Any) -> Row:
+        changed = {**row, **values, "version": row["version"] + 1}
+        assert self.machine.deadlines[row["id"]]["version"] == row["version"]
+        self.machine.deadlines[row["id"]] = changed
+        return changed
+
+    def emit(self, type: str, subject: UUID, before: events.Deadline | None, after: events.Deadline, **_: Any) -> None:
+        self.machine.told.append((type, subject, before, after))
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One tip and the clock."""
+
+    database_url: str
+    patched: pytest.MonkeyPatch
+
+    @initialize(days_ago=st.integers(0, 40), crime=st.sampled_from(CLASSES))
+    def report(self, days_ago: int, crime: str) -> None:
+        self.now = datetime(2026, 2, 10, 3, tzinfo=UTC)
+        self.patched.setattr(commands, "now", lambda: self.now)
+        self.patched.setattr(commands, "today", lambda: day_of(self.now))
+        self.deadlines: dict[UUID, Row] = {}
+        self.told: list[tuple[str, UUID, events.Deadline | None, events.Deadline]] = []
+        received_at = self.now - timedelta(days=days_ago)
+        self.tip: Row = {
+            "id": uuid7(), "unit": COMMUNE, "handled_by": COMMUNE, "classified_as": None, "state": "received",
+            "received_at": received_at, "received_on": day_of(received_at), "forwarded_to": None,
+        }  # fmt: skip
+        commands.on_received(Work(self), self.tip)  # type: ignore[arg-type]
+
+    @rule(pace=st.sampled_from(PACES))
+    def time_passes(self, pace: timedelta) -> None:
+        self.now += pace
+
+    @rule()
+    def the_job_looks(self) -> None:
+        work = Work(self)
+        passed = [
+            r for r in self.deadlines.values() if r["to_do"] and r["state"] == "running" and r["due_at"] < self.now
+        ]
+        for row in sorted(passed, key=lambda row: row["due_at"]):
+            commands._emit(
+                work,  # type: ignore[arg-type]
+                "DeadlineMissed", row, commands.fact(row), commands.fact(work.change(Deadline, row, state="missed")),
+            )  # fmt: skip
+
+    @rule(
+        command=st.sampled_from(sorted(STEPS)),
+        classified_as=st.sampled_from(CLASSES),
+        receiver=st.sampled_from(["Cơ quan Cảnh sát điều tra", ELSEWHERE]),
+        earlier=st.sampled_from([timedelta(0), *PACES]),
+        unit=st.sampled_from([COMMUNE, ELSEWHERE]),
+    )
+    def step(self, command: str, classified_as: str, receiver: str, earlier: timedelta, unit: str) -> None:
+        step = STEPS[command]
+        if self.tip["state"] not in step.of:
+            return
+        values: Row = {"state": step.to or self.tip["state"]}
+        if command == "classify":
+            values["classified_as"] = classified_as
+        elif command == "forward":
+            values["forwarded_to"] = receiver
+        elif command == "take_over":
+            values["handled_by"] = ELSEWHERE
+        elif command == "correct":
+            received_at = self.tip["received_at"] + (
+                earlier if self.tip["received_at"] + earlier < self.now else -earlier
+            )
+            values |= {"unit": unit, "handled_by": unit, "received_at": received_at, "received_on": day_of(received_at)}
+        before, self.tip = self.tip, {**self.tip, **values}
+        done_on = day_of(self.now - earlier) if command == "acknowledge" else None
+        asyncio.run(commands.on_step(Work(self), before, self.tip, command, done_on))  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.tip["state"] in OPEN)
+    @rule(name=st.sampled_from(["decision", "report_to_investigators", "classification"]), what=st.sampled_from("cem"))
+    def decide(self, name: str, what: str) -> None:
+        decision = Decision(number="1", signed_on=day_of(self.now), signer="B")
+        try:
+            if what == "c":
+                given: Any = MarkComplex(reason="x")
+                call: Any = commands.mark_complex
+            elif what == "e":
+                given = ExtendDeadline(reason="x", requested_on=day_of(self.now), decision=decision)
+                call = commands.extend_deadline
+            else:
+                given, call = MeetDeadline(reason="x", met_at=self.now), commands.meet_deadline
+            asyncio.run(call(Work(self), PROVINCE_OFFICER, self.tip["id"], name, given))
+        except Problem:
+            pass
+
+    @invariant()
+    def each_deadline_is_what_it_says(self) -> None:
+        if not hasattr(self, "tip"):
+            return
+        is_open, stands = self.tip["state"] in OPEN, self.tip["state"] not in ("withdrawn", "merged")
+        to_do = [row["name"] for row in self.deadlines.values() if row["to_do"]]
+        assert len(to_do) == len(set(to_do))
+        for row in self.deadlines.values():
+            state = row["state"]
+            assert row["to_do"] == (is_open and state in ("running", "missed")), row
+            assert stands or state == "void", row
+            assert (state in ("met", "late")) <= (row["met_at"] is not None)
+            if state in ("met", "late"):
+                assert (state == "met") == (row["met_at"] <= row["due_at"])
+            if state == "missed":
+                assert row["due_at"] < self.now
+            assert row["due_at"] > row["starts_at"]
+
+    def teardown(self) -> None:
+        """What the events tell adds up to what the table holds, and a deadline that is late was missed before."""
+        if not hasattr(self, "tip"):
+            return
+        counted: Cells = Counter()
+        known: dict[UUID, events.Deadline] = {}
+        for type, subject, before, after in self.told:
+            if subject in known:
+                # Between two events nothing has happened that counts.
+                assert cells(before) == cells(known[subject])
+            else:
+                assert not cells(before)
+            if after.state == "late" and type == "DeadlineMet":
+                assert before is not None
+                assert before.state == "missed"
+            known[subject] = after
+            counted.update(cells(after))
+            counted.subtract(cells(before))
+        assert {cell: n for cell, n in counted.items() if n} == asyncio.run(self.recount())
+
+    async def recount(self) -> dict[tuple[str, str, str], int]:
+        """The deadlines in PostgreSQL, counted by the statements of the recount."""
+        connection = await asyncpg.connect(self.database_url)
+        table = table_of(Deadline)
+        await connection.execute("CREATE TEMPORARY TABLE deadlines (LIKE public.deadlines)")
+        await connection.execute(insert_statement(table), *arrays(table, self.deadlines.values()))
+        found = {}
+        for indicator in OF_DEADLINES:
+            for unit, day, count in await connection.fetch(RECOUNT[indicator]):
+                found[unit, day.isoformat(), indicator] = count
+        await connection.close()
+        return found
+
+
+OF_DEADLINES = [indicator.name for indicator in INDICATORS if indicator.of is events.Deadline]
+
+
+def cells(fact: events.Deadline | None) -> Cells:
+    """What a fact counts, by the counters' own measure."""
+    found: Cells = Counter()
+    for day, vector in measure(fact).items():
+        assert fact is not None
+        for indicator, count in zip(INDICATORS, lanes_of(vector, len(INDICATORS)), strict=True):
+            if count:
+                found[fact.unit, day.isoformat(), indicator.name] += count
+    return found
+
+
+def test_whatever_happens_events_and_table_say_the_same(
+    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AnyOrder.database_url, AnyOrder.patched = databases["incidents"], monkeypatch
+    run_state_machine_as_test(
+        AnyOrder,
+        settings=hypothesis_settings(
+            max_examples=120,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
