@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import freshness, intake, log, memory, reading
+from tests.bench import freshness, imports, intake, log, memory, reading
 from tests.bench.stage import Figure, Stage
 
 RESULTS = Path("var/bench.json")
@@ -38,6 +38,8 @@ AIMS = {
         # Beside the durable POST of the foundation.
         Aim("report_tip_full", True, 0.8, 1.0),
         Aim("report_tip_p99", False, 5, 2),
+        Aim("import_activities", True, 0.2, 0.5),
+        Aim("tips_beside_import", False, 10, 3),
         Aim("relay_events", True, 0.6, 0.9),
         Aim("count_events", True, 0.22, 0.4),
         Aim("count_events_spread", True, 0.08, 0.2),
@@ -51,6 +53,9 @@ AIMS = {
         Aim("memory_incidents", False, 1, 1),
         Aim("memory_stats", False, 1, 1),
         Aim("memory_rebuild", False, 1, 1),
+        Aim("memory_import_ndjson", False, 1, 1),
+        Aim("memory_import_csv", False, 1, 1),
+        Aim("memory_import_xlsx", False, 1, 1),
     )
 }
 
@@ -63,6 +68,9 @@ MEASUREMENTS: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
     "read_counters": reading.read_counters,
     "read_counters_history": reading.read_counters_history,
     "freshness_p99_embedded": freshness.freshness_p99_embedded,
+    "import_activities": imports.import_activities,
+    "tips_beside_import": imports.tips_beside_import,
+    "memory_import": imports.memory_import,
     "relay_events": log.relay_events,
     "count_events": log.count_events,
     "count_events_spread": log.count_events_spread,
@@ -71,7 +79,10 @@ MEASUREMENTS: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
 }
 
 # Figures that are found on the way of another.
-MEASURED_WITH = {"memory_rebuild": "rebuild"}
+MEASURED_WITH = {
+    "memory_rebuild": "rebuild",
+    **{f"memory_import_{format}": "memory_import" for format in ("ndjson", "csv", "xlsx")},
+}
 
 
 async def measure(on: Stage, names: list[str]) -> tuple[list[Figure], list[str]]:

@@ -4,16 +4,19 @@ import asyncio
 import base64
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from obstore.store import ObjectStore
 
-from services.incidents.imports import job
+from services.incidents.imports import job, uploads
 from shared.database import Row
 from shared.service import Service
+from shared.store import StoreUnavailable, read_range
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, a_case, a_patrol, a_team, kind_of, traffic_control
 from tests.incidents.test_import_files import a_csv, an_xlsx
@@ -195,7 +198,7 @@ async def test_a_known_reference_is_refused_or_corrected_where_it_differs(antt: 
     # Another system's references are its own.
     other = await imported(antt, lines(first), strategy="upsert", caller=antt.token("operator", PROVINCE))
     assert counts(other) == ("done", 1, 0, 0, 0)
-    case = a_case(reference="V/1")
+    case = a_case(reference="V/1", seized=[{"kind": "vehicles", "quantity": 2, "unit": "piece"}])
     assert counts(await take("upsert", case, of="cases")) == ("done", 1, 0, 0, 0)
     assert counts(await take("upsert", case, of="cases")) == ("done", 0, 0, 1, 0)
     assert counts(await take("upsert", {**case, "kind": "theft"}, of="cases")) == ("done", 0, 1, 0, 0)
@@ -230,6 +233,30 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def take_away(store: Path) -> None:
+    """The folder is elsewhere, and something that is none in its place."""
+    store.rename(store.with_name("elsewhere"))
+    store.touch()
+
+
+def bring_back(store: Path) -> None:
+    """The folder is where it was."""
+    store.unlink()
+    store.with_name("elsewhere").rename(store)
+
+
+class Held:
+    """The job, which takes nothing before it is let go."""
+
+    def __init__(self, take: Callable[[Service, Row], Awaitable[None]]) -> None:
+        self.take, self.let_go = take, asyncio.Event()
+
+    async def __call__(self, service: Service, row: Row) -> None:
+        """Take an import."""
+        await self.let_go.wait()
+        await self.take(service, row)
+
+
 def files_in(store: Path) -> list[Path]:
     """What the store keeps."""
     return [path for path in store.rglob("*") if path.is_file()]
@@ -257,23 +284,51 @@ async def test_only_texts_in_utf_8_and_zip_archives_are_kept(store: Path, antt: 
 async def test_a_file_waits_sealed_and_is_forgotten_when_it_is_taken(
     store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = job.take_import
-    let_go = asyncio.Event()
-
-    async def held_back(service: Service, row: Row) -> None:
-        await let_go.wait()
-        await taken(service, row)
-
-    monkeypatch.setattr(job, "take_import", held_back)
+    monkeypatch.setattr(job, "take_import", held := Held(job.take_import))
     tip = {"unit": COMMUNE, "content": "Gây rối", "informant": {"full_name": "Lê Văn Kín"}}
     answer = await sent(antt, lines(tip), of="tips")
     (kept,) = files_in(store)
     assert b"Gay" not in kept.read_bytes()
     assert "Lê Văn Kín".encode() not in kept.read_bytes()
-    let_go.set()
+    held.let_go.set()
     row = await ended(antt, answer.headers["location"])
     assert counts(row) == ("done", 1, 0, 0, 0)
     await eventually(lambda: not files_in(store))
+
+
+async def test_an_import_waits_for_the_store_and_lets_others_go_before(
+    store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_STORE_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(job, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(uploads, "BLOCK", 256)
+    monkeypatch.setattr(job, "BLOCK", 256)
+    missing = [3]
+
+    def gone_for_a_while(store: ObjectStore, key: str, start: int, end: int) -> bytes:
+        if start > 1_000 and missing[0]:
+            missing[0] -= 1
+            raise StoreUnavailable()
+        return read_range(store, key, start, end)
+
+    monkeypatch.setattr(uploads, "read_range", gone_for_a_while)
+    row = await imported(antt, lines(*[traffic_control(turns=1)] * 20), atomic=False)
+    assert (counts(row), row["problem"], missing) == (("done", 20, 0, 0, 0), None, [0])
+    assert (await antt.counters(row["position"]))["traffic_control_turns"] == 20
+    # A store that is no store: nothing is kept, and what was sent before waits.
+    monkeypatch.setattr(job, "take_import", held := Held(job.take_import))
+    waiting = await sent(antt, lines(a_patrol()))
+    take_away(store)
+    assert kind_of(await sent(antt, lines(a_patrol()))) == (503, "store-unavailable")
+    held.let_go.set()
+
+    async def waits() -> bool:
+        found = (await antt.get(waiting.headers["location"], antt.token())).json()
+        return found["problem"] is not None and found["problem"]["code"] == "store-unavailable"
+
+    await eventually(waits)
+    bring_back(store)
+    assert counts(await ended(antt, waiting.headers["location"])) == ("done", 1, 0, 0, 0)
 
 
 async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
@@ -282,8 +337,8 @@ async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
     chunk_taken, go_on = asyncio.Event(), asyncio.Event()
     take_chunk = job._take_chunk
 
-    async def one_at_a_time(taking: job.Taking, chunk: list[Any]) -> None:
-        await take_chunk(taking, chunk)
+    async def one_at_a_time(taking: job.Taking, chunk: list[Any], decided: job.Decided) -> None:
+        await take_chunk(taking, chunk, decided)
         chunk_taken.set()
         await go_on.wait()
 

@@ -34,6 +34,11 @@ _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "refer
 
 async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
     """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
+    return ActivityOut.of(await enter(work, caller, activity))
+
+
+async def enter(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> Row:
+    """What `enter_activity` does, for who needs no answer but the row: an import."""
     values = await _decide(work, caller, activity)
     await references.require_new(work, Activity, caller.subject, activity.reference)
     state = BEGINS.get(caller.role, BEGINS_CONFIRMED)
@@ -50,7 +55,7 @@ async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActi
         **values,
     )
     work.emit("ActivityEntered", row["id"], None, fact(row), team_id=row["team_id"])
-    return ActivityOut.of(row)
+    return row
 
 
 async def confirm_activity(work: UnitOfWork, caller: Identity, activity_id: UUID, reason: str | None) -> ActivityOut:

@@ -20,7 +20,7 @@ from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
 from shared.outbox import UnitOfWork
 from shared.service import Service
-from shared.store import delete, open_store, put_capped
+from shared.store import delete, put_capped
 
 # Bytes that a seal adds to a file at most, a block of it at least being there.
 _SEAL = 1 << 20
@@ -63,7 +63,7 @@ async def start_import(
     DigestWrong when it is not of this SHA-256, KeyReused for another file, StoreUnavailable.
     """
     caller.require_role("import_records")
-    store, id, sha256, length = open_store(service.settings), uuid7(), hashlib.sha256(), 0
+    store, id, sha256, length = uploads.store_of(service), uuid7(), hashlib.sha256(), 0
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal length

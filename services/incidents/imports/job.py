@@ -25,16 +25,17 @@ from services.incidents.imports.formats import READERS, Entry
 from services.incidents.imports.models import Import, ImportRejection
 from services.incidents.imports.rejections import Errors, FileRefused, errors_of_problem, row_error
 from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
-from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of
+from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from services.incidents.known_teams import TeamNotYetKnown
 from shared import outbox
 from shared.auth import Identity
 from shared.database import Database, Row, table_of
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
+from shared.log import collect_seldom
 from shared.outbox import UnitOfWork, Writer
 from shared.service import Service
-from shared.store import StoreUnavailable, delete, kept_under, open_store, size_of
+from shared.store import StoreUnavailable, delete, kept_under, size_of
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ _STORE_WAIT_SECONDS = 2.0
 _SWEEP_SECONDS = 3_600
 _NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
 
-_NEXT = "SELECT * FROM imports WHERE state IN ('queued', 'running') ORDER BY id LIMIT 1"
+_NEXT = "SELECT * FROM imports WHERE state IN ('queued', 'running') AND id <> ALL ($1::uuid[]) ORDER BY id LIMIT 1"
 _LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations) AS generation FROM outbox"
 
 
@@ -74,9 +75,9 @@ class RowsRejected(FileRefused):
     )
 
 
-class FileGone(FileRefused):
-    name = "file-gone"
-    vi, en = "Tệp không còn trong kho hoặc đã bị thay đổi.", "The file is no longer in the store, or was changed there."
+class FileChanged(FileRefused):
+    name = "file-changed"
+    vi, en = "Tệp trong kho đã bị thay đổi.", "The file was changed in the store."
 
 
 class Remembering(Database):
@@ -130,28 +131,32 @@ class Taking:
 
 
 async def work_off(service: Service) -> None:
-    """Work off what was sent, oldest first, for ever."""
+    """Work off what was sent, oldest first, for ever; one whose file cannot be read now lets the others go before."""
+    collect_seldom()
     swept_at = float("-inf")
+    aside: dict[UUID, float] = {}
     while True:
+        aside = {id: until for id, until in aside.items() if until > monotonic()}
+        row = await service.database.fetchrow(_NEXT, list(aside))
         try:
-            if monotonic() - swept_at > _SWEEP_SECONDS:
+            if row is not None:
+                await take_import(service, dict(row))
+            elif monotonic() - swept_at > _SWEEP_SECONDS:
                 swept_at = monotonic()
                 await _sweep(service)
-            row = await service.database.fetchrow(_NEXT)
-            if row is None:
-                await _more(service)
             else:
-                await take_import(service, dict(row))
+                await _more(service)
         except StoreUnavailable:
-            log.warning("imports wait for the store")
-            await asyncio.sleep(_STORE_WAIT_SECONDS)
+            if row is not None:
+                aside[row["id"]] = monotonic() + _STORE_WAIT_SECONDS
 
 
 async def _more(service: Service) -> None:
     """Wait until this process was sent a file, or for a second: another process may have been."""
     bell = commands.bell_of(service)
     with suppress(TimeoutError):
-        await asyncio.wait_for(bell.wait(), 1)
+        async with asyncio.timeout(1):
+            await bell.wait()
     bell.clear()
 
 
@@ -167,7 +172,12 @@ async def take_import(service: Service, row: Row) -> None:
     except Changed:
         # It was cancelled, or a record that it corrects does not come to rest: look again.
         return
-    except (DatabaseUnavailable, StoreUnavailable):
+    except StoreUnavailable as problem:
+        # Whoever looks sees what it waits for, until it goes on.
+        with suppress(Changed):
+            await _commit(taking, problem=_told(problem))
+        raise
+    except DatabaseUnavailable:
         raise
     except FileRefused as problem:
         await _fail(taking, problem)
@@ -175,15 +185,16 @@ async def take_import(service: Service, row: Row) -> None:
         # One file that cannot be taken must not keep the others waiting for ever.
         log.exception("import failed", import_id=str(row["id"]))
         await _fail(taking, error if isinstance(error, Conflict) else Problem())
-    await delete(open_store(service.settings), path_of(row["id"]))
+    await delete(store_of(service), path_of(row["id"]))
 
 
 async def _take_rows(taking: Taking) -> None:
     row, service = taking.row, taking.service
-    store = open_store(service.settings)
+    store = store_of(service)
     kept = await size_of(store, path_of(row["id"]))
     if kept is None:
-        raise FileGone()
+        # A disk that is not mounted looks the same, and comes back.
+        raise StoreUnavailable()
     file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, service.secret, row["id"]), BLOCK))
     entries = _checked(READERS[row["format"]](file, taking.kind), service.settings.import_rows)
     first: list[Entry] = []
@@ -197,20 +208,31 @@ async def _take_rows(taking: Taking) -> None:
                 raise NotAtomic()
         await _commit(taking, state="running", started_at=row["started_at"] or now(), atomic=whole)
         if whole:
-            await _take_chunk(taking, first)
+            await _take_chunk(taking, first, await _decide(taking, first))
             return
-    rest = chain(first, entries)
-    del first
-    while chunk := await _in_thread(_take, rest):
-        await _take_chunk(taking, chunk)
+    await _take_chunks(taking, chain(first, entries))
+
+
+async def _take_chunks(taking: Taking, entries: Iterator[Entry]) -> None:
+    """Decide each chunk while the one before it is committed; no row of a file is about another's record."""
+    committing = asyncio.ensure_future(asyncio.sleep(0))
+    try:
+        while chunk := await _in_thread(_take, entries):
+            decided = await _decide(taking, chunk)
+            await committing
+            committing = asyncio.ensure_future(_take_chunk(taking, chunk, decided))
+        await committing
+    finally:
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
 
 
 async def _in_thread(read: Callable[..., Any], *arguments: Any) -> Any:
-    """What a thread reads meanwhile. Raises FileGone for a file that is no longer as it was kept."""
+    """What a thread reads meanwhile. Raises FileChanged for a file that is no longer as it was kept."""
     try:
         return await asyncio.to_thread(read, *arguments)
     except InvalidTag:
-        raise FileGone() from None
+        raise FileChanged() from None
 
 
 def _checked(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
@@ -257,11 +279,12 @@ def _take(entries: Iterator[Entry]) -> list[Entry]:
     return chunk
 
 
-async def _take_chunk(taking: Taking, chunk: list[Entry]) -> None:
-    """Decide rows and commit them with the progress; again when a record that they correct has moved on."""
+async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> None:
+    """Commit what was decided of rows, with the progress; decide again when a record that they correct has moved on."""
     read = taking.row["rows_read"] + len(chunk)
     for tries_left in reversed(range(_TRIES)):
-        decided = await _decide(taking, chunk)
+        if tries_left < _TRIES - 1:
+            decided = await _decide(taking, chunk)
         try:
             if taking.row["atomic"] and decided.rejections:
                 await _commit(taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
@@ -278,8 +301,8 @@ async def _take_chunk(taking: Taking, chunk: list[Entry]) -> None:
             if taking.row["atomic"]:
                 raise
             if len(chunk) > 1:
-                await _take_chunk(taking, chunk[: len(chunk) // 2])
-                await _take_chunk(taking, chunk[len(chunk) // 2 :])
+                for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
+                    await _take_chunk(taking, half, await _decide(taking, half))
                 return
             errors = errors_of_problem(conflict, chunk[0].value)
             alone = Decided([], {**_NOTHING, "rejected": 1}, [(chunk[0].line, errors)])
@@ -382,7 +405,7 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
             work.outgoing += each.outgoing
         for line, errors in decided.rejections:
             work.add(ImportRejection, import_id=row["id"], line=line, why={"errors": errors})
-    changed = work.change(Import, row, **values)
+    changed = work.change(Import, row, **{"problem": None, **values})
     work.done = asyncio.get_running_loop().create_future()
     async with service.database.connection() as connection:
         try:
@@ -399,8 +422,11 @@ async def _fail(taking: Taking, problem: Problem) -> None:
 
 
 def _failed(problem: Problem) -> dict[str, Any]:
-    told = {"code": problem.name, "message": f"{problem.vi} {problem.en}", **problem.members}
-    return {"state": "failed", "problem": told, "ended_at": now()}
+    return {"state": "failed", "problem": _told(problem), "ended_at": now()}
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    return {"code": problem.name, "message": f"{problem.vi} {problem.en}", **problem.members}
 
 
 async def _sweep(service: Service) -> None:
@@ -413,7 +439,7 @@ async def _sweep(service: Service) -> None:
         path_of(row["id"])
         for row in await service.database.fetch("SELECT id FROM imports WHERE state IN ('queued', 'running')")
     }
-    store, long_ago = open_store(service.settings), now() - timedelta(hours=1)
+    store, long_ago = store_of(service), now() - timedelta(hours=1)
     async for path, modified_at in kept_under(store, FOLDER):
         # A file that is younger may be of an import whose row is not committed yet.
         if path not in open_ones and modified_at < long_ago:

@@ -44,8 +44,9 @@ def _where_it_differs(correction: type[BaseModel], command: Callable[..., Awaita
     """Correct the fields that a correction may change; one that the row leaves out stays."""
 
     async def correct(work: UnitOfWork, caller: Identity, known: Row, row: BaseModel, reason: str) -> bool:
-        told = {name: getattr(row, name) for name in row.model_fields_set if name in correction.model_fields}
-        other = {name: value for name, value in told.items() if value is not None and value != known.get(name)}
+        told = row.model_dump(include=set(correction.model_fields), exclude_unset=True, exclude_none=True)
+        kept = {**(known.get("details") or {}), **known}
+        other = {name: getattr(row, name) for name, value in told.items() if value != kept.get(name)}
         if other:
             await command(work, caller, known["id"], correction(reason=reason, **other))
         return bool(other)
@@ -64,5 +65,5 @@ async def _correct_activity(work: UnitOfWork, caller: Identity, known: Row, row:
 KINDS_OF_ROWS: dict[Of, Kind] = {
     "tips": _kind(Tip, ReportTip, report_tip, _where_it_differs(CorrectTip, correct_tip)),
     "cases": _kind(Case, OpenCase, open_case, _where_it_differs(CorrectCase, correct_case)),
-    "activities": _kind(Activity, AnyActivity, activities.enter_activity, _correct_activity),
+    "activities": _kind(Activity, AnyActivity, activities.enter, _correct_activity),
 }

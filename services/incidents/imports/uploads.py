@@ -10,13 +10,23 @@ from collections.abc import AsyncIterable, AsyncIterator
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from shared.store import read_range
+from shared.service import Service
+from shared.store import StoreUnavailable, open_store, read_range
 
 BLOCK = 1 << 20
 _TAG = 16
 FOLDER = "imports/"
+
+
+def store_of(service: Service) -> ObjectStore:
+    """The service's store. Raises StoreUnavailable while it cannot be opened."""
+    try:
+        return open_store(service.settings)
+    except (BaseError, OSError, ValueError) as error:
+        raise StoreUnavailable() from error
 
 
 def path_of(id: UUID) -> str:
