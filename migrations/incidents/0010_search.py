@@ -24,7 +24,7 @@ CREATE INDEX tips_by_words ON tips USING gin ((
     strip(to_tsvector('vietnamese', translate(content, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')))
     || array_to_tsvector(ARRAY[
         '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
-        '#' || ((received_on - '1900-01-01'::date) / 32)::text])
+        '#' || ((received_on - '1900-01-01'::date) / 32)::text, '~' || ((received_on - '1900-01-01'::date) / 256)::text])
 )) WITH (gin_pending_list_limit = 1048576);
 
 -- Lists are in the order of time. A commune's list is read from this index alone, whatever it is narrowed to.
@@ -38,6 +38,7 @@ CREATE INDEX tips_by_handler ON tips (taken_over_by, received_at, id) WHERE take
 CREATE INDEX tips_by_receiver ON tips (forwarded_to, received_at, id) WHERE forwarded_to IS NOT NULL;
 -- A province's lists: one index for each filter, since what is seldom would else be looked for through all years.
 CREATE INDEX tips_by_time ON tips (received_at, id);
+CREATE INDEX tips_by_unit_and_state ON tips (unit, state, received_at, id);
 CREATE INDEX tips_by_state ON tips (state, received_at, id);
 CREATE INDEX tips_by_class ON tips (classified_as, received_at, id) WHERE classified_as IS NOT NULL;
 CREATE INDEX tips_by_topic ON tips (topic, received_at, id) WHERE topic IS NOT NULL;

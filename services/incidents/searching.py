@@ -30,8 +30,10 @@ Sort = Literal["oldest", "newest"]
 
 # An area of so few units is read unit by unit, each in the order of time; a wider one in the order of time at once.
 _FEW = 16
-# Words are looked for in so many spans of 32 days first, and at last everywhere: in a few units, and in a wide area.
-_SPANS_OF_FEW, _SPANS_OF_MANY = (8,), (2, 24)
+# Words are looked for in so many spans of days first, of 32 days (`#`) or of 256 (`~`), and at last everywhere: in a few
+# units, whose tips are few, and in a wide area.
+_OF_FEW, _OF_MANY = (("~", 2),), (("#", 2), ("~", 3))
+_DAYS = {"#": 32, "~": 256}
 _FIRST_DAY = date(1900, 1, 1)
 
 # The instant or day and the id of a row, which give its place in a list.
@@ -80,9 +82,9 @@ class Records(NamedTuple):
     words: tuple[str, str] | None = None
 
 
-def span_of(day: date) -> int:
-    """The number of the span of 32 days that a day is in; words are indexed with it."""
-    return (day - _FIRST_DAY).days // 32
+def span_of(day: date, length: str) -> int:
+    """The number of the span of 32 days (`#`) or of 256 days (`~`) that a day is in; words are indexed with both."""
+    return (day - _FIRST_DAY).days // _DAYS[length]
 
 
 class Question:
@@ -131,7 +133,7 @@ class Question:
 
     async def count(self, database: Database) -> int:
         """How many rows there are."""
-        facets = self._facets(None)
+        facets = self._facets([])
         said = [self._says(facets)] if self._text is not None else []
         sql, values = self._numbered(
             f"SELECT count(*) FROM {self._records.table} WHERE {self._all(*said, *self._in_reach())}", facets=facets
@@ -148,8 +150,8 @@ class Question:
             return await self._read(database, found, order, limit, last)
         rows: list[Row] = []
         # Words are not indexed in the order of time, so they are looked for in ever longer times until the page is full.
-        for span in await self._spans(database, sort, last):
-            place, facets = self._place(rows[-1]) if rows else last, self._facets(span)
+        for spans in await self._spans(database, sort, last):
+            place, facets = self._place(rows[-1]) if rows else last, self._facets(spans)
             conditions = self._all(self._says(facets), *self._in_reach(), self._behind(sort, place))
             # OFFSET 0: all that hold the words shall be looked up, not the order of time gone through for them.
             found = f"SELECT id, {self._records.at} FROM {self._records.table} WHERE {conditions} OFFSET 0"
@@ -214,30 +216,37 @@ class Question:
         indexed, sought = self._records.words
         return f"{indexed} @@ ({sought}{' && {facets}::text::tsquery' if facets else ''})"
 
-    def _facets(self, span: range | None) -> str:
+    def _facets(self, spans: list[str]) -> str:
         """A tsquery of what stands beside the words: units that reach a record, its state, its span; empty: any will do."""
         units = self._area if self._area is not None and len(self._area) <= _FEW else []
-        either = [[f"'@{unit}'" for unit in units], [f"'#{number}'" for number in span or ()]]
+        either = [[f"'@{unit}'" for unit in units], spans]
         if "state" in self._values:
             either.append([f"'={self._values['state']}'"])
         return " & ".join(f"({' | '.join(facets)})" for facets in either if facets)
 
-    async def _spans(self, database: Database, sort: Sort, last: Place | None) -> list[range | None]:
-        """Spans of days, one behind the other, to look for words in; the last one is everything that is left."""
+    async def _spans(self, database: Database, sort: Sort, last: Place | None) -> list[list[str]]:
+        """Ever longer times to look for words in, each as the spans that stand beside the words; at last any time."""
         begin, end = self._period
         if sort == "oldest" and last is None and begin is None:
             table, at = self._records.table, self._records.at
             first = await database.fetchrow(f"SELECT {at} AS at FROM {table} ORDER BY {at} LIMIT 1")
             begin = day_of(first["at"]) if first is not None else today()
-        edge = day_of(last[0]) if last is not None else begin if sort == "oldest" else min(end or today(), today())
+        # A clock that runs ahead may have dated a record tomorrow.
+        tomorrow = today() + timedelta(days=1)
+        edge = day_of(last[0]) if last is not None else begin if sort == "oldest" else min(end or tomorrow, tomorrow)
         assert edge is not None
-        number = span_of(edge)
-        spans: list[range | None] = []
         few = self._area is not None and len(self._area) <= _FEW
-        for length in _SPANS_OF_FEW if few else _SPANS_OF_MANY:
-            spans.append(range(number, number + length) if sort == "oldest" else range(number - length + 1, number + 1))
-            number += length if sort == "oldest" else -length
-        return [*spans, None]
+        # A longer time may begin with a shorter one that was looked through; what was found there lies before its place.
+        return [
+            *(
+                self._span(length, span_of(edge, length), how_many, sort)
+                for length, how_many in (_OF_FEW if few else _OF_MANY)
+            ),
+            [],
+        ]
+
+    def _span(self, length: str, first: int, how_many: int, sort: Sort) -> list[str]:
+        return [f"'{length}{first + (number if sort == 'oldest' else -number)}'" for number in range(how_many)]
 
     def _where(self, condition: str, **values: Any) -> None:
         (value,) = values.values()

@@ -44,7 +44,7 @@ SELECT * FROM (
 async def duplicates_of(database: Database, caller: Identity, tip_id: UUID, days: int) -> Suggestions:
     """The tips that may tell of the same as this one, the likeliest first. Raises as `read_tip` does."""
     tip = await read_tip(database, caller, tip_id)
-    caller.require("check_duplicates", tip.handled_by)
+    caller.require_role("check_duplicates")
     return await _suggest(database, caller, tip.unit, tip.content, tip.received_at, tip.occurred_at, days, tip_id)
 
 

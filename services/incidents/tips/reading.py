@@ -24,12 +24,12 @@ from shared.database import Database
 from shared.errors import NotFound
 
 # The tip's words without diacritics, as they are indexed (migrations/incidents/0010_search.py). Beside them stand the
-# units that reach it, its state and its span of 32 days, so that the index finds the words of a place or a time at once.
+# units that reach it, its state and its spans of 32 and 256 days, so that the index finds the words of a place or a time at once.
 # Signs become spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host.
 SIGNS = "translate({}, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')"
 WORDS = f"""(strip(to_tsvector('vietnamese', {SIGNS.format("content")})) || array_to_tsvector(ARRAY[
     '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
-    '#' || ((received_on - '1900-01-01'::date) / 32)::text]))"""
+    '#' || ((received_on - '1900-01-01'::date) / 32)::text, '~' || ((received_on - '1900-01-01'::date) / 256)::text]))"""
 
 _TO_DO = "SELECT tip_id FROM deadlines WHERE to_do"
 
