@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import freshness, imports, intake, log, memory, reading
+from tests.bench import freshness, imports, intake, log, memory, reading, search
 from tests.bench.stage import Figure, Stage
 
 RESULTS = Path("var/bench.json")
@@ -47,6 +47,8 @@ AIMS = {
         Aim("freshness_p99_embedded", False, 5, 2),
         Aim("read_counters", True, 0.6, 0.8),
         Aim("read_counters_history", False, 1.5, 1.1),
+        Aim("search_tips_p99", False, 10, 5),
+        Aim("suggest_duplicates_p99", False, 10, 5),
         Aim("rebuild", True, 0.8, 1.0),
         # The baseline is the limit.
         Aim("memory_teams", False, 1, 1),
@@ -67,6 +69,8 @@ MEASUREMENTS: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
     "report_tip_p99": intake.report_tip_p99,
     "read_counters": reading.read_counters,
     "read_counters_history": reading.read_counters_history,
+    "search_tips_p99": search.search_tips_p99,
+    "suggest_duplicates_p99": search.suggest_duplicates_p99,
     "freshness_p99_embedded": freshness.freshness_p99_embedded,
     "import_activities": imports.import_activities,
     "tips_beside_import": imports.tips_beside_import,
