@@ -9,6 +9,7 @@ takes a lock that the database holds until the commit, so the outbox's order is 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -54,6 +55,7 @@ SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::bytea[], $5::
 """
 
 
+@cache
 def record_of(model: type[SQLModel]) -> str:
     """The question for a record by its id ($1)."""
     return f"SELECT * FROM {table_of(model).name} WHERE id = $1"

@@ -1,5 +1,7 @@
 """References of other systems: a record keeps the one it was sent with, and each comes once from each system."""
 
+from functools import cache
+
 from sqlmodel import SQLModel
 
 from shared.database import table_of
@@ -14,6 +16,7 @@ class ReferenceKnown(Problem):
     vi, en = "Số tham chiếu này đã được gửi trước đó.", "This reference was sent before."
 
 
+@cache
 def record_of(model: type[SQLModel]) -> str:
     """The question which record of a system ($1) has a reference ($2)."""
     return f"SELECT id FROM {table_of(model).name} WHERE source_system = $1 AND reference = $2"

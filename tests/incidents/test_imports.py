@@ -356,6 +356,18 @@ async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
     assert len((await antt.get(ACTIVITIES, antt.token())).json()["items"]) == 3
 
 
+async def test_rows_before_the_place_where_a_file_breaks_are_taken(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "CHUNK_ROWS", 2)
+    heading = ("kind", "unit", "started_at", "ended_at")
+    patrol = ("patrol", COMMUNE, "02/11/2026 20:00", "02/11/2026 23:00")
+    content = a_csv(heading, *[patrol] * 5, ('"patrol', *patrol[1:]))
+    row = await imported(antt, content, media_type="text/csv", atomic=False)
+    assert (counts(row), row["problem"]["code"]) == (("failed", 5, 0, 0, 0), "unreadable-csv")
+    assert row["problem"]["line"] == 7
+    row = await imported(antt, content, media_type="text/csv")
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "unreadable-csv")
+
+
 async def test_each_format_arrives_and_a_broken_file_tells_why(antt: Antt) -> None:
     heading = ("kind", "unit", "started_at", "ended_at")
     patrol = ("patrol", COMMUNE, "02/11/2026 20:00", "02/11/2026 23:00")

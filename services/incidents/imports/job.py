@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from io import BufferedReader
 from itertools import chain, islice
 from time import monotonic
@@ -84,12 +85,8 @@ class Remembering(Database):
     """What commands ask while a chunk is decided: the same question gets the same answer, and is asked once."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.pool, self._database = database.pool, database
         self.answers: dict[tuple[Any, ...], asyncpg.Record | None] = {}
-
-    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """All rows of a query, asked each time."""
-        return await self._database.fetch(sql, *arguments)
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""
@@ -118,13 +115,15 @@ class Taking:
     row: Row
     # Whether it has waited once for news of a team that is not known.
     waited: bool = False
+    # What spoils the rest of its file.
+    refused: FileRefused | None = None
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """What its rows are."""
         return KINDS_OF_ROWS[self.row["of"]]
 
-    @property
+    @cached_property
     def caller(self) -> Identity:
         """Who sent it."""
         return Identity(self.row["role"], self.row["subject"], self.row["unit"], self.row["team"])
@@ -217,13 +216,17 @@ async def _take_chunks(taking: Taking, entries: Iterator[Entry]) -> None:
     """Decide each chunk while the one before it is committed; no row of a file is about another's record."""
     committing = asyncio.ensure_future(asyncio.sleep(0))
     try:
-        while chunk := await _in_thread(_take, entries):
+        while chunk := await _in_thread(_take, taking, entries):
             decided = await _decide(taking, chunk)
             await committing
             committing = asyncio.ensure_future(_take_chunk(taking, chunk, decided))
         await committing
-    finally:
+        if taking.refused is not None:
+            raise taking.refused
+    except asyncio.CancelledError:
         committing.cancel()
+        raise
+    finally:
         await asyncio.gather(committing, return_exceptions=True)
 
 
@@ -268,14 +271,19 @@ def _begin(entries: Iterator[Entry]) -> tuple[list[Entry], bool]:
     return first, True
 
 
-def _take(entries: Iterator[Entry]) -> list[Entry]:
-    """The next chunk of a file, empty at its end."""
-    chunk, size = [], 0
-    for entry in entries:
-        chunk.append(entry)
-        size += entry.size
-        if len(chunk) == CHUNK_ROWS or size > CHUNK_BYTES:
-            break
+def _take(taking: Taking, entries: Iterator[Entry]) -> list[Entry]:
+    """The next chunk of a file, empty at its end or where the rest of it is refused."""
+    chunk: list[Entry] = []
+    size = 0
+    try:
+        for entry in entries:
+            chunk.append(entry)
+            size += entry.size
+            if len(chunk) == CHUNK_ROWS or size > CHUNK_BYTES:
+                break
+    except FileRefused as problem:
+        # The rows before it are taken.
+        taking.refused = problem
     return chunk
 
 
