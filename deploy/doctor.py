@@ -22,6 +22,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -34,6 +36,7 @@ from shared import units
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
 from shared.settings import Service, Settings
+from shared.store import open_store
 
 SERVICES = get_args(Service)
 ENOUGH_DISK = 2 * 1024**3
@@ -376,6 +379,37 @@ async def topic(admin: Any, name: str) -> AsyncIterator[Finding]:
             )
 
 
+async def files(place: Place) -> AsyncIterator[Finding]:
+    """Whether the store of files can be opened and read, and a folder written."""
+    settings = place.settings
+    if not settings.store and not (settings.data / "store").exists():
+        yield Finding(None, "Kho lưu tệp: chưa có", "No store of files yet: the first file makes it")
+        return
+    named = settings.store or str(settings.data / "store")
+    try:
+        opened = open_store(settings)
+        async with asyncio.timeout(15):
+            await anext(aiter(opened.list(chunk_size=1)), None)
+        folder = getattr(opened, "prefix", None) if isinstance(opened, LocalStore) else None
+        writable = folder is None or os.access(folder, os.W_OK | os.X_OK)
+    except (BaseError, OSError, ValueError) as error:
+        yield Finding(
+            False,
+            f"Kho lưu tệp {named} không mở được",
+            f"The store of files {named} cannot be used: {type(error).__name__}",
+            "xem ANTT_STORE, các biến AWS_… và quyền truy cập",
+            "see ANTT_STORE, the variables AWS_… and who may read there",
+        )
+        return
+    yield Finding(
+        writable,
+        f"Kho lưu tệp {named}" + ("" if writable else " không ghi được"),
+        f"The store of files {named} " + ("answers" if writable else "is not writable"),
+        "đổi quyền của thư mục",
+        "chown the folder",
+    )
+
+
 async def ports(place: Place) -> AsyncIterator[Finding]:
     """Whether the ports of `antt run` are free, or serve what they should."""
     steps = range(1 if place.settings.log == "embedded" else len(SERVICES))
@@ -414,7 +448,7 @@ async def ready(port: int, service: Service) -> dict[str, str] | None:
         return None
 
 
-CHECKS: list[Check] = [province, deadlines, time_zone, folder, secrets, keys, databases, kafka, ports]
+CHECKS: list[Check] = [province, deadlines, time_zone, folder, secrets, keys, databases, kafka, files, ports]
 
 
 async def findings(port: int) -> list[Finding]:

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
 
     store: str = Field(
         "",
-        description="Where files are kept: file:///folder or s3://bucket/prefix (with AWS_… variables); empty: the data folder.",
+        description="Where files are kept: file:///folder or s3://bucket/prefix (with AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY); empty: the data folder.",
     )
 
     deadlines: str = Field("", description="TOML file of the province's deadlines of tips; empty: the national ones.")

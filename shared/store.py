@@ -69,8 +69,10 @@ def store_of(settings: Settings) -> ObjectStore:
     """The store of a running service, opened once. Raises StoreUnavailable while it cannot be, as an unmounted folder."""
     key = (settings.store, settings.data)
     if key not in _opened:
-        with _told():
+        try:
             _opened[key] = open_store(settings)
+        except (BaseError, OSError, ValueError) as error:
+            raise StoreUnavailable() from error
     return _opened[key]
 
 
@@ -144,13 +146,6 @@ async def delete(store: ObjectStore, key: str) -> None:
             await obstore.delete_async(store, key)
         except FileNotFoundError:
             return
-
-
-async def keys_below(store: ObjectStore, prefix: str) -> AsyncIterator[list[str]]:
-    """All keys that begin with `prefix`, a thousand at a time. Raises StoreUnavailable."""
-    with _told():
-        async for found in obstore.list(store, prefix, chunk_size=1000):
-            yield [each["path"] for each in found]
 
 
 async def remove_half_written(store: ObjectStore, older: timedelta) -> None:

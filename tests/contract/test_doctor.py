@@ -65,6 +65,11 @@ SETTINGS: dict[str, tuple[str, Callable[[Path], str], str, str]] = {
         "ANTT_SECRET_KEY_FILE", lambda f: write(f / "s", b"x" * 32, 0o644), "Others may read", "chmod 600"
     ),
     "a secret that is not there": ("ANTT_SECRET_KEY_FILE", lambda f: str(f / "no"), "/", "see ANTT_SECRET_KEY"),
+    "a folder of files that is not mounted": (
+        "ANTT_STORE", lambda f: (f / "unmounted").as_uri(), "The store of files", "see ANTT_STORE"
+    ),
+    "a store of files that is none": ("ANTT_STORE", lambda _: "ftp://files", "The store of files", "see ANTT_STORE"),
+    "a store of files that is no address": ("ANTT_STORE", lambda _: "files", "The store of files", "see ANTT_STORE"),
     "keys that are none": ("ANTT_JWKS", lambda f: write(f / "k", b"{}", 0o600), "The JWKS cannot be read", "see ANTT_JWKS"),
     "keys of a provider that is gone": ("ANTT_JWKS", lambda _: "http://127.0.0.1:1/jwks", "The JWKS cannot", "see ANTT_JWKS"),
 }  # fmt: skip

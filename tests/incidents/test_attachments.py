@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from deploy.local import s3
 from services.incidents import jobs
 from services.incidents.attachments import sweep
 from services.incidents.attachments.receiving import key_of
+from shared.sealing import BLOCK
 from shared.service import Service
 from shared.settings import settings
 from shared.store import delete, open_store, put_capped
@@ -122,6 +124,31 @@ async def test_a_file_is_attached_listed_downloaded_and_taken_away(
     told = await rows.fetch("SELECT type, data::text FROM outbox WHERE type LIKE 'Attachment%' ORDER BY seq")
     assert [row["type"] for row in told] == ["AttachmentAdded", "AttachmentRemoved"] * 3
     assert all("Hiện" not in row["data"] and attachment["sha256"] not in row["data"] for row in told)
+
+
+async def test_a_content_lies_sealed_and_in_blocks_that_are_read_from_any_place(stored_in: str, antt: Antt) -> None:
+    case = await opened(antt, CASES, a_case())
+    # Whole blocks, a byte more, a byte less: where the blocks end nothing is lost.
+    for length in (BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK):
+        content = an_amr() + os.urandom(length - len(an_amr()))
+        attachment = await attached(antt, f"{CASES}/{case['id']}/attachments", content)
+        path = f"{CASES}/{case['id']}/attachments/{attachment['id']}"
+        assert (await antt.get(path, antt.token())).content == content
+        for start, end in (
+            (0, 1),
+            (BLOCK - 1, BLOCK),
+            (BLOCK - 1, min(length, BLOCK + 1)),
+            (7, length),
+            (length - 1, length),
+        ):
+            part = await antt.http.get(path, headers={**antt.token(), "Range": f"bytes={start}-{end - 1}"})
+            assert part.content == content[start:end], (length, start, end)
+        key = key_of(attachment["sha256"])
+        lies = bytes(await open_store(settings()).get_range_async(key, start=0, end=attachment["bytes"]))
+        assert content[:6] not in lies
+        # What somebody has changed in the store is not handed out.
+        await open_store(settings()).put_async(key, lies[:9] + b"!" + lies[10:] + bytes(32))
+        assert kind_of(await antt.get(path, antt.token())) == (503, "store-unavailable")
 
 
 async def test_attachments_disturb_no_counter(stored_in: str, antt: Antt) -> None:

@@ -1,9 +1,13 @@
 """The store of files: the same promises over a folder and over a real S3 server."""
 
+import asyncio
 import hashlib
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
@@ -13,7 +17,16 @@ from obstore.store import ObjectStore
 from deploy.local import s3
 from shared.errors import BodyTooLarge
 from shared.settings import Settings, settings
-from shared.store import Stored, StoreUnavailable, chunks_of, delete, open_store, put_capped, size_of
+from shared.store import (
+    Stored,
+    StoreUnavailable,
+    chunks_of,
+    delete,
+    open_store,
+    put_capped,
+    remove_half_written,
+    size_of,
+)
 from tests.local.conftest import is_root
 
 MEGABYTE = 1024 * 1024
@@ -134,3 +147,36 @@ async def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(obstore.exceptions.BaseError):
         open_store(Settings(store=(tmp_path / "unmounted").as_uri()))
     assert not (tmp_path / "unmounted").exists()
+
+
+async def test_what_a_killed_process_has_half_written_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    setting = Settings(store=(tmp_path / "store").as_uri())
+    program = f"""
+import asyncio
+from shared.settings import Settings
+from shared.store import open_store, put_capped
+async def slowly():
+    for _ in range(20):
+        yield bytes(1024 * 1024)
+    print("half", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(put_capped(open_store(Settings(store={setting.store!r})), "a/b", slowly(), 1 << 30))
+"""
+    writing = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE)
+    assert writing.stdout
+    assert await writing.stdout.readline() == b"half\n"
+    writing.kill()
+    await writing.wait()
+    (tmp_path / "store" / "a" / "no#number").write_bytes(b"")
+
+    def there() -> list[str]:
+        return sorted(path.name for path in (tmp_path / "store" / "a").iterdir())
+
+    assert there() == ["b#1", "no#number"]
+    store = open_store(setting)
+    assert await keys(store) == ["a/no#number"]
+    await remove_half_written(store, timedelta(hours=1))
+    assert there() == ["b#1", "no#number"]
+    await remove_half_written(store, timedelta(0))
+    assert there() == ["no#number"]

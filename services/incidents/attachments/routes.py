@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.incidents.attachments import commands, reading
-from services.incidents.attachments.receiving import key_of, receive
+from services.incidents.attachments.receiving import cipher_of, key_of, receive
 from services.incidents.attachments.schemas import (
     ENDINGS,
     AttachmentLookOut,
@@ -39,8 +39,9 @@ from shared.errors import (
 )
 from shared.http import ClientAddress, CommandRoute, Work, position_text, problems
 from shared.outbox import UnitOfWork
+from shared.sealing import unsealed
 from shared.service import Service
-from shared.store import StoreUnavailable, chunks_of, store_of
+from shared.store import StoreUnavailable, store_of
 
 _SEEN = (Unauthenticated, Forbidden, ForeignArea, NotFound)
 _TAKEN = (
@@ -190,7 +191,12 @@ async def download_attachment(
     headers["Content-Length"] = str(end - start)
     if part:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{attachment.bytes}"
-    content = await _begun(chunks_of(store_of(service.settings), key_of(attachment.sha256), start, end))
+    store, key, cipher = (
+        store_of(service.settings),
+        key_of(attachment.sha256),
+        cipher_of(service.secret, attachment.sha256),
+    )
+    content = await _begun(unsealed(store, key, cipher, attachment.bytes, start, end))
     return StreamingResponse(content, 206 if part else 200, headers, attachment.media_type)
 
 

@@ -10,11 +10,12 @@ from services.incidents.attachments.receiving import key_of
 from shared.database import Database
 from shared.errors import Problem
 from shared.service import Service
-from shared.store import delete, keys_below, remove_half_written, store_of
+from shared.store import delete, kept_under, remove_half_written, store_of
 
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 3600
+_TOGETHER = 1000
 _CONTENT = re.compile(r"attachments/[0-9a-f]{2}/([0-9a-f]{64})")
 
 # Nobody names it, nobody has touched it for the grace, and nobody named it within the grace.
@@ -42,8 +43,14 @@ async def sweep(service: Service) -> int:
     await remove_half_written(store, grace)
     # What the store has and the database has never heard of, as after a backup was restored, is told to it first and
     # deleted a whole grace later: the log that brings the rows back may come after the backup.
-    async for keys in keys_below(store, "attachments/"):
-        await _adopt(database, [found[1] for key in keys if (found := _CONTENT.fullmatch(key))])
+    unknown: list[str] = []
+    async for key, _ in kept_under(store, "attachments/"):
+        if found := _CONTENT.fullmatch(key):
+            unknown.append(found[1])
+        if len(unknown) == _TOGETHER:
+            await _adopt(database, unknown)
+            unknown.clear()
+    await _adopt(database, unknown)
     orphans = await database.fetch(f"SELECT sha256 FROM attachment_contents WHERE {_ORPHAN}", grace)
     return sum([await _delete(service, row["sha256"], grace) for row in orphans])
 

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
+from shared import sealing
+from shared.sealing import TAG
 from shared.service import Service
 from shared.store import StoreUnavailable, open_store, read_range
 
-BLOCK = 1 << 20
-_TAG = 16
+BLOCK = sealing.BLOCK
 FOLDER = "imports/"
 
 
@@ -38,22 +39,9 @@ def _cipher(secret: bytes, id: UUID) -> AESGCM:
     return AESGCM(hashlib.sha256(b"imports" + secret + id.bytes).digest())
 
 
-async def sealed(chunks: AsyncIterable[bytes], secret: bytes, id: UUID) -> AsyncIterator[bytes]:
+def sealed(chunks: AsyncIterable[bytes], secret: bytes, id: UUID) -> AsyncIterator[bytes]:
     """The blocks of a file as the store keeps them."""
-    cipher, number, held = _cipher(secret, id), 0, bytearray()
-    async for chunk in chunks:
-        held += chunk
-        # The last block is marked, so one more byte than a block must be there before it is known not to be.
-        while len(held) > BLOCK:
-            yield _seal(cipher, number, bytes(held[:BLOCK]), last=False)
-            del held[:BLOCK]
-            number += 1
-    yield _seal(cipher, number, bytes(held), last=True)
-
-
-def _seal(cipher: AESGCM, number: int, block: bytes, *, last: bool) -> bytes:
-    # The key is of this file alone, so a block's number is a nonce that never comes twice.
-    return cipher.encrypt(number.to_bytes(12), block, b"last" if last else b"")
+    return sealing.sealed(chunks, _cipher(secret, id), BLOCK)
 
 
 class SealedFile(io.RawIOBase):
@@ -64,8 +52,8 @@ class SealedFile(io.RawIOBase):
 
     def __init__(self, store: ObjectStore, kept: int, secret: bytes, id: UUID) -> None:
         self._store, self._path, self._cipher = store, path_of(id), _cipher(secret, id)
-        self._blocks = -(-kept // (BLOCK + _TAG))
-        self._size = kept - self._blocks * _TAG
+        self._blocks = -(-kept // (BLOCK + TAG))
+        self._size = kept - self._blocks * TAG
         self._at = 0
         self._open: tuple[int, bytes] = (-1, b"")
 
@@ -99,7 +87,7 @@ class SealedFile(io.RawIOBase):
         return len(found)
 
     def _block(self, number: int) -> bytes:
-        start, last = number * (BLOCK + _TAG), number == self._blocks - 1
-        end = start + (self._size - number * BLOCK if last else BLOCK) + _TAG
+        start, last = number * (BLOCK + TAG), number == self._blocks - 1
+        end = start + (self._size - number * BLOCK if last else BLOCK) + TAG
         kept = read_range(self._store, self._path, start, end)
         return self._cipher.decrypt(number.to_bytes(12), kept, b"last" if last else b"")
