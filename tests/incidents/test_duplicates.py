@@ -69,17 +69,17 @@ async def test_neighbours_are_near_and_only_what_the_caller_may_see_is_suggested
 async def test_a_draft_is_checked_before_it_is_entered_and_nothing_is_kept_of_it(antt: Antt) -> None:
     tip = await a_tip(antt)
     draft = {"unit": COMMUNE, "content": AGAIN, "received_at": "2026-11-10T12:00:00+07:00"}
-    answer = await antt.post(f"{TIPS}/duplicates", draft, antt.token())
+    answer = await antt.post(f"{TIPS}/duplicates/check", draft, antt.token())
     assert answer.status_code == 200, answer.text
     (found,) = answer.json()["items"]
     assert (found["id"], found["content"]) == (tip, NIGHT)
     assert "antt-position" not in answer.headers
     assert (await antt.get(f"{TIPS}/count", antt.token())).json() == {"count": 1}
     # A system that sends tips learns that there is one, not what it says.
-    (found,) = (await antt.post(f"{TIPS}/duplicates", draft, antt.token("system"))).json()["items"]
+    (found,) = (await antt.post(f"{TIPS}/duplicates/check", draft, antt.token("system"))).json()["items"]
     assert (found["id"], found["content"]) == (tip, None)
-    assert kind_of(await antt.post(f"{TIPS}/duplicates", draft)) == (401, "unauthenticated")
-    assert kind_of(await antt.post(f"{TIPS}/duplicates", {**draft, "unit": "2025:99999"}, antt.token())) == (
+    assert kind_of(await antt.post(f"{TIPS}/duplicates/check", draft)) == (401, "unauthenticated")
+    assert kind_of(await antt.post(f"{TIPS}/duplicates/check", {**draft, "unit": "2025:99999"}, antt.token())) == (
         422,
         "unknown-unit",
     )

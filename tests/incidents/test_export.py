@@ -149,3 +149,40 @@ async def test_what_no_sheet_holds_is_refused(antt: Antt, monkeypatch: pytest.Mo
         await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"})
     assert kind_of(await antt.get(f"{TIPS}/export", antt.token(), format="xlsx")) == (422, "too-many-rows")
     assert len(rows_of(await exported(antt, TIPS))) == 2
+
+
+async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporting, "_ROWS", 1)
+    for number in range(3):
+        await opened(antt, TIPS, {"unit": COMMUNE, "content": f"Mất trộm {number}"})
+    app = antt.http._transport.app  # type: ignore[attr-defined]
+    for _ in range(8):
+        gone, sent = asyncio.Event(), list[Any]()
+
+        async def receive(gone: asyncio.Event = gone) -> dict[str, str]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any, gone: asyncio.Event = gone, sent: list[Any] = sent) -> None:
+            sent.append(message)
+            # The titles have come; from now on nobody reads.
+            if message["type"] == "http.response.body":
+                gone.set()
+
+        headers = [(name.lower().encode(), value.encode()) for name, value in antt.token().items()]
+        path = f"{TIPS}/export"
+        await app(
+            {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+             "scheme": "http", "server": ("antt", 80), "client": ("127.0.0.1", 1), "http_version": "1.1", "root_path": "",
+             "asgi": {"version": "3.0", "spec_version": "2.3"}},
+            receive,
+            send,
+        )  # fmt: skip
+    assert len(rows_of(await exported(antt, TIPS))) == 3
+    assert not exporting._AT_ONCE.locked()
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"exported"' in line]
+    assert len(told) == 9
+    assert told[-1]["whole"]
+    assert not all(entry["whole"] for entry in told)

@@ -60,7 +60,7 @@ async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
     return await commands.report_tip(work, caller, tip)
 
 
-@router.post("/duplicates")
+@router.post("/duplicates/check")
 async def check_duplicates(draft: CheckDuplicates, caller: Caller, work: Work) -> Suggestions:
     """Which tips may tell of the same as one that is about to be entered; this changes nothing."""
     return await duplicates.check_duplicates(work.database, caller, draft)
