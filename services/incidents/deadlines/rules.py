@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 
@@ -70,11 +70,14 @@ class Time(_Row):
             raise ValueError(f"give exactly one of {', '.join(_LATER)}")
         return self
 
+    @cached_property
+    def _amount(self) -> tuple[Callable[[datetime, int], datetime], int]:
+        (found,) = ((later, getattr(self, unit)) for unit, later in _LATER.items() if getattr(self, unit) is not None)
+        return found
+
     def after(self, instant: datetime) -> datetime:
         """When this time, begun at the instant, ends."""
-        [(later, amount)] = [
-            (later, amount) for unit, later in _LATER.items() if (amount := getattr(self, unit)) is not None
-        ]
+        later, amount = self._amount
         return later(instant, amount)
 
 
