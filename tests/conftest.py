@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from starlette.types import ASGIApp, Message
 
@@ -19,6 +20,10 @@ from migrations.run import migrate
 from shared.auth import TokenRole, issue_token
 from shared.log import SOURCES
 from shared.settings import Service, Settings, settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("antt", deadline=None)
+hypothesis.settings.load_profile("antt")
 
 PROVINCE = "2024:74"
 COMMUNE = "2025:25942"  # a commune of today's edition that the province served became
@@ -35,6 +40,9 @@ def data() -> Iterator[Path]:
         os.environ |= {"ANTT_DATA": str(data), "ANTT_PROVINCE": PROVINCE}
         settings.cache_clear()
         with postgres.running(data):
+            # Copying a database flushes each of its files, which took most of a test's time. Nothing here pulls the plug:
+            # what is killed with kill -9 keeps what the kernel has.
+            asyncio.run(_as_admin(_server(data), ["ALTER SYSTEM SET fsync = off"], ["SELECT pg_reload_conf()"]))
             for service in get_args(Service):
                 migrate(settings(), service)
             yield data
@@ -43,7 +51,7 @@ def data() -> Iterator[Path]:
 @pytest.fixture
 async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
     """Fresh databases, copied from the migrated ones; the settings name them for as long as the test runs."""
-    server = f"host={(data / 'postgres.socket').read_text().strip()}&user=antt"
+    server = _server(data)
     names = {service: f"{service}_{uuid4().hex[:12]}" for service in get_args(Service)}
     # Copying files takes a fifth of the time that PostgreSQL's default takes, which writes every page to its log.
     await _as_admin(server, [f"CREATE DATABASE {n} TEMPLATE {s} STRATEGY FILE_COPY" for s, n in names.items()])
@@ -56,13 +64,20 @@ async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await _as_admin(server, [f"DROP DATABASE {name} WITH (FORCE)" for name in names.values()])
 
 
-async def _as_admin(server: str, statements: list[str]) -> None:
+def _server(data: Path) -> str:
+    return f"host={(data / 'postgres.socket').read_text().strip()}&user=antt"
+
+
+async def _as_admin(server: str, *together: list[str]) -> None:
+    """Run the statements of each list at the same time, one list after the other."""
+
     async def run(statement: str) -> None:
         connection = await asyncpg.connect(f"postgresql:///postgres?{server}")
         await connection.execute(statement)
         await connection.close()
 
-    await asyncio.gather(*map(run, statements))
+    for statements in together:
+        await asyncio.gather(*map(run, statements))
 
 
 class Antt:
