@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 import asyncpg
@@ -42,7 +42,7 @@ def data() -> Iterator[Path]:
         with postgres.running(data):
             # Copying a database flushes each of its files, which took most of a test's time. Nothing here pulls the plug:
             # what is killed with kill -9 keeps what the kernel has.
-            asyncio.run(_as_admin(_server(data), ["ALTER SYSTEM SET fsync = off"], ["SELECT pg_reload_conf()"]))
+            asyncio.run(flush(data, "off"))
             for service in get_args(Service):
                 migrate(settings(), service)
             yield data
@@ -62,6 +62,19 @@ async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     yield urls
     settings.cache_clear()
     await _as_admin(server, [f"DROP DATABASE {name} WITH (FORCE)" for name in names.values()])
+
+
+async def flush(data: Path, whether: Literal["on", "off"]) -> None:
+    """Whether the server flushes what it commits; it does so, or not, for every connection made from now on."""
+    await _as_admin(_server(data), [f"ALTER SYSTEM SET fsync = {whether}"], ["SELECT pg_reload_conf()"])
+
+    async def obeys() -> bool:
+        connection = await asyncpg.connect(f"postgresql:///postgres?{_server(data)}")
+        shown = await connection.fetchval("SHOW fsync")
+        await connection.close()
+        return bool(shown == whether)
+
+    await eventually(obeys)
 
 
 def _server(data: Path) -> str:

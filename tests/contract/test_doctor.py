@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -15,8 +15,17 @@ from deploy.local.sockets import free_port
 from shared.auth import ensure_issuer, ensure_secret
 from shared.log_kafka import ensure_topics, topic_of
 from shared.settings import Settings, settings
+from tests.conftest import flush
 
 Env = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True, scope="module")
+async def a_server_as_it_should_be(data: Path) -> AsyncIterator[None]:
+    """It flushes what it commits, which the tests' server otherwise does not."""
+    await flush(data, "on")
+    yield
+    await flush(data, "off")
 
 
 async def wrong(port: int = 0) -> list[Finding]:
