@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## Replay what a province's force did and compare (SCENARIO=b
 	$(BIN)/antt demo --scenario $(SCENARIO) --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
 
 test: $(INSTALLED) ## Run every test, those with a real PostgreSQL and a real Kafka too
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check

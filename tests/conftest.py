@@ -31,6 +31,15 @@ OLD_COMMUNE = "2024:25942"
 WHOLE_NOV_2026 = {"from": "2026-11-01", "to": "2026-11-30"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has the installations whose processes are killed, and begins with them; each other file is one worker's."""
+    faults = "tests/faults/"
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(faults if file.startswith(faults) else file))
+    items.sort(key=lambda item: not item.nodeid.startswith(faults))
+
+
 @pytest.fixture(scope="session")
 def data() -> Iterator[Path]:
     """A data folder with a running server, its three databases migrated and kept as templates."""
