@@ -224,10 +224,11 @@ def open_services() -> None:
 
 def watch(parent: int, data: Path, ports: dict[Service, int], began: float) -> NoReturn:
     """Tell the person at the terminal when all is ready, and which program died, with its last words if it keeps dying."""
+    # Asked before anything is told, for who reads it may close the terminal at once.
+    ready, terminal = False, os.isatty(2)
     tell(f"Starting in {data}")
     deaths: Counter[str] = Counter()
     stopped: dict[str, int] = {}
-    ready, terminal = False, os.isatty(2)
     while True:
         time.sleep(0.5)
         if terminal and not os.isatty(2):
