@@ -430,17 +430,12 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
-    """The methods that the path of a request takes, which RFC 9110 has a 405 name.
-
-    A path of its own, as /tips/duplicates, is not also taken for a record of that name.
-    """
-    fixed = getattr(app, "fixed", {}).get(scope["path"], {})
+    """The methods that the path of a request takes, which RFC 9110 has a 405 name."""
     asked = {key: scope[key] for key in ("type", "path", "root_path", "headers") if key in scope}
     return [
         method
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-        if (method in fixed)
-        or (not fixed and any(route.matches({**asked, "method": method})[0] == Match.FULL for route in app.routes))
+        if any(route.matches({**asked, "method": method})[0] == Match.FULL for route in app.routes)
     ]
 
 

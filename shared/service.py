@@ -154,13 +154,7 @@ def create_app(
         app.include_router(room, prefix=f"/{name}/v1")
     _common_routes(app, name)
     install_problems(app)
-    app.name, app.fixed = name, _fixed_routes(rooms, f"/{name}/v1")
-    app.direct = {
-        (method, path): route
-        for path, routes in app.fixed.items()
-        for method, route in routes.items()
-        if isinstance(route, (CommandRoute, QueryRoute))
-    }
+    app.name, app.direct = name, _routes_by_path(rooms, f"/{name}/v1")
     return app
 
 
@@ -185,14 +179,15 @@ async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
         await service.database.close()
 
 
-def _fixed_routes(rooms: list[APIRouter], prefix: str) -> dict[str, dict[str, APIRoute]]:
-    """The routes whose path has no parameters, by path and method."""
-    found: dict[str, dict[str, APIRoute]] = {}
-    for room in rooms:
-        for route in room.routes:
-            if isinstance(route, APIRoute) and not route.param_convertors:
-                found.setdefault(prefix + route.path, {}).update(dict.fromkeys(route.methods or (), route))
-    return found
+def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], APIRoute]:
+    """The routes that answer by themselves and whose path has no parameters, by method and path."""
+    return {
+        (method, prefix + route.path): route
+        for room in rooms
+        for route in room.routes
+        if isinstance(route, (CommandRoute, QueryRoute)) and not route.param_convertors
+        for method in route.methods or ()
+    }
 
 
 class Application(FastAPI):
@@ -203,8 +198,6 @@ class Application(FastAPI):
     """
 
     name: ServiceName
-    fixed: Mapping[str, Mapping[str, APIRoute]]
-    # Of these the ones that answer by themselves.
     direct: Mapping[tuple[str, str], APIRoute]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

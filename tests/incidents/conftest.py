@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 
@@ -138,3 +140,23 @@ async def address(databases: dict[str, str]) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     await running
+
+
+@pytest.fixture
+async def loop() -> asyncio.AbstractEventLoop:
+    """The loop in which the services run, while a state machine steps through it."""
+    return asyncio.get_running_loop()
+
+
+def run_in_any_order(machine: Any, examples: int, steps: int) -> None:
+    """Let a state machine take its steps in so many orders, the same ones each time."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 from services.stats.indicators import INDICATORS
 from shared import events
 from shared.days import today
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
-from tests.incidents.conftest import ACTIVITIES, CASES, TOLD, a_team, told
+from tests.incidents.conftest import ACTIVITIES, CASES, TOLD, a_team, run_in_any_order, told
 from tests.incidents.test_recount import Cells, recounted
 
 TIPS = "/incidents/v1/tips"
@@ -331,24 +329,7 @@ def at(place: tuple[str, str]) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-async def loop() -> asyncio.AbstractEventLoop:
-    """The loop in which the services run, while a test steps through it."""
-    return asyncio.get_running_loop()
-
-
 def test_whatever_is_done_the_counters_and_the_recount_say_what_the_model_says(
     antt: Antt, loop: asyncio.AbstractEventLoop
 ) -> None:
-    machine: Any = partial(AnyOrder, antt, loop)
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=12,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_in_any_order(partial(AnyOrder, antt, loop), 12, 40)

@@ -6,13 +6,11 @@ from collections.abc import Coroutine, Iterable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 from tests.conftest import COMMUNE, PROVINCE, Antt
-from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol, opened
+from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol, opened, run_in_any_order
 from tests.incidents.test_any_order import difference, without_deadlines
 from tests.incidents.test_recount import Cells, recounted
 
@@ -250,24 +248,7 @@ def known_seized(seized: dict[tuple[str, str], int]) -> Amounts:
     return tuple((SEIZED[key], quantity) for key, quantity in seized.items())
 
 
-@pytest.fixture
-async def loop() -> asyncio.AbstractEventLoop:
-    """The loop in which the services run, while a test steps through it."""
-    return asyncio.get_running_loop()
-
-
 def test_whatever_is_done_to_cases_the_counters_and_the_recount_say_what_the_model_says(
     antt: Antt, loop: asyncio.AbstractEventLoop
 ) -> None:
-    machine: Any = partial(CasesInAnyOrder, antt, loop)
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=12,
-            stateful_step_count=30,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_in_any_order(partial(CasesInAnyOrder, antt, loop), 12, 30)

@@ -9,8 +9,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -18,7 +16,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from uuid_utils.compat import uuid7
 
@@ -36,6 +33,7 @@ from shared.database import Row, arrays, insert_statement, table_of
 from shared.days import day_of
 from shared.errors import Problem
 from tests.conftest import COMMUNE, PROVINCE
+from tests.incidents.conftest import run_in_any_order
 
 ELSEWHERE = "2025:25747"
 PROVINCE_OFFICER = Identity("province_officer", "officer", PROVINCE)
@@ -229,14 +227,4 @@ def test_whatever_happens_events_and_table_say_the_same(
     databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     AnyOrder.database_url, AnyOrder.patched = databases["incidents"], monkeypatch
-    run_state_machine_as_test(
-        AnyOrder,
-        settings=hypothesis_settings(
-            max_examples=120,
-            stateful_step_count=25,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_in_any_order(AnyOrder, 120, 25)

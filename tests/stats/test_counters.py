@@ -155,7 +155,7 @@ async def test_waiting_for_a_position_that_never_comes_is_bounded(antt: Antt, mo
 some_days = st.dates(date(2023, 11, 1), date(2025, 3, 1))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     first=some_days, length=st.integers(0, 400), known_at=st.none() | some_days, happened=some_days, recorded=some_days
 )

@@ -215,7 +215,6 @@ _STEP = st.tuples(
 
 @settings(
     max_examples=8,
-    deadline=None,
     phases=[Phase.generate],
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
