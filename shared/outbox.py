@@ -232,6 +232,7 @@ async def write_together(connection: asyncpg.Connection, works: Sequence[UnitOfW
             work.done.set_result(positions.get(id(work)))
 
 
+@cache
 def _order(table: Table) -> int:
     return table.metadata.sorted_tables.index(table)
 

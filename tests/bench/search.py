@@ -15,8 +15,8 @@ import httpx
 from fastapi import FastAPI, Query, Request
 
 from services.incidents.searching import Question
-from services.incidents.tips.reading import TIPS
-from services.incidents.tips.schemas import ListTips, TipOut, TipPage
+from services.incidents.tips.reading import SHOWN, TIPS
+from services.incidents.tips.schemas import ListTips, TipPage, TipShown
 from shared import units
 from shared.auth import Caller, Identity, issue_token
 from shared.database import Database
@@ -39,7 +39,7 @@ STATES = (
     "withdrawn",
 )
 PAGE = "/incidents/v1/bench/page"
-BY_PRIMARY_KEY = "SELECT * FROM tips WHERE id > $1 ORDER BY id LIMIT $2"
+BY_PRIMARY_KEY = f"SELECT {SHOWN} FROM tips WHERE id > $1 ORDER BY id LIMIT $2"
 
 
 def baseline() -> FastAPI:
@@ -52,7 +52,7 @@ def baseline() -> FastAPI:
     async def page(query: Annotated[Page, Query()], caller: Caller, request: Request) -> TipPage:
         """The tips behind one."""
         rows = await request.app.state.service.database.fetch(BY_PRIMARY_KEY, query.after, query.limit)
-        return TipPage(items=[TipOut.model_validate(dict(row)) for row in rows])
+        return TipPage(items=[TipShown.model_validate(dict(row)) for row in rows])
 
     return app
 

@@ -1,5 +1,6 @@
 """Deadlines of tips: begun at intake, met by steps, missed by the passing of time, prolonged by decision."""
 
+import csv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -469,6 +470,27 @@ async def test_the_work_list_tells_what_is_due_soon_and_overdue_in_the_callers_r
         {"after": "2026-13-01T00:00:00Z_" + soon},
     ):
         assert kind_of(await antt.get(DEADLINES, province, **wrong)) == (422, "invalid-input"), wrong
+
+
+async def test_a_tip_its_list_and_its_export_show_what_is_still_due_the_first_to_end_first(antt: Antt) -> None:
+    late, crime = await a_tip(antt, "2026-11-02T08:00:00+07:00"), await classified(antt)
+    officer = antt.token()
+    shown = {tip: (await antt.get(f"/incidents/v1/tips/{tip}", officer)).json()["due"] for tip in (late, crime)}
+    assert [(due["name"], due["overdue"]) for due in shown[late]] == [("classification", True)]
+    assert instant(shown[late][0]["due_at"]) == instant("2026-11-03T08:00:00+07:00")
+    assert [(due["name"], due["overdue"]) for due in shown[crime]] == [
+        ("report_to_investigators", False), ("file_transfer", False), ("decision", False),
+    ]  # fmt: skip
+    listed = (await antt.get("/incidents/v1/tips", officer)).json()["items"]
+    assert {tip["id"]: tip["due"] for tip in listed} == shown
+    rows = list(
+        csv.DictReader((await antt.get("/incidents/v1/tips/export", officer)).text.lstrip("\ufeff").splitlines())
+    )
+    assert [(row["Thời hạn gần nhất"][:10], row["Quá hạn"]) for row in rows if row["Mã tin"] == late] == [
+        ("2026-11-03", "có")
+    ]
+    await step(antt, crime, "withdraw", reason="người báo tin rút")
+    assert (await antt.get(f"/incidents/v1/tips/{crime}", officer)).json()["due"] == []
 
 
 async def test_what_is_done_leaves_the_work_list(antt: Antt) -> None:

@@ -14,8 +14,8 @@ from services.incidents.tips.schemas import (
     LookOut,
     MessageOut,
     SearchTips,
-    TipOut,
     TipPage,
+    TipShown,
     TipStatus,
 )
 from shared import units
@@ -23,14 +23,24 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 
-# The tip's words without diacritics, as they are indexed (migrations/incidents/0010_search.py). Beside them stand the
+
+def _without_signs(text: str) -> str:
+    """The SQL of a text whose signs are spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host."""
+    for sign in ".,:;/-_@&<>“”‘’–—…•\u00a0":
+        text = f"replace({text}, '{sign}', ' ')"
+    return text
+
+
+# The tip's words without diacritics, as they are indexed (migrations/incidents/0011_words.py). Beside them stand the
 # units that reach it, its state and its spans of 32 and 256 days, so that the index finds the words of a place or a time at once.
-# Signs become spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host.
-SIGNS = "translate({}, '.,:;/-_@&<>“”‘’–—…•\u00a0', '                    ')"
-WORDS = f"""(strip(to_tsvector('vietnamese', {SIGNS.format("content")})) || array_to_tsvector(ARRAY[
+WORDS = f"""(strip(to_tsvector('vietnamese', {_without_signs("content")})) || array_to_tsvector(ARRAY[
     '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
     '#' || ((received_on - '1900-01-01'::date) / 32)::text, '~' || ((received_on - '1900-01-01'::date) / 256)::text]))"""
 
+# A tip with the deadlines that are still to be met.
+SHOWN = """tips.*, coalesce((
+    SELECT jsonb_agg(jsonb_build_object('name', name, 'due_at', due_at, 'overdue', due_at <= now()) ORDER BY due_at, name)
+    FROM deadlines WHERE tip_id = tips.id AND to_do), '[]') AS due"""
 _TO_DO = "SELECT tip_id FROM deadlines WHERE to_do"
 
 # A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
@@ -54,14 +64,15 @@ TIPS = Records(
         }
     },
     reach=("unit", "taken_over_by", "forwarded_to"),
-    words=(WORDS, f"plainto_tsquery('vietnamese', {SIGNS.format('{text}')})"),
+    columns=SHOWN,
+    words=(WORDS, f"plainto_tsquery('vietnamese', {_without_signs('{text}')})"),
 )
 
 
 async def list_tips(database: Database, caller: Identity, query: ListTips) -> TipPage:
     """A page of the tips in the caller's reach."""
     rows = await Question(TIPS, caller, query).page(database, query.sort, query.limit, query.after)
-    return TipPage(items=[TipOut.model_validate(row) for row in rows])
+    return TipPage(items=[TipShown.model_validate(row) for row in rows])
 
 
 async def count_tips(database: Database, caller: Identity, query: SearchTips) -> Count:
@@ -86,6 +97,8 @@ COLUMNS = [
     Column("Phân loại", word_of("classified_as")),
     Column("Đơn vị thụ lý", name_of("handled_by")),
     Column("Cán bộ thụ lý", value_of("officer")),
+    Column("Thời hạn gần nhất", lambda tip: tip.due[0].due_at if tip.due else None),
+    Column("Quá hạn", lambda tip: "có" if any(due.overdue for due in tip.due) else None),
     Column("Đã chuyển đến", lambda tip: name_of("forwarded_to")(tip) or tip.forwarded_to),
     Column("Nhập vào tin", value_of("merged_into")),
     Column("Kết quả", word_of("outcome")),
@@ -98,19 +111,19 @@ COLUMNS = [
 async def export_tips(database: Database, caller: Identity, query: ExportTips) -> StreamingResponse:
     """The same list as a file."""
     question = Question(TIPS, caller, query)
-    return await export(database, caller, question, query, query, "tin-bao", COLUMNS, TipOut.model_validate)
+    return await export(database, caller, question, query, query, "tin-bao", COLUMNS, TipShown.model_validate)
 
 
-async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipOut:
+async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipShown:
     """One tip. NotFound without one, ForeignArea outside the caller's reach."""
     caller.require_role("read_tips")
-    row = await database.fetchrow("SELECT * FROM tips WHERE id = $1", tip_id)
+    row = await database.fetchrow(f"SELECT {SHOWN} FROM tips WHERE id = $1", tip_id)
     if row is None:
         raise NotFound(id=tip_id)
     area = units.area(caller.unit)
     seen_by = next((row[name] for name in ("handled_by", "forwarded_to") if row[name] in area), row["unit"])
     caller.require("read_tips", seen_by, str(row["team_id"]) if row["team_id"] else None)
-    return TipOut.model_validate(dict(row))
+    return TipShown.model_validate(dict(row))
 
 
 async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[StepOut]:

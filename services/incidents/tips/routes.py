@@ -35,6 +35,7 @@ from services.incidents.tips.schemas import (
     TipOut,
     TipPage,
     TipReceived,
+    TipShown,
     TipStatus,
     WriteByReceipt,
 )
@@ -220,8 +221,8 @@ async def messages_by_receipt(request: Request, antt_receipt: Receipt, client: C
 
 
 @reads.get("/{tip_id}")
-async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Response) -> TipOut:
-    """One tip; its ETag names the version."""
+async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Response) -> TipShown:
+    """One tip, with what must still be done about it and until when; its ETag names the version."""
     tip = await reading.read_tip(request.app.state.service.database, caller, tip_id)
     response.headers["ETag"] = f'"{tip.version}"'
     return tip

@@ -97,6 +97,20 @@ class TipOut(BaseModel):
     version: int
 
 
+class Due(BaseModel):
+    """What must still be done about a tip, and until when. `name`: as the deadlines of the tip name it."""
+
+    name: str
+    due_at: AwareDatetime
+    overdue: bool
+
+
+class TipShown(TipOut):
+    """A tip as it is read, with what its police (`handled_by`) must still do, the first to end first."""
+
+    due: list[Due]
+
+
 class MessageOut(BaseModel):
     """What was written between the police and the sender: a `question`, its `answer`, or an `addition`."""
 
@@ -119,7 +133,7 @@ class TipStatus(BaseModel):
 class TipPage(BaseModel):
     """A page of tips, in the order of their receipt."""
 
-    items: list[TipOut]
+    items: list[TipShown]
 
 
 def _a_word(text: str) -> str:
