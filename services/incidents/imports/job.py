@@ -5,8 +5,9 @@ this process, the next one goes on behind the last row that was taken. A file is
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -240,19 +241,22 @@ async def _in_thread(read: Callable[..., Any], *arguments: Any) -> Any:
 
 def _checked(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
     """The rows, of which those are wrong that give a reference again. Raises TooManyRows."""
-    # Hashes alone: a million of them are a third of the texts.
-    seen: set[int] = set()
-    for number, entry in enumerate(entries):
-        if number == most:
-            raise TooManyRows(most=most)
-        reference = getattr(entry.value, "reference", None)
-        if reference is not None and hash(reference) in seen:
-            again = row_error("reference", "duplicate-reference", "the file has given this reference before", reference)
-            yield entry._replace(value=None, errors=[again])
-            continue
-        if reference is not None:
-            seen.add(hash(reference))
-        yield entry
+    # A table of SQLite goes to the disk when it grows; a million references would be 80 MB in a set.
+    with closing(sqlite3.connect("", isolation_level=None, check_same_thread=False)) as seen:
+        seen.execute("PRAGMA journal_mode = OFF")
+        seen.execute("CREATE TABLE seen (reference TEXT PRIMARY KEY) WITHOUT ROWID")
+        seen.execute("BEGIN")
+        for number, entry in enumerate(entries):
+            if number == most:
+                raise TooManyRows(most=most)
+            reference = getattr(entry.value, "reference", None)
+            if reference is None or seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (reference,)).rowcount:
+                yield entry
+            else:
+                again = row_error(
+                    "reference", "duplicate-reference", "the file has given this reference before", reference
+                )
+                yield entry._replace(value=None, errors=[again])
 
 
 def _pass_over(entries: Iterator[Entry], number: int) -> None:
