@@ -20,6 +20,7 @@ import asyncpg
 import xlsxwriter
 
 from services.incidents.imports.commands import start_import
+from services.incidents.imports.job import ATOMIC_ROWS
 from services.incidents.imports.schemas import Format, NewImport
 from shared import units
 from shared.auth import Identity
@@ -216,6 +217,13 @@ async def tips_beside_import(on: Stage) -> list[Figure]:
                 return found
 
             runs = await on.take_turns({"ours": beside, "baseline": alone})
-    p50s = [sorted(outcome.p50_ms for outcome in outcomes[first::2])[on.turns // 2] for first in (0, 1)]
-    note = f"at {TIPS_PER_SECOND:,.0f} tips/s; p50 {p50s[0]:.2f} ms beside {p50s[1]:.2f} ms"
+            # All or nothing: 10,000 rows are one transaction, so for a moment the outbox is theirs.
+            whole = Path(folder) / "whole.ndjson"
+            await asyncio.to_thread(write_file, whole, "ndjson", ATOMIC_ROWS)
+            tips = asyncio.create_task(p99())
+            await taken(environment, await send(environment, whole, "ndjson"), ATOMIC_ROWS)
+            await tips
+    p50s = [sorted(outcome.p50_ms for outcome in outcomes[:-1][first::2])[on.turns // 2] for first in (0, 1)]
+    note = f"at {TIPS_PER_SECOND:,.0f} tips/s; p50 {p50s[0]:.2f} ms beside {p50s[1]:.2f} ms; "
+    note += f"the slowest beside an atomic file of {ATOMIC_ROWS:,} rows {outcomes[-1].worst_ms:,.0f} ms"
     return [stage.figure("tips_beside_import", runs, "ms", note)]
