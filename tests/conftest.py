@@ -21,6 +21,7 @@ from migrations.run import migrate
 from shared.auth import TokenRole, issue_token
 from shared.log import SOURCES
 from shared.settings import Service, Settings, settings
+from tests.fresh import Databases
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("antt", deadline=None)
@@ -58,28 +59,32 @@ def data() -> Iterator[Path]:
             yield data
 
 
+@pytest.fixture(scope="session")
+def fresh(data: Path) -> Databases:
+    """The databases of this session."""
+    return Databases(_server(data))
+
+
 @pytest.fixture
-async def databases(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
-    """Fresh databases, copied from the migrated ones; the settings name them for as long as the test runs."""
-    server = _server(data)
-    names = {service: f"{service}_{uuid4().hex[:12]}" for service in get_args(Service)}
-    # Copying files takes a fifth of the time that PostgreSQL's default takes, which writes every page to its log.
-    await _as_admin(server, [f"CREATE DATABASE {n} TEMPLATE {s} STRATEGY FILE_COPY" for s, n in names.items()])
-    urls = {service: f"postgresql:///{name}?{server}" for service, name in names.items()}
+async def databases(fresh: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
+    """Databases as the migrations leave them; the settings name them for as long as the test runs."""
+    names = await fresh.take()
+    urls = {service: fresh.url(name) for service, name in names.items()}
     for service, url in urls.items():
         monkeypatch.setenv(f"ANTT_{service.upper()}_DATABASE_URL", url)
     settings.cache_clear()
     yield urls
     settings.cache_clear()
-    await _as_admin(server, [f"DROP DATABASE {name} WITH (FORCE)" for name in names.values()])
+    await fresh.give_back(names)
 
 
 async def flush(data: Path, whether: Literal["on", "off"]) -> None:
     """Whether the server flushes what it commits; it does so, or not, for every connection made from now on."""
-    await _as_admin(_server(data), [f"ALTER SYSTEM SET fsync = {whether}"], ["SELECT pg_reload_conf()"])
+    server = Databases(_server(data))
+    await server.as_admin([f"ALTER SYSTEM SET fsync = {whether}"], ["SELECT pg_reload_conf()"])
 
     async def obeys() -> bool:
-        connection = await asyncpg.connect(f"postgresql:///postgres?{_server(data)}")
+        connection = await asyncpg.connect(server.url("postgres"))
         shown = await connection.fetchval("SHOW fsync")
         await connection.close()
         return bool(shown == whether)
@@ -89,18 +94,6 @@ async def flush(data: Path, whether: Literal["on", "off"]) -> None:
 
 def _server(data: Path) -> str:
     return f"host={(data / 'postgres.socket').read_text().strip()}&user=antt"
-
-
-async def _as_admin(server: str, *together: list[str]) -> None:
-    """Run the statements of each list at the same time, one list after the other."""
-
-    async def run(statement: str) -> None:
-        connection = await asyncpg.connect(f"postgresql:///postgres?{server}")
-        await connection.execute(statement)
-        await connection.close()
-
-    for statements in together:
-        await asyncio.gather(*map(run, statements))
 
 
 class Antt:
