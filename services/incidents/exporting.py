@@ -15,7 +15,6 @@ from io import StringIO
 from typing import IO, Annotated, Any, Literal, NamedTuple
 
 import structlog
-import xlsxwriter
 from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -190,6 +189,9 @@ def _lines(rows: Iterable[list[Any]]) -> bytes:
 
 async def _workbook(pages: AsyncIterator[list[BaseModel]], kind: str, columns: list[Column]) -> IO[bytes]:
     """The workbook in a file without a name, which goes when it is closed. Rows go to the disk as they are written."""
+    # Loaded where a workbook is written: it takes as much memory as FastAPI.
+    import xlsxwriter
+
     try:
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller streams and closes it)
         book = xlsxwriter.Workbook(

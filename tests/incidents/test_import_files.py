@@ -16,10 +16,10 @@ import xlsxwriter
 
 from services.incidents.imports.columns import Columns
 from services.incidents.imports.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
-from services.incidents.imports.rejections import FileRefused
+from services.incidents.imports.rejections import FileRefused, NotXlsx
 from services.incidents.imports.rows import KINDS_OF_ROWS
 from services.incidents.imports.schemas import Format, Of
-from services.incidents.imports.xlsx import NotXlsx, XlsxRefused
+from services.incidents.imports.xlsx import XlsxRefused
 from shared.errors import Problem
 from tests.conftest import COMMUNE
 from tests.incidents.conftest import NFC, NFD, a_patrol

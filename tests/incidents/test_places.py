@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from deploy.local import NotStarted
 from deploy.places import load
 from services.incidents.places import lookup
-from services.incidents.places.lookup import Communes
+from services.incidents.places.geometry import Communes
 from shared.database import Database
 from shared.errors import Problem
 from shared.settings import settings

@@ -19,6 +19,15 @@ from shared.days import VIETNAM
 from shared.text import clean
 
 Cell = str | int | float | bool | datetime | None
+
+
+class _Mark:
+    """A cell that has no value of its own."""
+
+
+# A cell that holds a formula, and one that holds an error.
+FORMULA: Any = _Mark()
+WRONG: Any = _Mark()
 Convert = Callable[[Any], Any]
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+", re.ASCII)

@@ -11,10 +11,9 @@ from uuid_utils.compat import uuid7
 
 from services.incidents.imports import uploads
 from services.incidents.imports.models import Import
-from services.incidents.imports.rejections import FileRefused
+from services.incidents.imports.rejections import FileRefused, NotXlsx
 from services.incidents.imports.schemas import Format, ImportOut, NewImport
 from services.incidents.imports.workflow import ENDED, overseen
-from services.incidents.imports.xlsx import NotXlsx
 from shared.auth import Identity
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed

@@ -7,11 +7,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
-from services.incidents.imports.columns import Cell, Columns
+from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns
 from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
 from services.incidents.imports.rows import Kind
 from services.incidents.imports.schemas import Format
-from services.incidents.imports.xlsx import FORMULA, WRONG, read_sheet
 
 # A row may be as large as a single request.
 LONGEST_ROW = 65_536
@@ -76,6 +75,9 @@ def read_csv(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
 
 def read_xlsx(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
     """Rows of the first sheet under a heading of columns (columns.py)."""
+    # Loaded where a workbook is read, with openpyxl.
+    from services.incidents.imports.xlsx import read_sheet
+
     rows = read_sheet(file, longest_row=LONGEST_ROW)
     _, heading = next(rows, (1, []))
     columns = Columns(heading, kind.fields)

@@ -18,6 +18,14 @@ class FileRefused(Problem):
     status: ClassVar = 422
 
 
+class NotXlsx(FileRefused):
+    name = "not-xlsx"
+    vi, en = (
+        "Không đọc được tệp XLSX: tệp hỏng, bị cắt cụt hoặc không đúng định dạng.",
+        "This cannot be read as XLSX: it is broken, cut short, or something else.",
+    )
+
+
 # Whoever reads a report of rejected rows sees nothing of these, nor of a column that is none and may be one of them.
 _NEVER_SHOWN = ("informant",)
 _UNSHOWN_CODES = ("extra_forbidden", "state_secret")

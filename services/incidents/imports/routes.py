@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from services.incidents.imports import commands, reading
 from services.incidents.imports.commands import DigestWrong, NotUtf8
+from services.incidents.imports.rejections import NotXlsx
 from services.incidents.imports.schemas import (
     MEDIA_TYPES,
     ImportOut,
@@ -22,7 +23,6 @@ from services.incidents.imports.schemas import (
     NewImport,
     RejectedPage,
 )
-from services.incidents.imports.xlsx import NotXlsx
 from shared.auth import Caller
 from shared.errors import (
     BodyTooLarge,

@@ -21,8 +21,8 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.datetime import from_excel
 
-from services.incidents.imports.columns import Cell
-from services.incidents.imports.rejections import FileRefused
+from services.incidents.imports.columns import FORMULA, WRONG, Cell
+from services.incidents.imports.rejections import FileRefused, NotXlsx
 
 # A part that is read whole; the largest sheet and the largest table of texts, unpacked.
 _PART_BYTES = 8 << 20
@@ -41,23 +41,6 @@ _LONGEST_TOKEN = 512 << 10
 # A cell lies in a row in the data of the sheet, its text at most three deeper.
 _DEEPEST = 16
 _CELL = re.compile(r"([A-Z]{1,3})\d{1,7}", re.ASCII)
-
-
-class _Mark:
-    """A cell that has no value of its own."""
-
-
-# A cell that holds a formula, and one that holds an error.
-FORMULA: Any = _Mark()
-WRONG: Any = _Mark()
-
-
-class NotXlsx(FileRefused):
-    name = "not-xlsx"
-    vi, en = (
-        "Không đọc được tệp XLSX: tệp hỏng, bị cắt cụt hoặc không đúng định dạng.",
-        "This cannot be read as XLSX: it is broken, cut short, or something else.",
-    )
 
 
 class XlsxRefused(FileRefused):

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-import numpy
-import shapely
 from pydantic import ValidationError
 
 from services.incidents.places import lookup, reading
@@ -22,12 +20,6 @@ from shared.errors import InvalidInput, PreconditionFailed
 from shared.http import invalid_input
 from shared.places import served
 
-# Viet Nam with its islands, Hoàng Sa and Trường Sa among them: west, south, east, north.
-VIETNAM = (102.0, 6.0, 118.0, 24.0)
-# The outline of a commune 50 km around, drawn each half metre.
-MOST_VERTICES = 100_000
-# Neighbours drawn apart from each other overlap by slivers; more than this part of the smaller one is a mistake.
-MOST_OVERLAP = 0.01
 _MOST_ERRORS = 100
 
 
@@ -113,6 +105,8 @@ async def _replace(
 
 
 def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    from services.incidents.places import geometry
+
     errors = _Errors()
     try:
         given = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FeatureCollection)
@@ -120,11 +114,15 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
         raise InvalidInput(errors=[{"at": "", "code": "not-geojson", "message": "give a FeatureCollection"}]) from None
     if not any(name in bytes(given.crs) for name in (b"null", b"CRS84", b"4326")):
         errors.tell("crs", "not-wgs84", "give longitude and latitude in WGS84, not in VN-2000")
-    shapes: dict[str, shapely.Geometry] = {}
+    shapes: dict[str, Any] = {}
     numbers: dict[str, int] = {}
     for number, feature in enumerate(given.features):
         unit = _unit_of(feature.properties or {}, f"features.{number}.properties", errors)
-        shape = _shape_of(bytes(feature.geometry), f"features.{number}.geometry", errors)
+        shape = None
+        try:
+            shape = geometry.polygon_of(bytes(feature.geometry))
+        except geometry.NoPolygon as wrong:
+            errors.tell(f"features.{number}.geometry", *wrong.args)
         if unit is not None and _is_right_unit(unit, numbers, f"features.{number}.properties", errors):
             numbers[unit] = number
             if shape is not None:
@@ -132,10 +130,13 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     if not given.features:
         errors.tell("features", "empty", "no feature at all")
     if not errors:
-        _tell_overlaps(shapes, numbers, errors)
+        for one, other in geometry.overlapping(shapes):
+            errors.tell(
+                f"features.{max(numbers[one], numbers[other])}.geometry", "overlap", f"{one} and {other} overlap"
+            )
     if errors:
         raise InvalidInput(errors=errors)
-    return next(iter(shapes))[:4], [(unit, shapely.to_wkb(shape)) for unit, shape in sorted(shapes.items())]
+    return next(iter(shapes))[:4], [(unit, geometry.to_keep(shape)) for unit, shape in sorted(shapes.items())]
 
 
 def _unit_of(properties: dict[str, Any], at: str, errors: _Errors) -> str | None:
@@ -162,41 +163,6 @@ def _is_right_unit(unit: str, before: dict[str, int], at: str, errors: _Errors) 
     else:
         return True
     return False
-
-
-def _shape_of(geometry: bytes, at: str, errors: _Errors) -> shapely.Geometry | None:
-    """A valid polygon or several, in Viet Nam."""
-    # Each position opens one bracket: counted before anything is made of them.
-    if geometry.count(b"[") > MOST_VERTICES:
-        errors.tell(at, "too-many-vertices", f"at most {MOST_VERTICES} vertices; simplify it")
-        return None
-    try:
-        shape = shapely.force_2d(shapely.from_geojson(geometry))
-    except (shapely.GEOSException, TypeError):
-        errors.tell(at, "not-geojson", "no GeoJSON geometry")
-        return None
-    if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon") or shape.is_empty:
-        errors.tell(at, "no-polygon", "give a Polygon or a MultiPolygon")
-        return None
-    west, south, east, north = shape.bounds
-    if not (VIETNAM[0] <= west and VIETNAM[1] <= south and east <= VIETNAM[2] and north <= VIETNAM[3]):
-        errors.tell(at, "outside-vietnam", "outside Viet Nam: give [longitude, latitude] in WGS84, not VN-2000")
-        return None
-    if not shape.is_valid:
-        errors.tell(at, "not-valid", shapely.is_valid_reason(shape))
-        return None
-    return shape
-
-
-def _tell_overlaps(shapes: dict[str, shapely.Geometry], numbers: dict[str, int], errors: _Errors) -> None:
-    """A point may not lie in two communes, but for the slivers between neighbours."""
-    named, geometries = list(shapes), numpy.array(list(shapes.values()), dtype=object)
-    pairs = shapely.STRtree(geometries).query(geometries, "intersects").T
-    for one, other in pairs[pairs[:, 0] < pairs[:, 1]].tolist():
-        common = shapely.area(shapely.intersection(geometries[one], geometries[other]))
-        if common > MOST_OVERLAP * min(geometries[one].area, geometries[other].area):
-            at = f"features.{max(numbers[named[one]], numbers[named[other]])}.geometry"
-            errors.tell(at, "overlap", f"{named[one]} and {named[other]} overlap")
 
 
 def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str]]]:

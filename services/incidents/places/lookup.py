@@ -5,23 +5,21 @@ has loaded something newer. Until that is read the older answers hold, for a sec
 """
 
 import asyncio
-from collections.abc import Mapping
 from datetime import date
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import asyncpg
-import numpy
-import shapely
 
 from services.incidents.steps import invalid
 from shared import units
 from shared.database import Database
 from shared.errors import Problem
 
-# Digitised neighbours leave slivers between them: so far apart, in degrees (some 50 m), they still touch.
-_TOUCHING = 0.0005
+if TYPE_CHECKING:
+    from services.incidents.places.geometry import Communes
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -56,39 +54,10 @@ class Hamlet(NamedTuple):
     name: str
 
 
-class Communes:
-    """The boundaries of one edition's communes."""
-
-    def __init__(self, boundaries: Mapping[str, shapely.Geometry]) -> None:
-        # Sorted, so that a point on a border belongs to the commune of the lowest code, in every process.
-        self.units = sorted(boundaries)
-        self._shapes = numpy.array([boundaries[unit] for unit in self.units], dtype=object)
-        shapely.prepare(self._shapes)
-        self._west, self._south, self._east, self._north = shapely.bounds(self._shapes).T
-        near = shapely.STRtree(self._shapes).query(self._shapes, "dwithin", distance=_TOUCHING)
-        found: dict[str, set[str]] = {unit: set() for unit in self.units}
-        for one, other in near.T.tolist():
-            if one != other:
-                found[self.units[one]].add(self.units[other])
-        self.neighbours = {unit: frozenset(others) for unit, others in found.items()}
-
-    def find(self, longitude: float, latitude: float) -> str | None:
-        """The commune that contains the point, its border included."""
-        # A province has some hundred communes: comparing all their boxes is faster than asking a tree.
-        candidates = numpy.flatnonzero(
-            (self._west <= longitude)
-            & (longitude <= self._east)
-            & (self._south <= latitude)
-            & (latitude <= self._north)
-        )
-        hits = candidates[shapely.intersects_xy(self._shapes[candidates], longitude, latitude)]
-        return self.units[hits[0]] if hits.size else None
-
-
 class Places:
     """All that is loaded, of one version; it never changes."""
 
-    def __init__(self, version: int, communes: dict[str, Communes], hamlets: dict[str, dict[str, Hamlet]]) -> None:
+    def __init__(self, version: int, communes: "dict[str, Communes]", hamlets: dict[str, dict[str, Hamlet]]) -> None:
         self.version = version
         self._communes = communes
         self._hamlets = hamlets
@@ -162,13 +131,15 @@ async def _look(database: Database, held: _Held, newest: float) -> None:
 
 
 def _build(version: int, boundaries: list[asyncpg.Record], hamlets: list[asyncpg.Record]) -> Places:
-    shapes: dict[str, dict[str, shapely.Geometry]] = {}
-    for row in boundaries:
-        shapes.setdefault(row["unit"][:4], {})[row["unit"]] = shapely.from_wkb(row["shape"])
+    communes: dict[str, Communes] = {}
+    if boundaries:
+        from services.incidents.places.geometry import communes_of
+
+        communes = communes_of({row["unit"]: row["shape"] for row in boundaries})
     named: dict[str, dict[str, Hamlet]] = {}
     for hamlet in hamlets:
         named.setdefault(hamlet["edition"], {})[hamlet["code"]] = Hamlet(hamlet["unit"], hamlet["name"])
-    return Places(version, {edition: Communes(of) for edition, of in shapes.items()}, named)
+    return Places(version, communes, named)
 
 
 async def locate(

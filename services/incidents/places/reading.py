@@ -4,7 +4,6 @@ import asyncio
 from datetime import date
 
 import asyncpg
-import shapely
 
 from services.incidents.places import lookup
 from services.incidents.places.schemas import (
@@ -67,9 +66,10 @@ async def boundaries(database: Database, edition: str) -> tuple[int, bytes]:
 
 
 def _collection(rows: list[tuple[str, bytes]]) -> bytes:
+    from services.incidents.places.geometry import geojson_of
+
     features = (
-        f'{{"type":"Feature","properties":{{"unit":"{unit}"}},"geometry":{shapely.to_geojson(shapely.from_wkb(shape))}}}'
-        for unit, shape in rows
+        f'{{"type":"Feature","properties":{{"unit":"{unit}"}},"geometry":{geojson_of(shape)}}}' for unit, shape in rows
     )
     return f'{{"type":"FeatureCollection","features":[{",".join(features)}]}}'.encode()
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-import segno
-import typst
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel
@@ -130,6 +128,10 @@ async def drawn(tip: Row) -> bytes:
 
 def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
     """The acknowledgement as PDF/A-2a."""
+    # Loaded where a page is drawn.
+    import segno
+    import typst
+
     code = code_of(tip_id)
     address = f"{settings().public_url}/incidents/v1/tips/acknowledgements/{code}"
     received = received_at.astimezone(VIETNAM)
@@ -158,7 +160,9 @@ def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
         "month": f"{received:%m}",
         "day": f"{received:%d}",
     }
-    compiler = typst.Compiler(_template(), font_paths=_fonts(), sys_inputs=given)
+    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
+    fonts = typst.Fonts(include_system_fonts=False)
+    compiler = typst.Compiler(_template(), font_paths=fonts, sys_inputs=given)
     page = compiler.compile(format="pdf", pdf_standards="a-2a", timestamp=int(received_at.timestamp()))
     assert isinstance(page, bytes)
     return page
@@ -167,12 +171,6 @@ def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
 @cache
 def _template() -> bytes:
     return Path(__file__).with_suffix(".typ").read_bytes()
-
-
-@cache
-def _fonts() -> typst.Fonts:
-    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
-    return typst.Fonts(include_system_fonts=False)
 
 
 def _name(unit: str) -> str:
