@@ -109,20 +109,33 @@ def _columns(table: Table) -> tuple[list[str], list[str]]:
 
 
 @lru_cache
-def insert_statement(table: Table) -> str:
-    """One statement that inserts any number of rows, an array for each column."""
-    names, types = _columns(table)
-    arrays = ", ".join(f"${number}::{type}" for number, type in enumerate(types, 1))
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"
+def insert_statement(table: Table, first: int = 1) -> str:
+    """One statement that inserts any number of rows, an array for each column; its parameters are numbered from `first`."""
+    names, _ = _columns(table)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_unnest(table, first)}"
 
 
 @lru_cache
-def update_statement(table: Table) -> str:
+def update_statement(table: Table, first: int = 1) -> str:
     """One statement that replaces any number of rows, found by their `id`."""
-    names, types = _columns(table)
-    arrays = ", ".join(f"${number}::{type}" for number, type in enumerate(types, 1))
+    names, _ = _columns(table)
     sets = ", ".join(f"{name} = new.{name}" for name in names if name != "id")
-    return f"UPDATE {table.name} old SET {sets} FROM unnest({arrays}) AS new ({', '.join(names)}) WHERE old.id = new.id"
+    new = f"{_unnest(table, first)} AS new ({', '.join(names)})"
+    return f"UPDATE {table.name} old SET {sets} FROM {new} WHERE old.id = new.id"
+
+
+def width(table: Table) -> int:
+    """How many parameters the statements above have."""
+    return len(_columns(table)[0])
+
+
+def _unnest(table: Table, first: int) -> str:
+    return f"unnest({numbered(_columns(table)[1], first)})"
+
+
+def numbered(types: Iterable[str], first: int = 1) -> str:
+    """Parameters of these types, numbered from `first`."""
+    return ", ".join(f"${number}::{type}" for number, type in enumerate(types, first))
 
 
 def arrays(table: Table, rows: Iterable[Row]) -> list[list[Any]]:

@@ -1,9 +1,9 @@
 """One unit of work for each request, many requests for each transaction: rows and their events commit together.
 
 A command adds rows and emits events; nothing of it reaches the database before the edge commits.
-The writer takes every unit of work that waits, writes each table with one statement, appends the
-events to the outbox as the last one, and answers each request only after the commit. The append
-takes a lock that the database holds until the commit, so the outbox's order is the order of commits.
+The writer takes every unit of work that waits, writes all of them with one statement, which appends
+the events to the outbox last, and answers each request only after the commit. The append takes a
+lock that the database holds until the commit, so the outbox's order is the order of commits.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
 from shared import events, telemetry
-from shared.database import Database, Row, arrays, insert_statement, table_of, update_statement
+from shared.database import Database, Row, arrays, insert_statement, numbered, table_of, update_statement, width
 from shared.errors import (
     Changed,
     Conflict,
@@ -44,15 +44,20 @@ class Position(NamedTuple):
 
 START = Position(1, 0)
 
+APPENDED = ("uuid[]", "text[]", "smallint[]", "text[]", "text[]", "text[]")
 APPEND = """
-INSERT INTO outbox (id, type, dataversion, subject, data, traceparent)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[])
-RETURNING seq, (SELECT max(generation) FROM outbox_generations) AS generation
+INSERT INTO outbox (id, type, dataversion, subject, data, traceparent) SELECT * FROM unnest({})
+RETURNING id, seq, (SELECT max(generation) FROM outbox_generations) AS generation
 """
-KEEP_ANSWERS = """
+# Beside an answer, the id of the last event that its request told.
+_ANSWERED = ("bytea[]", "bytea[]", "smallint[]", "bytea[]", "uuid[]")
+_KEEP_ANSWERS = """
 INSERT INTO answers (key, fingerprint, status, body, generation, seq)
-SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::bytea[], $5::int[], $6::bigint[])
+SELECT key, fingerprint, status, body, generation, seq
+FROM unnest({}) AS given (key, fingerprint, status, body, event) LEFT JOIN {} ON appended.id = event
+RETURNING 1
 """
+_NOTHING_APPENDED = "(VALUES (NULL::uuid, NULL::bigint, NULL::int)) AS appended (id, seq, generation)"
 
 
 @cache
@@ -200,36 +205,75 @@ def _fail(works: Sequence[UnitOfWork] | deque[UnitOfWork], problem: Problem) -> 
 
 async def write_together(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
     """Commit these works in one transaction and answer each; one whose record moved on is answered Changed."""
-    positions: dict[int, Position] = {}
-    async with connection.transaction():
-        works, stale = await _without_stale(connection, works)
-        inserts: dict[Table, list[Row]] = defaultdict(list)
-        updates: dict[Table, list[Row]] = defaultdict(list)
-        for work in works:
-            for table, row in work.added:
-                inserts[table].append(row)
-            for table, row in work.changed:
-                updates[table].append(row)
-        # Tables in one order and rows in the order of their keys, so that two processes never wait for each other.
-        for table in sorted(inserts, key=_order):
-            await connection.execute(insert_statement(table), *arrays(table, inserts[table]))
-        for table in sorted(updates, key=_order):
-            await connection.execute(update_statement(table), *arrays(table, updates[table]))
-        outgoing = [event for work in works for event in work.outgoing]
-        if outgoing:
-            appended = iter(await connection.fetch(APPEND, *map(list, zip(*outgoing, strict=True))))
-            for work in works:
-                for _ in work.outgoing:
-                    seq, generation = next(appended)
-                    positions[id(work)] = Position(generation, seq)
-        # Only requests with an Idempotency-Key pay for this statement behind the append: it names their position.
-        answers = [(*work.answer, *positions.get(id(work), (None, None))) for work in works if work.answer]
-        if answers:
-            await connection.execute(KEEP_ANSWERS, *map(list, zip(*answers, strict=True)))
+    stale: list[UnitOfWork] = []
+    if any(work.changed for work in works):
+        async with connection.transaction():
+            works, stale = await _without_stale(connection, works)
+            positions = await _write(connection, works)
+    else:
+        # A statement is a transaction of its own, without a round trip to begin it and one to commit it.
+        positions = await _write(connection, works)
     _fail(stale, Changed())
     for work in works:
         if work.done is not None and not work.done.done():
             work.done.set_result(positions.get(id(work)))
+
+
+async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> dict[int, Position]:
+    """Write all that the works change, tell and answer with one statement; the position of each one's last event."""
+    inserts: dict[Table, list[Row]] = defaultdict(list)
+    updates: dict[Table, list[Row]] = defaultdict(list)
+    for work in works:
+        for table, row in work.added:
+            inserts[table].append(row)
+        for table, row in work.changed:
+            updates[table].append(row)
+    # Tables in one order and rows in the order of their keys, so that two processes never wait for each other.
+    inserted, updated = sorted(inserts, key=_order), sorted(updates, key=_order)
+    outgoing = [event for work in works for event in work.outgoing]
+    answers = [(*work.answer, work.outgoing[-1][0] if work.outgoing else None) for work in works if work.answer]
+    if not (inserted or updated or outgoing or answers):
+        return {}
+    values = [array for table in inserted for array in arrays(table, inserts[table])]
+    values += [array for table in updated for array in arrays(table, updates[table])]
+    values += [list(column) for told in (outgoing, answers) for column in zip(*told, strict=True)]
+    statement = _statement(tuple(inserted), tuple(updated), bool(outgoing), bool(answers))
+    rows = await connection.fetch(statement, *values)
+    # The outbox's rows come behind one for each table.
+    appended = iter(rows[len(inserted) + len(updated) :])
+    positions: dict[int, Position] = {}
+    for work in works:
+        for _ in work.outgoing:
+            seq, generation = next(appended)
+            positions[id(work)] = Position(generation, seq)
+    return positions
+
+
+@cache
+def _statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], tells: bool, answers: bool) -> str:
+    """One statement for a whole batch: it inserts into these tables, updates those, appends to the outbox, keeps answers.
+
+    PostgreSQL takes the members of UNION ALL one after the other, so that the outbox's lock is taken as late as can be.
+    """
+    parts: dict[str, str] = {}
+    first = 1
+    for table in inserted:
+        parts[f"inserted_{table.name}"] = f"{insert_statement(table, first)} RETURNING 1"
+        first += width(table)
+    for table in updated:
+        parts[f"updated_{table.name}"] = f"{update_statement(table, first)} RETURNING 1"
+        first += width(table)
+    members = [f"SELECT count(*) AS seq, NULL::int AS generation FROM {name}" for name in parts]
+    if tells:
+        parts["appended"] = APPEND.format(numbered(APPENDED, first))
+        members.append("SELECT seq, generation FROM appended")
+        first += len(APPENDED)
+    if answers:
+        appended = "appended" if tells else _NOTHING_APPENDED
+        parts["answered"] = _KEEP_ANSWERS.format(numbered(_ANSWERED, first), appended)
+        members.append("SELECT count(*), NULL FROM answered")
+    named = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
+    return f"WITH {named} {' UNION ALL '.join(members)}"
 
 
 @cache

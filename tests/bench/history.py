@@ -12,8 +12,9 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from shared import events, units
+from shared.database import numbered
 from shared.days import today
-from shared.outbox import APPEND
+from shared.outbox import APPEND, APPENDED
 
 Place = tuple[str, date]
 OutboxRow = tuple[Any, str, int, str, str, None]
@@ -114,7 +115,8 @@ async def fill_outbox(url: str, place: Callable[[random.Random], Place], how_man
     rows = islice(history(place), how_many)
     while chunk := list(islice(rows, 10_000)):
         await connection.execute(
-            f"WITH appended AS ({APPEND}) SELECT count(*) FROM appended", *map(list, zip(*chunk, strict=True))
+            f"WITH appended AS ({APPEND.format(numbered(APPENDED))}) SELECT count(*) FROM appended",
+            *map(list, zip(*chunk, strict=True)),
         )
     await connection.execute("VACUUM ANALYZE outbox")
     await connection.close()

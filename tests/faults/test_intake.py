@@ -102,6 +102,25 @@ async def test_a_writer_that_hangs_is_ended_and_its_requests_may_come_again(
     assert await counted(antt, max(answer.headers["antt-position"] for answer in answers)) == 3
 
 
+async def test_who_waits_for_a_row_of_another_does_not_hold_the_outbox_meanwhile(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    other = await asyncpg.connect(databases["incidents"])
+    await report(antt, "Mất chó")
+    await other.execute("CREATE UNIQUE INDEX ON tips (content)")
+    async with other.transaction():
+        await other.execute("UPDATE tips SET content = 'Gây rối'")
+        waits = report(antt, "Gây rối")
+        await eventually(
+            lambda: other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        )
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1"
+        assert await other.fetchval(held, OUTBOX_LOCK) == 0
+        await other.execute("UPDATE tips SET content = 'Mất chó'")
+    assert (await waits).status_code == 201
+    await other.close()
+
+
 async def test_one_bad_row_never_fails_its_neighbours(antt: Antt, databases: dict[str, str]) -> None:
     database = Database(databases["incidents"], 1, 10)
     await database.open()
