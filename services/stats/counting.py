@@ -33,7 +33,7 @@ _counted_until: dict[Service, datetime] = {}
 # More than one fact can be; a larger number would run over from its lane into that of another indicator.
 MOST_OF_ONE_FACT = 1_000_000_000
 
-# From so many cells on, a statement of fewer columns is worth that the server has not planned it before.
+# From so many cells on, a statement of the fewest columns is worth that the server has not planned it before.
 MANY_CELLS = 500
 
 _by_fact: dict[type[events.Fact], list[tuple[int, Flow | Stock]]] = {}
@@ -205,8 +205,7 @@ async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Ce
     """Add the spread cells to the set's two tables, in one statement of two upserts, each in the order of its key."""
     if not cells:
         return
-    if len(cells) >= MANY_CELLS:
-        counters = _narrowed(counters, cells)
+    counters = _narrowed(counters, cells)
     wide = spread(cells)
     by_days, by_months = tables(counters.id)
     days, months = _arrays(counters, wide), _arrays(counters, by_month(wide))
@@ -216,9 +215,16 @@ async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Ce
 
 
 def _narrowed(counters: CountingSet, cells: Cells) -> CountingSet:
-    """The set with the columns alone that these cells change; the others keep their default of 0."""
-    columns = [any(column) for column in zip(*(lanes_of(v, len(INDICATORS)) for v in cells.values()), strict=True)]
-    kept = {name: index for name, index in counters.lanes.items() if columns[index]}
+    """The set with the columns alone that these cells change; the others keep their default of 0.
+
+    Few cells name all columns of the kinds of fact that they count, so that the same few statements come again and again.
+    """
+    columns = zip(*(lanes_of(v, len(INDICATORS)) for v in cells.values()), strict=True)
+    named = {index for index, column in enumerate(columns) if any(column)}
+    if len(cells) < MANY_CELLS:
+        kinds = {INDICATORS[index].of for index in named}
+        named = {index for index, indicator in enumerate(INDICATORS) if indicator.of in kinds}
+    kept = {name: index for name, index in counters.lanes.items() if index in named}
     return CountingSet(counters.id, kept or counters.lanes)
 
 
