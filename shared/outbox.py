@@ -228,7 +228,7 @@ async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) ->
             inserts[table].append(row)
         for table, row in work.changed:
             updates[table].append(row)
-    # Tables in one order and rows in the order of their keys, so that two processes never wait for each other.
+    # Tables in one order, as their records were locked in the order of their keys: no two processes wait for each other.
     inserted, updated = sorted(inserts, key=_order), sorted(updates, key=_order)
     outgoing = [event for work in works for event in work.outgoing]
     answers = [(*work.answer, work.outgoing[-1][0] if work.outgoing else None) for work in works if work.answer]

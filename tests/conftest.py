@@ -99,6 +99,9 @@ def _server(data: Path) -> str:
 class Antt:
     """The three services as a client of theirs sees them."""
 
+    # Where they are in this process.
+    app: ASGIApp
+
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
@@ -131,10 +134,14 @@ class Antt:
 _addresses = iter(IPv4Network("127.1.0.0/16").hosts())
 
 
-def caller_of(app: ASGIApp) -> httpx.AsyncClient:
+@asynccontextmanager
+async def called(app: ASGIApp) -> AsyncIterator[Antt]:
     """A client that calls from an address of its own: who guesses receipts is stopped by address, for a minute."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(str(next(_addresses)), 50000))
-    return httpx.AsyncClient(transport=transport, base_url="http://antt")
+    async with httpx.AsyncClient(transport=transport, base_url="http://antt") as http:
+        antt = Antt(http)
+        antt.app = app
+        yield antt
 
 
 @asynccontextmanager
@@ -210,8 +217,8 @@ async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> Async
     async with lifespan(app):
         beside = [asyncio.create_task(relay_for_ever(kafka_log, source)) for source in SOURCES]
         beside.append(asyncio.create_task(count_for_ever(kafka_log)))
-        async with caller_of(app) as http:
-            yield Antt(http)
+        async with called(app) as antt:
+            yield antt
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
@@ -223,8 +230,8 @@ async def antt(databases: dict[str, str]) -> AsyncIterator[Antt]:
     from deploy.embedded import create_app
 
     app = create_app()
-    async with lifespan(app), caller_of(app) as http:
-        yield Antt(http)
+    async with lifespan(app), called(app) as antt:
+        yield antt
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:

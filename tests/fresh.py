@@ -120,12 +120,10 @@ class Databases:
             same = {table for table in rows if await _rows(connection, table) == rows[table]}
             if written - same:
                 await connection.execute(f"TRUNCATE {', '.join(sorted(written - same))} CASCADE")
-            for table in rows:
-                if table not in same or await _rows(connection, table) != rows[table]:
-                    await connection.execute(
-                        f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_recordset(NULL::{table}, $1)",
-                        rows[table],
-                    )
+            for table in rows.keys() - same:
+                await connection.execute(
+                    f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1)", rows[table]
+                )
             for sequence, state in sequences.items():
                 await connection.fetchval("SELECT setval($1::text::regclass, $2, $3)", sequence, *state)
             return True

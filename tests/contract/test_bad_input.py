@@ -268,7 +268,7 @@ async def test_a_client_that_goes_before_its_body_has_come_asked_for_nothing(ant
     headers = [(b"authorization", token), (b"content-type", b"application/json"), (b"content-length", b"20")]
     path = f"{there['tip']}/report"
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "root_path": ""}
-    await antt.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
+    await antt.app(scope, receive, send)
     assert sent == []
     assert await rows.all() == before
 

@@ -22,8 +22,6 @@ from tests.incidents.files import a_wav, an_amr, an_ogg
 from tests.incidents.test_attachments import attached, send
 from tests.local.conftest import is_root
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(scope="module")
 def its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:

@@ -16,10 +16,8 @@ from shared.database import Database
 from shared.errors import Conflict
 from shared.http import position_text
 from shared.outbox import Position, UnitOfWork, Writer
-from tests.conftest import COMMUNE, Antt, caller_of, eventually, lifespan
+from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
 from tests.faults.conftest import Installation
-
-pytestmark = pytest.mark.xdist_group("faults")
 
 TIPS = "/incidents/v1/tips"
 OUTBOX_LOCK = 7302
@@ -149,8 +147,8 @@ async def other_process(antt: Antt) -> AsyncIterator[Antt]:
     from deploy.embedded import create_app
 
     app = create_app()
-    async with lifespan(app), caller_of(app) as http:
-        yield Antt(http)
+    async with lifespan(app), called(app) as other:
+        yield other
 
 
 async def test_a_key_sent_to_two_processes_at_once_is_written_once(

@@ -14,8 +14,6 @@ from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.local.conftest import gone
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 A_PATROL = {
     "kind": "patrol",
     "unit": COMMUNE,

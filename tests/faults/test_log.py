@@ -14,8 +14,6 @@ from shared.settings import Service, settings
 from tests.conftest import COMMUNE, Antt, eventually
 from tests.faults.conftest import Installation
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 # Sessions that wait for, or hold, the lock of a relay (7303) or of a consumer (7304) in this database.
 LOCKS = """
 SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database

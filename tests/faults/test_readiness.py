@@ -5,15 +5,11 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from deploy.local import postgres
 from deploy.run import pids
 from shared.settings import Service
 from tests.conftest import eventually
 from tests.faults.conftest import PATIENCE, Installation
-
-pytestmark = pytest.mark.xdist_group("faults")
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from tests.conftest import PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.incidents.receiver import Delivery, Receiver, answer, receiving
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def slowly(_: Delivery) -> object:
     """An answer that takes long enough for a kill to fall into a delivery."""

@@ -157,7 +157,6 @@ async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
     monkeypatch.setattr(exporting, "_ROWS", 1)
     for number in range(3):
         await opened(antt, TIPS, {"unit": COMMUNE, "content": f"Mất trộm {number}"})
-    app = antt.http._transport.app  # type: ignore[attr-defined]
     for _ in range(8):
         gone, sent = asyncio.Event(), list[Any]()
 
@@ -173,7 +172,7 @@ async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
 
         headers = [(name.lower().encode(), value.encode()) for name, value in antt.token().items()]
         path = f"{TIPS}/export"
-        await app(
+        await antt.app(
             {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
              "scheme": "http", "server": ("antt", 80), "client": ("127.0.0.1", 1), "http_version": "1.1", "root_path": "",
              "asgi": {"version": "3.0", "spec_version": "2.3"}},

@@ -178,3 +178,13 @@ async def test_words_that_only_sound_secret_are_taken_and_invisible_letters_fall
         await opened(antt, TIPS, {"unit": COMMUNE, "content": content}, {})
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "đánh\u200b bạ\u00adc\ufeff"}, {})
     assert (await antt.get(f"{TIPS}/{tip['id']}", antt.token())).json()["content"] == "đánh bạc"
+
+
+async def test_a_look_that_is_asked_for_again_with_its_key_is_one_look_though_it_tells_no_event(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối", "informant": WHO}, {})
+    at = f"{TIPS}/{tip['id']}/informant"
+    first, again = [await antt.post(at, {"reason": "gặp"}, antt.token(), Idempotency_Key="k") for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.content == again.content
+    assert "antt-position" not in first.headers
+    assert len((await antt.get(f"{at}/looks", antt.token("province_officer", PROVINCE))).json()) == 1

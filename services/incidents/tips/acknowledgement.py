@@ -10,7 +10,7 @@ import io
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -26,6 +26,9 @@ from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
 from shared.http import ClientAddress, problems
 from shared.settings import settings
+
+if TYPE_CHECKING:
+    import typst
 
 # Crockford's alphabet: no I, L, O, U, so that a code read aloud or typed by hand comes back as it was.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -128,9 +131,8 @@ async def drawn(tip: Row) -> bytes:
 
 def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
     """The acknowledgement as PDF/A-2a."""
-    # Loaded where a page is drawn.
+    # Loaded where a page is drawn, as typst is below.
     import segno
-    import typst
 
     code = code_of(tip_id)
     address = f"{settings().public_url}/incidents/v1/tips/acknowledgements/{code}"
@@ -160,17 +162,28 @@ def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
         "month": f"{received:%m}",
         "day": f"{received:%d}",
     }
-    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
-    fonts = typst.Fonts(include_system_fonts=False)
-    compiler = typst.Compiler(_template(), font_paths=fonts, sys_inputs=given)
-    page = compiler.compile(format="pdf", pdf_standards="a-2a", timestamp=int(received_at.timestamp()))
+    page = _compiler(given).compile(format="pdf", pdf_standards="a-2a", timestamp=int(received_at.timestamp()))
     assert isinstance(page, bytes)
     return page
+
+
+def _compiler(given: dict[str, str]) -> "typst.Compiler":
+    import typst
+
+    return typst.Compiler(_template(), font_paths=_fonts(), sys_inputs=given)
 
 
 @cache
 def _template() -> bytes:
     return Path(__file__).with_suffix(".typ").read_bytes()
+
+
+@cache
+def _fonts() -> "typst.Fonts":
+    import typst
+
+    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
+    return typst.Fonts(include_system_fonts=False)
 
 
 def _name(unit: str) -> str:

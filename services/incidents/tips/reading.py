@@ -98,7 +98,7 @@ COLUMNS = [
     Column("Đơn vị thụ lý", name_of("handled_by")),
     Column("Cán bộ thụ lý", value_of("officer")),
     Column("Thời hạn gần nhất", lambda tip: tip.due[0].due_at if tip.due else None),
-    Column("Quá hạn", lambda tip: "có" if any(due.overdue for due in tip.due) else None),
+    Column("Quá hạn", lambda tip: "có" if tip.due and tip.due[0].overdue else None),
     Column("Đã chuyển đến", lambda tip: name_of("forwarded_to")(tip) or tip.forwarded_to),
     Column("Nhập vào tin", value_of("merged_into")),
     Column("Kết quả", word_of("outcome")),
