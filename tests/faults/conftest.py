@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from deploy.local import child
 from deploy.local.sockets import free_port
 from deploy.run import is_ready, pids, supervisor
 from services.stats.verify import verify
@@ -70,7 +71,9 @@ class Installation:
         command = [sys.executable, "-m", "deploy.cli", "run", "--data", str(self.data)]
         command += ["--port", str(self.port), "--log", self.log]
         with (self.data / "run.log").open("ab") as log:
-            self._run = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+            # It ends with the tests, also where somebody ends them by kill -9.
+            program = child.command(command, parent=os.getpid())
+            self._run = subprocess.Popen(program, stdout=log, stderr=log, env=self.environment)
         return self._run.pid
 
     def end(self) -> None:
