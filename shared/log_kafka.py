@@ -6,9 +6,10 @@ last record of its topic, which also heals a broker that lost its disk. No other
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any
 
@@ -56,15 +57,26 @@ async def ensure_topics(settings: Settings, source: Service) -> None:
     events = NewTopic(topic, 1, -1, {}, {"retention.ms": "-1", "retention.bytes": "-1"})
     watermarks = NewTopic(f"{topic}.watermark", 1, -1, {}, {"retention.ms": "3600000"})
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=10_000)
-    await admin.start()
-    try:
+    async with _started(admin.start, admin.close):
         answer = await admin.create_topics([events, watermarks])
         for failed in answer.topic_errors:
             error = for_code(failed[1])
             if failed[1] and error is not TopicAlreadyExistsError:
                 raise error(failed[2])
+
+
+@asynccontextmanager
+async def _started(start: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """A client of Kafka, started and closed again, also when it is ended while it starts."""
+    starting = asyncio.ensure_future(start())
+    try:
+        # Cancelled in the midst of it, aiokafka would forget a connection that it has opened.
+        await asyncio.shield(starting)
+        yield
     finally:
-        await admin.close()
+        await asyncio.wait({starting}, timeout=1)
+        starting.cancel()
+        await close()
 
 
 class Watermark(msgspec.Struct):
@@ -143,8 +155,7 @@ class KafkaLog:
         topic = topic_of(self._settings, source)
         events, watermarks = TopicPartition(topic, 0), TopicPartition(f"{topic}.watermark", 0)
         consumer = _consumer(self._settings)
-        try:
-            await consumer.start()
+        async with _started(consumer.start, consumer.stop):
             # Only a relay makes topics, and then looks where to begin: one that is at work must never find
             # an empty topic of somebody else's making, and go on in it with what it happened to be sending.
             while not {events.topic, watermarks.topic} <= await consumer.topics():
@@ -177,8 +188,6 @@ class KafkaLog:
                     await consumer.seek_to_beginning(events)
                 reached = newest is not None and (newest.generation, newest.seq) <= mark.position
                 yield Batch(records, mark, newest.at if newest is not None and reached else None)
-        finally:
-            await consumer.stop()
 
 
 def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | None:
@@ -212,11 +221,8 @@ async def relay(settings: Settings, source: Service) -> None:
             max_batch_size=1_000_000,
             request_timeout_ms=10_000,
         )
-        await producer.start()
-        try:
+        async with _started(producer.start, partial(_give_up, producer)):
             await _relay(settings, source, mark, producer)
-        finally:
-            await _give_up(producer)
     finally:
         connection.terminate()
 
@@ -248,8 +254,8 @@ async def _delivered(sending: list[asyncio.Future[Any]]) -> None:
 async def _give_up(producer: AIOKafkaProducer) -> None:
     """Close the producer without sending what waits: it might come behind what the next one sends."""
     # stop() would wait until all of it is sent.
-    await producer._sender.close()
     producer._closed = True
+    await producer._sender.close()
     await producer.client.close()
 
 
@@ -291,8 +297,7 @@ async def last_record(settings: Settings, source: Service) -> Record | None:
     """The last record of the source's topic."""
     partition = TopicPartition(topic_of(settings, source), 0)
     consumer = _consumer(settings)
-    try:
-        await consumer.start()
+    async with _started(consumer.start, consumer.stop):
         consumer.assign([partition])
         end = (await consumer.end_offsets([partition]))[partition]
         if end == 0:
@@ -300,8 +305,6 @@ async def last_record(settings: Settings, source: Service) -> Record | None:
         consumer.seek(partition, end - 1)
         async with asyncio.timeout(30):
             return _record(await consumer.getone(partition))
-    finally:
-        await consumer.stop()
 
 
 async def relay_for_ever(settings: Settings, source: Service) -> None:

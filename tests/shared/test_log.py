@@ -1,14 +1,22 @@
 """The event log, embedded and over Kafka: order, gaps, duplicates, restored databases."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.produce import ProduceRequest
 
 from shared.log import Batch, Log, Mark, open_log
-from shared.settings import settings
+from shared.log_kafka import ensure_topics, relay
+from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, Antt
 
 
@@ -71,3 +79,38 @@ async def test_a_reader_that_is_ended_as_news_comes_ends(
         reading.cancel()
         done, _ = await asyncio.wait({reading}, timeout=5)
         assert done, turns
+
+
+async def follow(settings: Settings) -> None:
+    async with aclosing(open_log(settings).follow("incidents", Mark(), 1_000)) as batches:  # type: ignore[type-var]
+        async for _ in batches:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("work", "last"), [(partial(relay, source="incidents"), ProduceRequest), (follow, FetchRequest)]
+)
+async def test_who_is_ended_while_it_speaks_with_the_broker_leaves_nothing_open(
+    databases: dict[str, str], kafka_log: Settings, monkeypatch: pytest.MonkeyPatch, work: Any, last: type
+) -> None:
+    await ensure_topics(kafka_log, "incidents")
+    send, asked = AIOKafkaConnection.send, []
+
+    def ended_as_it_asks(self: AIOKafkaConnection, request: Any, **more: Any) -> Any:
+        asked.append(type(request))
+        if len(asked) == ended_at:
+            working.cancel()
+        return send(self, request, **more)
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", ended_as_it_asks)
+    ended_at = 0
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always")
+        # It is ended at its first request, then at its second, until it does what it is for.
+        while not asked or not issubclass(asked[ended_at - 1], last):
+            ended_at, asked = ended_at + 1, []
+            working = asyncio.create_task(work(kafka_log))
+            done, _ = await asyncio.wait({working}, timeout=10)
+            assert done, asked
+            gc.collect()
+            assert not [str(warning.message) for warning in left_open], asked
