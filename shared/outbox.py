@@ -44,6 +44,10 @@ class Position(NamedTuple):
 
 START = Position(1, 0)
 
+# What PostgreSQL does not write. Two batches of two processes that hold the same references, in another order, wait for
+# each other; it then ends one of them.
+REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.DeadlockDetectedError)
+
 APPENDED = ("uuid[]", "text[]", "smallint[]", "text[]", "text[]", "text[]")
 APPEND = """
 INSERT INTO outbox (id, type, dataversion, subject, data, traceparent) SELECT * FROM unnest({})
@@ -178,12 +182,12 @@ class Writer:
             async with self.database.connection() as connection:
                 try:
                     await write_together(connection, works)
-                except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
+                except REFUSED:
                     # One bad row never fails its neighbours: each is written alone.
                     for work in works:
                         try:
                             await write_together(connection, [work])
-                        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+                        except REFUSED as error:
                             # Another process was first with the same Idempotency-Key; its answer is there to be asked for.
                             in_flight = getattr(error, "table_name", None) == "answers"
                             log.warning("write refused", reason=type(error).__name__, in_flight=in_flight)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -124,21 +125,44 @@ async def test_one_bad_row_never_fails_its_neighbours(antt: Antt, databases: dic
     await database.open()
     async with database.connection() as connection:
         await connection.execute("CREATE UNIQUE INDEX ON tips (content)")
+    first, second, bad, last = await _committed_together(database, ["một", "hai", "một", "ba"])
+    await database.close()
+    assert isinstance(bad, Conflict)
+    assert [first, second] == [Position(1, first.seq), Position(1, first.seq + 1)]
+    assert await counted(antt, position_text("incidents", last)) == 3
+
+
+async def test_a_batch_that_ends_in_a_deadlock_is_written_work_by_work(antt: Antt, databases: dict[str, str]) -> None:
+    database = Database(databases["incidents"], 1, 10)
+    await database.open()
+    async with database.connection() as connection:
+        # As if another process's batch held the second row and waited for the first.
+        await connection.execute("""
+            CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF (SELECT count(*) FROM written) > 1 THEN RAISE deadlock_detected; END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER deadlock AFTER INSERT ON tips REFERENCING NEW TABLE AS written
+                FOR EACH STATEMENT EXECUTE FUNCTION deadlock();""")
+    *_, last = await _committed_together(database, ["một", "hai"])
+    await database.close()
+    assert await counted(antt, position_text("incidents", last)) == 2
+
+
+async def _committed_together(database: Database, contents: list[str]) -> list[Any]:
+    """What a writer answers to tips that it takes all at once: positions, and what went wrong."""
     writer = Writer(database, 100, 100)
     commits = []
-    for content in ("một", "hai", "một", "ba"):
+    for content in contents:
         work = UnitOfWork(writer)
         await report_tip(work, ANYONE, ReportTip(unit=COMMUNE, content=content))
         commits.append(asyncio.ensure_future(work.commit()))
-    # They queue before it, so that it takes all four at once.
+    # They queue before it, so that it takes all of them at once.
     running = asyncio.create_task(writer.run())
-    first, second, bad, last = await asyncio.gather(*commits, return_exceptions=True)
+    answers = await asyncio.gather(*commits, return_exceptions=True)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await database.close()
-    assert isinstance(bad, Conflict)
-    assert [first, second] == [Position(1, first.seq), Position(1, first.seq + 1)]  # type: ignore[union-attr]
-    assert await counted(antt, position_text("incidents", last)) == 3  # type: ignore[arg-type]
+    return answers
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 from obstore.store import ObjectStore
@@ -167,6 +168,21 @@ async def test_a_small_file_is_taken_whole_or_not_at_all(antt: Antt, monkeypatch
     row = await imported(antt, lines(a_patrol(), a_patrol()), atomic=True)
     assert (counts(row), row["atomic"]) == (("done", 2, 0, 0, 0), True)
     assert (await antt.counters(row["position"]))["patrols"] == 4
+
+
+async def test_rows_that_a_deadlock_kept_back_are_written_again(antt: Antt, databases: dict[str, str]) -> None:
+    connection = await asyncpg.connect(databases["incidents"])
+    # As if a batch of tips held a later row and waited for an earlier one, the first time.
+    await connection.execute("""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('tries') = 1 THEN RAISE deadlock_detected; END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER deadlock AFTER INSERT ON activities FOR EACH STATEMENT EXECUTE FUNCTION deadlock();""")
+    await connection.close()
+    row = await imported(antt, lines(a_patrol(), a_patrol()))
+    assert counts(row) == ("done", 2, 0, 0, 0)
 
 
 async def test_a_dry_run_decides_every_row_and_writes_none(antt: Antt) -> None:

@@ -422,7 +422,7 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
     async with service.database.connection() as connection:
         try:
             await outbox.write_together(connection, [work])
-        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        except outbox.REFUSED as error:
             raise Conflict() from error
     await work.done
     taking.row = changed
