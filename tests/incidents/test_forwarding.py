@@ -10,7 +10,7 @@ from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of, opened
 
 TIPS = "/incidents/v1/tips"
-OTHER = next(
+OTHER, THIRD, *_ = (
     unit
     for unit in sorted(units.served(PROVINCE))
     if unit.startswith("2025:") and unit != COMMUNE and units.get(unit).level == "commune"  # type: ignore[union-attr]
@@ -44,6 +44,25 @@ async def test_a_tip_forwarded_to_a_commune_is_handled_there_and_counted_where_i
     position = answer.headers["antt-position"]
     assert (await antt.counters(position, COMMUNE))["tips_received"] == 1
     assert (await antt.counters(position, OTHER))["tips_received"] == 0
+
+
+async def test_who_took_a_tip_over_corrects_it_and_moves_it_only_into_their_own_area(antt: Antt) -> None:
+    here, there = antt.token(), antt.token("commune_officer", OTHER)
+    tip = await a_tip(antt, "report", "classify")
+    at = f"{TIPS}/{tip['id']}"
+    await antt.post(f"{at}/forward", {"unit": OTHER}, here)
+    assert (await antt.post(f"{at}/take-over", {}, there)).status_code == 200
+    correction = {"reason": "nhầm chủ đề", "topic": "gambling"}
+    assert kind_of(await antt.post(f"{at}/correct", correction, here)) == (403, "foreign-area")
+    answer = await antt.post(f"{at}/correct", {**correction, "unit": COMMUNE}, there)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["topic"], answer.json()["unit"], answer.json()["handled_by"]) == ("gambling", COMMUNE, OTHER)
+    assert kind_of(await antt.post(f"{at}/correct", {**correction, "unit": THIRD}, there)) == (403, "foreign-area")
+    answer = await antt.post(f"{at}/correct", {**correction, "unit": OTHER}, there)
+    assert (answer.json()["unit"], answer.json()["handled_by"]) == (OTHER, OTHER)
+    position = answer.headers["antt-position"]
+    assert (await antt.counters(position, COMMUNE))["tips_received"] == 0
+    assert (await antt.counters(position, OTHER))["tips_received"] == 1
 
 
 async def test_a_commune_sends_back_what_is_not_its_own(antt: Antt) -> None:

@@ -189,7 +189,10 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
 
 
 async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correction: CorrectTip) -> TipOut:
-    """Set right what was entered wrongly; the counters of the old day and unit go down, those of the new go up."""
+    """Set right what was entered wrongly; the counters of the old day and unit go down, those of the new go up.
+
+    Whoever handles the tip may, also where another commune received it; to another unit they move it only in their area.
+    """
     tip = await work.load(Tip, tip_id)
     step = CORRECT_BY_SENDER if caller.role == "system" and tip["source_system"] == caller.subject else STEPS["correct"]
     require_may_step(caller, tip, "correct", step, correction.reason)
@@ -202,7 +205,8 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
         unit = await locate(work.database, values["received_on"], correction.unit, correction.hamlet)
     values["unit"] = unit
     require_place(unit, values["received_on"])
-    caller.require(step.may, unit)
+    if unit != tip["unit"]:
+        caller.require(step.may, unit)
     if tip["handled_by"] == tip["unit"]:
         values["handled_by"] = unit
     if correction.occurred_at is not None:
