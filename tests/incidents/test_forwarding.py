@@ -76,6 +76,21 @@ async def test_a_commune_sends_back_what_is_not_its_own(antt: Antt) -> None:
     assert (answer.json()["forwarded_to"], answer.json()["handled_by"]) == (None, COMMUNE)
 
 
+async def test_nobody_is_notified_while_a_commune_is_asked_to_take_the_tip_over(antt: Antt) -> None:
+    here, there = antt.token(), antt.token("commune_officer", OTHER)
+    tip = await a_tip(antt, "report", "classify")
+    at = f"{TIPS}/{tip['id']}"
+    await antt.post(f"{at}/forward", {"unit": OTHER}, here)
+    refused = await antt.post(f"{at}/notify", {}, here)
+    assert (kind_of(refused), refused.json()["errors"][0]["code"]) == ((422, "invalid-input"), "forwarded-to-commune")
+    assert (await antt.post(f"{at}/take-over", {}, there)).json()["state"] == "reported"
+    # Once it is decided, it does not matter who was asked before.
+    await antt.post(f"{at}/classify", {"classified_as": "civil"}, there)
+    await antt.post(f"{at}/forward", {"unit": COMMUNE}, there)
+    await antt.post(f"{at}/resolve", {}, there)
+    assert (await antt.post(f"{at}/notify", {}, there)).json()["state"] == "notified"
+
+
 async def test_an_agency_acknowledges_what_was_forwarded_to_it(antt: Antt) -> None:
     tip = await a_tip(antt, "report", "classify")
     at, officer = f"{TIPS}/{tip['id']}", antt.token()

@@ -171,6 +171,15 @@ async def answer_forwarding(
     return await _record_step(work, caller, tip, command, reason, {**values, "forwarded_to": None}, values)
 
 
+async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
+    """Keep that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
+    tip = await work.load(Tip, tip_id)
+    require_may_step(caller, tip, "notify", STEPS["notify"], reason)
+    if tip["state"] == "forwarded" and units.get(tip["forwarded_to"]) is not None:
+        raise invalid("tip", "forwarded-to-commune", "the commune must first take the tip over, or send it back")
+    return await _record_step(work, caller, tip, "notify", reason, {}, {})
+
+
 async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID, reason: str | None) -> TipOut:
     """Close a tip as a duplicate of another, which must still stand; only the other counts."""
     tip = await work.load(Tip, tip_id)

@@ -147,8 +147,8 @@ async def reject(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
 
 @router.post("/{tip_id}/notify")
 async def notify(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
-    """Record that the informant was told of the outcome."""
-    return await commands.take_step(work, caller, tip_id, "notify", step.reason)
+    """Record that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
+    return await commands.notify_informant(work, caller, tip_id, step.reason)
 
 
 @router.post("/{tip_id}/withdraw")
