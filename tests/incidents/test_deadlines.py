@@ -142,6 +142,36 @@ async def test_a_tip_forwarded_to_a_commune_is_not_yet_reported_and_its_new_hand
     assert (due["unit"], due["handled_by"], due["state"]) == (ELSEWHERE, ELSEWHERE, "running")
 
 
+async def test_the_file_of_a_forwarded_tip_stays_due_after_its_informant_was_notified(antt: Antt) -> None:
+    tip = await classified(antt)
+    await step(antt, tip, "forward")
+    await step(antt, tip, "notify")
+    assert await states(antt, tip) == {
+        "classification": "met",
+        "report_to_investigators": "met",
+        "file_transfer": "running",
+        "decision": "void",
+    }
+    assert (await deadlines(antt, tip))["file_transfer"]["to_do"]
+    receipt = {"number": "7/BN", "received_on": today().isoformat()}
+    await step(antt, tip, "acknowledge", **receipt)
+    assert (await states(antt, tip))["file_transfer"] == "met"
+    shown = await antt.get(f"{TIPS}/{tip}", antt.token())
+    assert (shown.json()["state"], shown.json()["due"]) == ("notified", [])
+    # It passes like any other.
+    late = await classified(antt, now() - timedelta(days=40))
+    await step(antt, late, "forward")
+    await step(antt, late, "notify")
+    assert (await missed(antt, late, "file_transfer"))["to_do"]
+    # What was decided here is over: no agency acknowledges it any more.
+    await step(antt, late, "reopen", reason="tình tiết mới")
+    await step(antt, late, "resolve")
+    await step(antt, late, "notify")
+    refused = await antt.post(f"{TIPS}/{late}/acknowledge", receipt, antt.token())
+    assert (kind_of(refused), refused.json()["state"]) == ((409, "step-not-allowed"), "notified")
+    assert not (await deadlines(antt, late))["file_transfer"]["to_do"]
+
+
 async def test_a_deadline_that_passes_is_told_once_and_counts_on_the_day_it_was_due(
     antt: Antt, databases: dict[str, str]
 ) -> None:

@@ -93,7 +93,7 @@ class AnyOrder(RuleBasedStateMachine):
         received_at = self.now - timedelta(days=days_ago)
         self.tip: Row = {
             "id": uuid7(), "unit": COMMUNE, "handled_by": COMMUNE, "classified_as": None, "state": "received",
-            "received_at": received_at, "received_on": day_of(received_at), "forwarded_to": None,
+            "received_at": received_at, "received_on": day_of(received_at), "forwarded_to": None, "outcome": None,
         }  # fmt: skip
         commands.on_received(Work(self), self.tip)  # type: ignore[arg-type]
 
@@ -122,15 +122,19 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def step(self, command: str, classified_as: str, receiver: str, earlier: timedelta, unit: str) -> None:
         step = STEPS[command]
-        if self.tip["state"] not in step.of:
+        at_commune = self.tip["state"] == "forwarded" and self.tip["forwarded_to"] == ELSEWHERE
+        refused = {"acknowledge": at_commune or self.tip["outcome"], "notify": at_commune, "take_over": not at_commune}
+        if self.tip["state"] not in step.of or refused.get(command):
             return
         values: Row = {"state": step.to or self.tip["state"]}
         if command == "classify":
             values["classified_as"] = classified_as
         elif command == "forward":
             values["forwarded_to"] = receiver
-        elif command == "take_over":
-            values["handled_by"] = ELSEWHERE
+        elif command in ("take_over", "send_back"):
+            values |= {"forwarded_to": None} | ({"handled_by": ELSEWHERE} if command == "take_over" else {})
+        elif command in ("resolve", "reject", "reopen"):
+            values["outcome"] = step.to if step.to in ("resolved", "rejected") else None
         elif command == "correct":
             received_at = self.tip["received_at"] + (
                 earlier if self.tip["received_at"] + earlier < self.now else -earlier
@@ -162,11 +166,13 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "tip"):
             return
         is_open, stands = self.tip["state"] in OPEN, self.tip["state"] not in ("withdrawn", "merged")
+        at_agency = self.tip["state"] == "notified" and self.tip["outcome"] is None
         to_do = [row["name"] for row in self.deadlines.values() if row["to_do"]]
         assert len(to_do) == len(set(to_do))
         for row in self.deadlines.values():
             state = row["state"]
-            assert row["to_do"] == (is_open and state in ("running", "missed")), row
+            may_be_met = is_open or (at_agency and row["name"] == "file_transfer")
+            assert row["to_do"] == (may_be_met and state in ("running", "missed")), row
             assert stands or state == "void", row
             assert (state in ("met", "late")) <= (row["met_at"] is not None)
             if state in ("met", "late"):

@@ -34,7 +34,8 @@ class DeadlineOut(BaseModel):
     """A deadline of a tip: what is due, by when, who must do it, and how it stands.
 
     `due_at`: the instant at which it ends, for days the 24:00 of `due_on`. `to_do`: somebody must still do it; a missed
-    one no longer, once its tip is closed. `met_by`: the step that met it. `round`: 2 and more after reopenings.
+    one no longer, once its tip is closed, unless an agency has yet to acknowledge it. `met_by`: the step that met it.
+    `round`: 2 and more after reopenings.
     """
 
     id: UUID

@@ -2,14 +2,14 @@
 
 A deadline is `running` until it is `met`, or until its end has passed, when a job says that it is `missed`; what is
 done after that is `late`. One that its tip no longer has is `void`: the tip was withdrawn, merged or reclassified, or
-closed before it was done. It is never paused.
+closed before it was done by whoever must do it: what an agency has yet to acknowledge runs on. It is never paused.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
 from services.incidents.deadlines.rules import Wanted, wanted
-from services.incidents.tips.workflow import OPEN
+from services.incidents.tips.workflow import OPEN, STEPS
 from shared import units
 from shared.database import Row
 from shared.events import DeadlineState
@@ -107,15 +107,21 @@ def _stepped(tip: Row, deadline: Row, rule: Wanted, command: str, now: datetime,
     """The deadline after a step, which may be the one that meets it."""
     if deadline["met_at"] is None and command in rule.met_by:
         deadline = {**deadline, "met_at": max(done_at, deadline["starts_at"]), "met_by": command}
-    is_open = tip["state"] in OPEN
+    may_be_met = _may_be_met(tip, rule)
     state: DeadlineState
     if deadline["met_at"] is not None:
         state = _done(deadline)
     elif deadline["state"] == "missed" and deadline["due_at"] < now:
         state = "missed"
     else:
-        state = "running" if is_open else "void"
-    return {**deadline, "state": state, "to_do": is_open and state in ("running", "missed")}
+        state = "running" if may_be_met else "void"
+    return {**deadline, "state": state, "to_do": may_be_met and state in ("running", "missed")}
+
+
+def _may_be_met(tip: Row, rule: Wanted) -> bool:
+    """Whether the tip is open, or closed only by notifying that an agency has it, who may still do what is due."""
+    with_agency = tip["outcome"] is None and units.get(tip["forwarded_to"] or "") is None
+    return tip["state"] in OPEN or (with_agency and any(tip["state"] in STEPS[step].of for step in rule.met_by))
 
 
 def _done(deadline: Row) -> DeadlineState:

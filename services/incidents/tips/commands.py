@@ -140,9 +140,14 @@ async def forward_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, to: Forw
 async def acknowledge_forwarding(
     work: UnitOfWork, caller: Identity, tip_id: UUID, given: AcknowledgeForwarding
 ) -> TipOut:
-    """Keep that the agency has received the tip. A commune takes it over instead."""
+    """Keep that the agency has received the tip, also after its informant was told of that and nothing else.
+
+    A commune takes it over instead.
+    """
     tip = await work.load(Tip, tip_id)
     require_may_step(caller, tip, "acknowledge", STEPS["acknowledge"], given.reason)
+    if tip["outcome"] is not None:
+        raise StepNotAllowed(state=tip["state"], step="acknowledge", allowed_from=("forwarded",))
     if units.get(tip["forwarded_to"]) is not None:
         raise invalid("tip", "forwarded-to-commune", "a commune takes a tip over, or sends it back")
     if given.received_on > today():

@@ -105,7 +105,7 @@ async def forward(tip_id: UUID, to: ForwardTip, caller: Caller, work: Work) -> T
 
 @router.post("/{tip_id}/acknowledge")
 async def acknowledge(tip_id: UUID, given: AcknowledgeForwarding, caller: Caller, work: Work) -> TipOut:
-    """Keep the acknowledgement of the agency to which the tip was forwarded."""
+    """Keep the acknowledgement of the agency to which the tip was forwarded, whether or not the informant was notified."""
     return await commands.acknowledge_forwarding(work, caller, tip_id, given)
 
 

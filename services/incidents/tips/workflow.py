@@ -15,7 +15,8 @@ STEPS: dict[str, Step] = {
     "verify": Step(("classified",), "verifying", "handle_tip", "TipVerificationStarted"),
     # Forwarded to an agency, which acknowledges it, or to another commune, which takes it over or sends it back.
     "forward": Step(("reported", "classified", "verifying"), "forwarded", "handle_tip", "TipForwarded"),
-    "acknowledge": Step(("forwarded",), None, "handle_tip", "TipForwardingAcknowledged"),
+    # An agency may acknowledge it after the informant was told that it has it; not once it was decided here.
+    "acknowledge": Step(("forwarded", "notified"), None, "handle_tip", "TipForwardingAcknowledged"),
     "take_over": Step(("forwarded",), "reported", "handle_tip", "TipTakenOver"),
     "send_back": Step(("forwarded",), "verifying", "handle_tip", "TipSentBack", needs_reason=True),
     "resolve": Step(("classified", "verifying", "forwarded"), "resolved", "handle_tip", "TipResolved"),
