@@ -217,6 +217,29 @@ async def test_each_download_of_what_a_sender_sent_is_recorded(antt: Antt) -> No
     assert kind_of(await antt.get(f"{one}/looks", antt.token())) == (403, "forbidden")
 
 
+async def test_a_part_from_the_middle_is_a_look_unless_the_same_caller_looked_a_short_while_ago(
+    antt: Antt, rows: asyncpg.Connection
+) -> None:
+    tip = await a_tip(antt)
+    await attached(antt, BY_RECEIPT, a_picture(), {"Antt-Receipt": tip["receipt"]})
+    path = f"{TIPS}/{tip['id']}/attachments"
+    officer, other = antt.token(), antt.token("province_officer", PROVINCE)
+    (attachment,) = (await antt.get(path, officer)).json()
+    one = f"{path}/{attachment['id']}"
+
+    async def looks_after(wanted: str, caller: dict[str, str]) -> int:
+        assert (await antt.http.get(one, headers={**caller, "Range": wanted})).status_code == 206
+        return len((await antt.get(f"{one}/looks", other)).json())
+
+    assert await looks_after("bytes=1-", officer) == 1
+    assert await looks_after("bytes=-9", officer) == 1
+    assert await looks_after("bytes=9-", other) == 2
+    await rows.execute("UPDATE attachment_looks SET looked_at = looked_at - interval '15 minutes'")
+    assert await looks_after("bytes=1-", officer) == 3
+    # From its beginning it is seen anew each time.
+    assert await looks_after("bytes=0-1", officer) == 4
+
+
 async def test_who_may_not_see_or_change_the_record_gets_none_of_its_files(antt: Antt) -> None:
     team = await a_team(antt)
     leader, other = antt.token("team_leader", COMMUNE, team), antt.token("team_leader", COMMUNE, str(uuid4()))

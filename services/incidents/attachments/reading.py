@@ -1,6 +1,7 @@
 """What may be read of attachments."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,9 @@ _SEE: dict[Of, Callable[[Database, Identity, UUID], Awaitable[Any]]] = {
     "cases": read_case,
     "activities": read_activity,
 }
+
+# So long the parts that somebody fetches of a file are one download: films are fetched so, and what broke off.
+ONE_DOWNLOAD = timedelta(minutes=15)
 
 
 async def list_attachments(database: Database, caller: Identity, of: Of, record_id: UUID) -> list[AttachmentOut]:
@@ -51,8 +55,18 @@ async def read_attachment(
     return AttachmentOut.model_validate(dict(row))
 
 
-async def record_look(work: UnitOfWork, caller: Identity, attachment: AttachmentOut) -> None:
-    """Keep that the caller downloads what a tip's sender has sent; committed before the first byte goes out."""
+async def record_look(work: UnitOfWork, caller: Identity, attachment: AttachmentOut, start: int) -> None:
+    """Keep that the caller downloads what a tip's sender has sent; committed before the first byte goes out.
+
+    From the middle on it is no further look for who looked at it within ONE_DOWNLOAD.
+    """
+    if start > 0 and await work.database.fetchrow(
+        "SELECT id FROM attachment_looks WHERE attachment_id = $1 AND looked_by = $2 AND looked_at > $3",
+        attachment.id,
+        caller.subject,
+        now() - ONE_DOWNLOAD,
+    ):
+        return
     work.add(AttachmentLook, id=uuid7(), attachment_id=attachment.id, looked_by=caller.subject, looked_at=now())
     await work.commit()
 

@@ -170,7 +170,10 @@ async def download_attachment(
     request: Request,
     wanted: Annotated[str | None, Header(alias="Range", description="bytes=FROM-TO, one range.")] = None,
 ) -> Response:
-    """The file itself, for who may see the record; a download of what a tip's sender has sent is recorded."""
+    """The file itself, for who may see the record; a download of what a tip's sender has sent is recorded.
+
+    Parts from the middle that the same caller fetches within 15 minutes belong to the download that was recorded.
+    """
     service: Service = request.app.state.service
     attachment = await reading.read_attachment(service.database, caller, of, record_id, attachment_id)
     etag = f'"{attachment.sha256}"'
@@ -186,8 +189,8 @@ async def download_attachment(
     }
     part = _range(wanted, attachment.bytes) if request.headers.get("if-range", etag) == etag else None
     start, end = part or (0, attachment.bytes)
-    if attachment.from_sender and start == 0:
-        await reading.record_look(UnitOfWork(service.writer), caller, attachment)
+    if attachment.from_sender:
+        await reading.record_look(UnitOfWork(service.writer), caller, attachment, start)
     headers["Content-Length"] = str(end - start)
     if part:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{attachment.bytes}"
