@@ -89,6 +89,8 @@ _JSON = re.compile(rb"\s*application/json\s*(;|$)", re.IGNORECASE)
 class CommandRoute(APIRoute):
     """A route whose function is a command: `(path values, headers, body, caller, client, work) -> answer`."""
 
+    # Whether the answer is kept for whoever repeats the request under its Idempotency-Key.
+    keeps_answers: ClassVar[bool] = True
     # FastAPI makes a route anew when it includes a router; its signature is read once, at the first request.
     _parameters: list[tuple[str, str, Any]] | None = None
 
@@ -108,7 +110,7 @@ class CommandRoute(APIRoute):
         if body is None:
             return
         caller = await service.tokens.identity(self._authorization(headers, body))
-        key = headers.get(b"idempotency-key")
+        key = headers.get(b"idempotency-key") if self.keeps_answers else None
         if key is None:
             status, content, extra = await self._run(service, scope, headers, body, caller, None)
         else:
@@ -214,6 +216,15 @@ class CommandRoute(APIRoute):
 
     def _media_type(self, scope: Scope) -> bytes:
         return b"application/json"
+
+
+class ReadingCommand(CommandRoute):
+    """A command that only reads, or reads and keeps who read: its answer is never kept, and no Idempotency-Key heeded.
+
+    What is asked again is decided again: by the rights that the caller has then, and as one more look.
+    """
+
+    keeps_answers = False
 
 
 def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[str, str, Any]]:
@@ -350,19 +361,21 @@ def _documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def _edge_documented(route: APIRoute) -> dict[str, Any]:
+def _edge_documented(route: CommandRoute) -> dict[str, Any]:
     """What CommandRoute adds to the documentation of a command: the headers it reads and gives, and its own problems."""
     changes_one = bool(route.param_convertors)
     needs_version = not {"PATCH", "PUT"}.isdisjoint(route.methods or ())
     own: list[type[Problem]] = [BodyTooLarge, WrongMediaType]
-    parameters: list[dict[str, Any]] = [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "Makes it safe to send this again: the same key and body get the first answer again.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-    ]
+    parameters: list[dict[str, Any]] = []
+    if route.keeps_answers:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Makes it safe to send this again: the same key and body get the first answer again.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
     if changes_one:
         own += [PreconditionFailed, *([PreconditionRequired] if needs_version else [])]
         parameters.append(

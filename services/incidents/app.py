@@ -28,6 +28,7 @@ def create_app() -> FastAPI:
         "Tin báo, vụ việc và hoạt động · incidents",
         rooms=[
             tips.router,
+            tips.asks,
             tips.reads,
             cases.router,
             cases.reads,

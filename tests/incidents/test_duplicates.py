@@ -69,12 +69,15 @@ async def test_neighbours_are_near_and_only_what_the_caller_may_see_is_suggested
 async def test_a_draft_is_checked_before_it_is_entered_and_nothing_is_kept_of_it(antt: Antt) -> None:
     tip = await a_tip(antt)
     draft = {"unit": COMMUNE, "content": AGAIN, "received_at": "2026-11-10T12:00:00+07:00"}
-    answer = await antt.post(f"{TIPS}/duplicates/check", draft, antt.token())
+    answer = await antt.post(f"{TIPS}/duplicates/check", draft, antt.token(), Idempotency_Key="k")
     assert answer.status_code == 200, answer.text
     (found,) = answer.json()["items"]
     assert (found["id"], found["content"]) == (tip, NIGHT)
     assert "antt-position" not in answer.headers
     assert (await antt.get(f"{TIPS}/count", antt.token())).json() == {"count": 1}
+    other = {**draft, "content": OTHER}
+    answer = await antt.post(f"{TIPS}/duplicates/check", other, antt.token(), Idempotency_Key="k")
+    assert (answer.status_code, answer.json()) == (200, {"items": []})
     # A system that sends tips learns that there is one, not what it says.
     (found,) = (await antt.post(f"{TIPS}/duplicates/check", draft, antt.token("system"))).json()["items"]
     assert (found["id"], found["content"]) == (tip, None)

@@ -1,8 +1,10 @@
 """Who reported a tip: what they may see and write with their receipt, and that nobody learns who they are."""
 
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from services.incidents.tips import receipts
@@ -11,6 +13,7 @@ from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of, opened
 
 TIPS = "/incidents/v1/tips"
+OTHER = "2025:25747"
 MESSAGES = f"{TIPS}/by-receipt/messages"
 WHO = {"full_name": "Đặng Thị Hoà Bình", "phone": "0912 345 678", "address": "12 Lê Lợi", "email": "hoa@vi.vn"}
 
@@ -180,11 +183,30 @@ async def test_words_that_only_sound_secret_are_taken_and_invisible_letters_fall
     assert (await antt.get(f"{TIPS}/{tip['id']}", antt.token())).json()["content"] == "đánh bạc"
 
 
-async def test_a_look_that_is_asked_for_again_with_its_key_is_one_look_though_it_tells_no_event(antt: Antt) -> None:
+async def test_a_look_that_is_asked_for_again_with_its_key_is_decided_again_and_is_one_more_look(
+    antt: Antt, databases: dict[str, str]
+) -> None:
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối", "informant": WHO}, {})
-    at = f"{TIPS}/{tip['id']}/informant"
-    first, again = [await antt.post(at, {"reason": "gặp"}, antt.token(), Idempotency_Key="k") for _ in range(2)]
+    at, officer = f"{TIPS}/{tip['id']}", antt.token()
+
+    async def look() -> httpx.Response:
+        return await antt.post(f"{at}/informant", {"reason": "gặp"}, officer, Idempotency_Key="k")
+
+    first, again = await look(), await look()
     assert (first.status_code, again.status_code) == (200, 200)
-    assert first.content == again.content
-    assert "antt-position" not in first.headers
-    assert len((await antt.get(f"{at}/looks", antt.token("province_officer", PROVINCE))).json()) == 1
+    assert first.json() == again.json() == {**WHO, "identity_number": None}
+    assert not {"antt-position", "idempotency-replayed"} & {*first.headers, *again.headers}
+    # Another commune handles it now: who has seen the name before doesn't see it again.
+    steps: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+        ("report", {}, officer),
+        ("classify", {"classified_as": "crime_report"}, officer),
+        ("forward", {"unit": OTHER}, officer),
+        ("take-over", {}, antt.token(unit=OTHER)),
+    ]
+    for step, body, caller in steps:
+        assert (await antt.post(f"{at}/{step}", body, caller)).status_code == 200
+    assert kind_of(await look()) == (403, "foreign-area")
+    assert len((await antt.get(f"{at}/informant/looks", antt.token("province_officer", PROVINCE))).json()) == 2
+    connection = await asyncpg.connect(databases["incidents"])
+    assert await connection.fetchval("SELECT count(*) FROM answers") == 0
+    await connection.close()

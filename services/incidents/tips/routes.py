@@ -41,7 +41,7 @@ from services.incidents.tips.schemas import (
 )
 from shared.auth import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
-from shared.http import ClientAddress, CommandRoute, Step, Work, link_next, problems
+from shared.http import ClientAddress, CommandRoute, ReadingCommand, Step, Work, link_next, problems
 
 # What the sender of a tip got: 16 digits.
 Receipt = Annotated[str, Header(alias="Antt-Receipt", pattern=r"^[0-9]{16}$")]
@@ -52,6 +52,12 @@ router = APIRouter(
     route_class=CommandRoute,
     responses=problems(Unauthenticated, Forbidden, NotFound, StepNotAllowed, KeyReused, Overloaded),
 )
+asks = APIRouter(
+    prefix="/tips",
+    tags=["tips"],
+    route_class=ReadingCommand,
+    responses=problems(Unauthenticated, Forbidden, NotFound, Overloaded),
+)
 reads = APIRouter(prefix="/tips", tags=["tips"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
@@ -61,7 +67,7 @@ async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
     return await commands.report_tip(work, caller, tip)
 
 
-@router.post("/duplicates/check")
+@asks.post("/duplicates/check")
 async def check_duplicates(draft: CheckDuplicates, caller: Caller, work: Work) -> Suggestions:
     """Which tips may tell of the same as one that is about to be entered; this changes nothing."""
     return await duplicates.check_duplicates(work.database, caller, draft)
@@ -177,9 +183,12 @@ async def write_by_receipt(
     return await commands.write_by_receipt(work, antt_receipt, client, said)
 
 
-@router.post("/{tip_id}/informant")
+@asks.post("/{tip_id}/informant")
 async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller, work: Work) -> InformantOut:
-    """Who reported the tip, for who is entitled to know; the look is kept with its reason (Law 30/2023/QH15)."""
+    """Who reported the tip, for who is entitled to know; each look is kept with its reason (Law 30/2023/QH15).
+
+    The answer is never kept: asked again, also under the same Idempotency-Key, it is decided anew and is one more look.
+    """
     return await commands.look_at_informant(work, caller, tip_id, look.reason)
 
 
