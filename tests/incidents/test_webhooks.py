@@ -1,7 +1,9 @@
 """Webhooks: events sent, signed and in order, to receivers that may be slow, broken, gone or hostile."""
 
 import asyncio
+import socket
 import ssl
+import struct
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -301,6 +304,37 @@ async def test_a_hostile_receiver_costs_a_second_and_gets_nothing(antt: Antt, re
             assert (pinged["failure"], pinged["delivered"]) == (failure, failure is None), said
             assert time.monotonic() - began < 5
         assert elsewhere.deliveries == []
+
+
+async def test_a_receiver_that_hangs_up_before_its_address_is_looked_at_has_failed(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    connected: list[httpcore.AsyncNetworkStream] = []
+    connect = httpcore.AnyIOBackend.connect_tcp
+
+    async def and_be_hung_up_on(*arguments: Any) -> httpcore.AsyncNetworkStream:
+        stream = await connect(*arguments)
+        connection, _ = listener.accept()
+        # Closed so, it is reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        await eventually(lambda: stream.get_extra_info("server_addr") is None)
+        connected.append(stream)
+        return stream
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", and_be_hung_up_on)
+    with listener:
+        webhook = await a_webhook(antt, f"http://127.0.0.1:{listener.getsockname()[1]}/antt")
+        await a_tip(antt)
+
+        async def dead_letters() -> list[Any]:
+            return list((await antt.get(f"{WEBHOOKS}/{webhook['id']}/dead-letters", operator(antt))).json()["items"])
+
+        (letter,) = await eventually(dead_letters)
+    assert (letter["type"], letter["attempts"]) == ("TipReceived", 4)
+    assert letter["reason"].startswith("ConnectionResetError")
+    assert [stream.get_extra_info("socket").fileno() for stream in connected] == [-1] * 4
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(antt: Antt, tmp_path: Path) -> None:

@@ -50,9 +50,11 @@ class _Network(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
         # The address that was connected to is looked at, so that a name cannot lead elsewhere after it was checked.
-        if refused_address(stream.get_extra_info("server_addr")[0]):
+        peer = stream.get_extra_info("server_addr")
+        if peer is None or refused_address(peer[0]):
             await stream.aclose()
-            raise RefusedAddress(host)
+            # Who has hung up already has no address any more.
+            raise ConnectionResetError("hung up at once") if peer is None else RefusedAddress(host)
         return stream
 
 
