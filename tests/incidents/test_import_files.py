@@ -267,6 +267,9 @@ def bomb(kind: str) -> bytes:
         return a_sheet(b'<row x="' + b">" * 50_000_000)
     if kind == "comment":
         return a_sheet(b"<!-- " + b"< " * 25_000_000)
+    if kind == "wide":
+        heading = b"".join(b'<c t="str"><v>%s</v></c>' % name.encode() for name in HEADING)
+        return a_sheet(b"<row>%s</row>" % heading + b'<row><c r="XFD1"><v>1</v></c></row>' * 100_000)
     if kind == "nested":
         return a_sheet(b"<row>" + b"<a>" * 3_000_000)
     if kind == "small part":
@@ -283,7 +286,7 @@ def bomb(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "kind", ["sheet", "cell", "attribute", "comment", "nested", "small part", "texts", "directory"]
+    "kind", ["sheet", "cell", "attribute", "comment", "wide", "nested", "small part", "texts", "directory"]
 )
 def test_a_bomb_is_refused_in_little_memory(kind: str) -> None:
     content = bomb(kind)
@@ -296,6 +299,20 @@ def test_a_bomb_is_refused_in_little_memory(kind: str) -> None:
     assert most < 60_000_000
 
 
+def test_empty_cells_far_to_the_right_are_as_if_they_were_not_there() -> None:
+    def colour(book: Any) -> None:
+        for row in range(1, 5_000):
+            book.active.cell(row, 16_384).style = "Good"
+
+    content = an_xlsx(HEADING, PATROL, (*PATROL, "more"), change=colour)
+    tracemalloc.start()
+    entries = read("xlsx", content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found(entries) == [(2, None), (3, [("", "too-many-columns")])]
+    assert most < 60_000_000
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -303,6 +320,7 @@ def test_a_bomb_is_refused_in_little_memory(kind: str) -> None:
         b'<row r="99999999999"/>',
         b'<row r="1"><c r="B1"/><c r="A1"/></row>',
         b'<row r="1"><c r="XFE1"/></row>',
+        b'<row r="1"><c r="A1"><v>1</v><c r="B1"><v>2</v></c></c></row>',
         b'<row r="1"><c r="A1" t="s"><v>99</v></c></row>',
         b'<row r="1"><c r="A1" s="x"/></row>',
         b'<row r="one"/>',

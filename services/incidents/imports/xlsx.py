@@ -30,6 +30,8 @@ _SHEET_BYTES = 2 << 30
 _TEXTS_BYTES = 160 << 20
 _DIRECTORY_BYTES = 1 << 20
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+# No heading has so many; a cell beyond them would fill the memory with the empty ones before it, row by row.
+_WIDEST = 1_024
 _READ = 64 << 10
 # Parts that fetch, run or carry something else than values.
 _REFUSED = re.compile(
@@ -233,9 +235,9 @@ class _Sheet:
         if self._depth > _DEEPEST:
             raise XlsxRefused(row=self._number)
         if local == "c":
-            at = attributes.get("r")
-            self._column = _column_of(at) if at else self._column + 1
-            if not len(self._cells) < self._column <= _MOST_COLUMNS:
+            at, before = attributes.get("r"), self._column
+            self._column = _column_of(at) if at else before + 1
+            if not before < self._column <= _MOST_COLUMNS:
                 raise NotXlsx()
             self._type, self._style = attributes.get("t", "n"), int(attributes.get("s", 0))
             self._value, self._formula = None, False
@@ -255,8 +257,14 @@ class _Sheet:
         if local in ("v", "t") and self._parts is not None:
             self._value, self._parts = (self._value or "") + "".join(self._parts), None
         elif local == "c":
-            self._cells += [None] * (self._column - 1 - len(self._cells))
-            self._cells.append(self._cell())
+            cell = self._cell()
+            if cell is not None:
+                if len(self._cells) >= self._column:
+                    raise NotXlsx()
+                if self._column > _WIDEST:
+                    raise XlsxRefused(row=self._number)
+                self._cells += [None] * (self._column - 1 - len(self._cells))
+                self._cells.append(cell)
         elif local == "row":
             self._rows.append((self._number, self._cells))
 
