@@ -34,7 +34,6 @@ QUICK = "[0.05, 0.05, 0.05]"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTT_WEBHOOK_RETRY_SECONDS", QUICK)
-    monkeypatch.setenv("ANTT_WEBHOOK_SECONDS", "1")
 
 
 @pytest.fixture
@@ -135,7 +134,8 @@ async def test_what_fails_is_sent_again_with_its_id_before_what_comes_after_it_a
         assert receiver.subjects == [tips[0]] * 3 + tips
         assert len({(d.id, d.body) for d in receiver.deliveries[:4]}) == 1
         assert all(delivery.signed_by(webhook["secret"]) for delivery in receiver.deliveries)
-        assert len(silent.deliveries) <= 4
+        await eventually(lambda: silent.deliveries)
+        assert silent.subjects[0] == tips[0]
 
 
 async def test_after_the_last_attempt_an_event_is_a_dead_letter_and_the_next_ones_come(
@@ -284,7 +284,9 @@ def _close(writer: asyncio.StreamWriter) -> Any:
     return writer.wait_closed()
 
 
-async def test_a_hostile_receiver_costs_a_second_and_gets_nothing(antt: Antt, receiver: Receiver) -> None:
+async def test_a_hostile_receiver_costs_a_second_and_gets_nothing(
+    antt: Antt, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with receiving() as elsewhere:
         webhook = await a_webhook(antt, receiver.url, types=["CaseReopened"])
         for said, failure in (
@@ -299,6 +301,8 @@ async def test_a_hostile_receiver_costs_a_second_and_gets_nothing(antt: Antt, re
             (_close, "RemoteProtocolError"),
         ):
             receiver.answers = lambda _, said=said: said  # type: ignore[misc]
+            # Only what is timed is hurried: in a second the loop that both share may stand still.
+            monkeypatch.setattr(settings(), "webhook_seconds", 1 if failure == "timeout" else 10)
             began = time.monotonic()
             pinged = await do(antt, webhook, "ping")
             assert (pinged["failure"], pinged["delivered"]) == (failure, failure is None), said
