@@ -335,6 +335,31 @@ async def test_a_fact_is_placed_by_its_unit_its_hamlet_or_its_point(antt: Antt, 
     assert places.neighbours(OLD_COMMUNE) == frozenset()
 
 
+async def test_a_tip_that_moves_leaves_its_hamlet_and_a_point_that_lies_elsewhere_behind(antt: Antt) -> None:
+    province = antt.token("province_officer", "2025:79")
+    inside, nowhere = ({"longitude": longitude, "latitude": 11.01} for longitude in (106.65, 108.0))
+
+    async def moved(point: dict[str, float], unit: str, **more: str) -> tuple[Any, ...]:
+        tip = {"unit": COMMUNE, "hamlet": "25942-1", "point": point, "content": "Gây rối"}
+        at = f"/incidents/v1/tips/{(await antt.post('/incidents/v1/tips', tip)).json()['id']}"
+        answer = await antt.post(f"{at}/correct", {"reason": "nhầm nơi", "unit": unit, **more}, province)
+        assert answer.status_code == 200, answer.text
+        kept, (step,) = answer.json(), (await antt.get(f"{at}/steps", province)).json()
+        emptied = {name for name, value in step["details"].items() if value is None}
+        assert emptied == {name for name in ("hamlet", "longitude", "latitude") if kept[name] is None}
+        return kept["unit"], kept["hamlet"], kept["longitude"]
+
+    # Before boundaries are loaded nobody knows where a point lies.
+    assert await moved(inside, EAST) == (EAST, None, 106.65)
+    await put(antt, "boundaries", NEIGHBOURS)
+    await put(antt, "hamlets", THREE)
+    assert await moved(inside, EAST) == (EAST, None, None)
+    assert await moved(inside, EAST, hamlet="X.1") == (EAST, "X.1", None)
+    assert await moved(inside, "2025:79") == ("2025:79", None, 106.65)
+    assert await moved(inside, COMMUNE) == (COMMUNE, "25942-1", 106.65)
+    assert await moved(nowhere, EAST) == (EAST, None, 108.0)
+
+
 async def test_another_process_finds_what_was_loaded_within_seconds(
     antt: Antt, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

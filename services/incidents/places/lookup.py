@@ -5,6 +5,7 @@ has loaded something newer. Until that is read the older answers hold, for a sec
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import date
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -175,3 +176,11 @@ async def locate(
     if commune is None:
         raise PlaceUnknown()
     return commune
+
+
+async def lies_elsewhere(database: Database, day: date, unit: str, longitude: float, latitude: float) -> bool:
+    """Whether the boundaries of `day` show a point in WGS84 in a commune that is neither `unit` nor below it."""
+    with suppress(BoundariesNotLoaded):
+        commune = (await known(database)).find(longitude, latitude, units.edition_on(day))
+        return commune is not None and unit not in (commune, *units.ancestors(commune))
+    return False

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams, references
 from services.incidents.deadlines import commands as deadlines
-from services.incidents.places.lookup import locate
+from services.incidents.places.lookup import lies_elsewhere, locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from services.incidents.tips.informants import seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
@@ -206,6 +206,7 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     """Set right what was entered wrongly; the counters of the old day and unit go down, those of the new go up.
 
     Whoever handles the tip may, also where another commune received it; to another unit they move it only in their area.
+    A tip that moves without a hamlet forgets the old one, and its point where boundaries show it in yet another commune.
     """
     tip = await work.load(Tip, tip_id)
     step = CORRECT_BY_SENDER if caller.role == "system" and tip["source_system"] == caller.subject else STEPS["correct"]
@@ -221,6 +222,8 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     require_place(unit, values["received_on"])
     if unit != tip["unit"]:
         caller.require(step.may, unit)
+        forgotten = await _left_behind(work, tip, unit, values["received_on"])
+        values, told = {**forgotten, **values}, {**forgotten, **told}
     if tip["handled_by"] == tip["unit"]:
         values["handled_by"] = unit
     if correction.occurred_at is not None:
@@ -229,6 +232,15 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
         await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
     return await _record_step(work, caller, tip, "correct", correction.reason, values, told)
+
+
+async def _left_behind(work: UnitOfWork, tip: Row, unit: str, day: date) -> Row:
+    """What of a tip's place does not go with it to another unit, emptied: its hamlet, and a point that lies elsewhere."""
+    names = ["hamlet"] if tip["hamlet"] is not None else []
+    longitude, latitude = tip["longitude"], tip["latitude"]
+    if longitude is not None and await lies_elsewhere(work.database, day, unit, longitude, latitude):
+        names += ["longitude", "latitude"]
+    return dict.fromkeys(names)
 
 
 async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, question: str) -> TipOut:

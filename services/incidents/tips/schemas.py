@@ -283,7 +283,10 @@ class LookOut(BaseModel):
 
 
 class CorrectTip(Input):
-    """What was entered wrongly, with the reason; a field that is left out stays."""
+    """What was entered wrongly, with the reason; a field that is left out stays.
+
+    Another `unit` without a `hamlet` forgets the hamlet, and the point where loaded boundaries show it in yet another commune.
+    """
 
     reason: Line
     unit: UnitId | None = None
