@@ -60,8 +60,9 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
     supplied_by = "team" if team_id else SUPPLIED_BY[channel]
     _require_may_report(caller, tip, unit, supplied_by, team_id)
-    if tip.occurred_at is not None:
-        require_past(tip.occurred_at)
+    for instant in (received_at, tip.occurred_at):
+        if instant is not None:
+            require_past(instant)
     if team_id is not None:
         await known_teams.require(work, team_id, unit)
     await references.require_new(work, Tip, caller.subject, tip.reference)
@@ -226,8 +227,9 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
         values, told = {**forgotten, **values}, {**forgotten, **told}
     if tip["handled_by"] == tip["unit"]:
         values["handled_by"] = unit
-    if correction.occurred_at is not None:
-        require_past(correction.occurred_at)
+    for instant in (correction.received_at, correction.occurred_at):
+        if instant is not None:
+            require_past(instant)
     if correction.team_id is not None:
         await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
