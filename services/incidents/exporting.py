@@ -53,6 +53,9 @@ _AT_ONCE = asyncio.Semaphore(2)
 
 # What a spreadsheet would take for the beginning of a formula, also behind spaces and in full width.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠]")
+# Where lists are separated by `;` or a tab, as Vietnamese settings of Excel have it, a cell begins within a text too: behind
+# separators and ends of lines, which no quotes protect there. A run of them is taken at once: looking is linear.
+_FORMULA_WITHIN = re.compile(r'([\t\r\n;][\s";]*+)([=+\-@＝＋－＠]?)')
 # Two code points that Unicode calls valid and XML does not.
 _NOT_XML = re.compile("[\ufffe\uffff]")
 
@@ -262,5 +265,9 @@ def cell(value: Any) -> str | int | float:
 
 
 def harmless(value: str | int | float) -> str | int | float:
-    """The value with a `'` before a text that a spreadsheet would take for a formula."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    """The value with a `'` before whatever of a text a spreadsheet would take for a formula, also where it parts cells at
+    semicolons or tabs."""
+    if not isinstance(value, str):
+        return value
+    within = _FORMULA_WITHIN.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[1], value)
+    return f"'{within}" if _FORMULA.match(value) else within

@@ -15,6 +15,8 @@ from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol
 
 TIPS = "/incidents/v1/tips"
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x","y")', "＝1+1")
+# What stands between a text's beginning and a formula within it.
+WITHIN = (";", "; ", "\n", "\n\n", "\t", ';"', '\n "', ";;")
 
 
 async def exported(antt: Antt, path: str, caller: dict[str, str] | None = None, **query: Any) -> bytes:
@@ -82,9 +84,23 @@ async def test_no_cell_is_a_formula(antt: Antt) -> None:
     cells = [cell for row in book.worksheets[0].iter_rows(min_row=2) for cell in row if cell.value in FORMULAS]
     assert [cell.value for cell in cells] == list(FORMULAS)
     assert {cell.data_type for cell in cells} == {"s"}
-    assert [exporting.harmless(text) for text in ("\t=1", "\r=1", " =1", "a=1", "5")] == [
-        "'\t=1", "'\r=1", "' =1", "a=1", "5",
+    assert [exporting.harmless(text) for text in ("\t=1", "\r=1", " =1", "a=1", "5", "a; b-1\n5")] == [
+        "'\t'=1", "'\r'=1", "' =1", "a=1", "5", "a; b-1\n5",
     ]  # fmt: skip
+
+
+async def test_no_cell_is_a_formula_where_semicolons_or_tabs_part_cells(antt: Antt) -> None:
+    hidden = [f"Gây rối{before}{sign}1+1" for before in WITHIN for sign in "=+-@＝＋－＠"]
+    for text in hidden:
+        await opened(antt, TIPS, {"unit": COMMUNE, "content": text})
+    content = (await exported(antt, TIPS)).decode("utf-8-sig")
+    for delimiter in ";\t":
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            cells = [c for row in csv.reader(StringIO(content, ""), delimiter=delimiter, quoting=quoting) for c in row]
+            assert [cell for cell in cells if cell.lstrip(' "')[:1] in set("=+-@＝＋－＠")] == []
+    assert [row["Nội dung"].replace("'", "") for row in rows_of(content.encode())] == hidden
+    titles, *rows = sheet_of(await exported(antt, TIPS, format="xlsx"))
+    assert [row[titles.index("Nội dung")] for row in rows] == hidden
 
 
 async def test_who_reported_a_tip_is_in_no_file(antt: Antt) -> None:
