@@ -292,7 +292,7 @@ async def test_nothing_of_a_withdrawn_or_merged_tip_counts_and_what_closing_leav
         assert await counted_on(antt, position, "2026-11-03") == {}
     await step(antt, tip, "split", reason="vụ khác")
     assert (await states(antt, tip))["classification"] == "late"
-    await missed(antt, tip, "report_to_investigators")
+    assert (await states(antt, tip))["report_to_investigators"] == "missed"
     closed = await classified(antt, now() - timedelta(hours=13))
     await missed(antt, closed, "report_to_investigators")
     await step(antt, closed, "reject", reason="không có căn cứ")
@@ -328,6 +328,36 @@ async def test_a_reopened_tip_begins_anew_with_what_its_closing_had_ended(antt: 
     # A correction of the reception moves what began with it, not what began with the reopening.
     await step(antt, tip, "correct", reason="nhầm", received_at=(now() - timedelta(days=9)).isoformat())
     assert (await deadlines(antt, tip))["decision"]["due_at"] == due["decision"]["due_at"]
+
+
+async def test_a_withdrawn_tip_that_is_reopened_has_its_deadlines_as_they_stood(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    async def all_of(tip: str) -> dict[tuple[str, int], dict[str, Any]]:
+        rows = (await antt.get(f"{TIPS}/{tip}/deadlines", antt.token())).json()
+        return {(d["name"], d["round"]): {k: v for k, v in d.items() if k != "version"} for d in rows}
+
+    old = await classified(antt, "2026-10-12T08:00:00+07:00")
+    for name in ("report_to_investigators", "file_transfer", "decision"):
+        await missed(antt, old, name)
+    # Another was decided once, and begins its second round.
+    decided = await classified(antt, now() - timedelta(days=3))
+    await missed(antt, decided, "report_to_investigators")
+    await step(antt, decided, "resolve")
+    await step(antt, decided, "reopen", reason="tình tiết mới")
+    for tip in (old, decided):
+        before, told_before = await all_of(tip), len(await told(databases))
+        on = before["report_to_investigators", 1]["due_on"]
+        position = await step(antt, tip, "withdraw", reason="nhầm")
+        assert await counted_on(antt, position, on) == {}
+        position = await step(antt, tip, "reopen", reason="rút nhầm")
+        assert await all_of(tip) == before
+        assert (await counted_on(antt, position, on))["tips_reported_to_investigators_overdue"] == 1
+        events = await told(databases)
+        ids = {d["id"] for d in before.values() if d["state"] in ("missed", "late")}
+        assert {id for type, id in events[told_before:] if type == "DeadlineMissed"} == ids
+        await step(antt, tip, "ask", question="Ở đâu?")
+        assert await told(databases) == events
 
 
 async def test_the_decision_on_a_complex_crime_has_two_months_and_one_extension_of_two_more(antt: Antt) -> None:

@@ -141,8 +141,16 @@ class AnyOrder(RuleBasedStateMachine):
             )
             values |= {"unit": unit, "handled_by": unit, "received_at": received_at, "received_on": day_of(received_at)}
         before, self.tip = self.tip, {**self.tip, **values}
+        if command in ("withdraw", "merge"):
+            self.stood = {id: {**row, "version": 0} for id, row in self.deadlines.items()}
         done_on = day_of(self.now - earlier) if command == "acknowledge" else None
         asyncio.run(commands.on_step(Work(self), before, self.tip, command, done_on))  # type: ignore[arg-type]
+        if before["state"] in ("withdrawn", "merged"):
+            # It has the deadlines that it had, but for those whose end has passed.
+            for row in self.stood.values():
+                if row["state"] == "running" and row["due_at"] < self.now:
+                    row["state"] = "missed"
+            assert {id: {**row, "version": 0} for id, row in self.deadlines.items()} == self.stood
 
     @precondition(lambda self: self.tip["state"] in OPEN)
     @rule(name=st.sampled_from(["decision", "report_to_investigators", "classification"]), what=st.sampled_from("cem"))

@@ -77,7 +77,8 @@ def _tell(work: UnitOfWork, before: Row | None, after: Row) -> None:
             was = missed
         _emit(work, "DeadlineMet", after, was, is_now)
     elif was is not None and was != is_now and not {was.state, is_now.state} <= {"running", "void"}:
-        _emit(work, "DeadlineChanged", after, was, is_now)
+        newly_missed = is_now.state == "missed" and was.state != "missed"
+        _emit(work, "DeadlineMissed" if newly_missed else "DeadlineChanged", after, was, is_now)
 
 
 def _emit(work: UnitOfWork, type: str, deadline: Row, before: events.Deadline | None, after: events.Deadline) -> None:

@@ -35,7 +35,7 @@ class DeadlineOut(BaseModel):
 
     `due_at`: the instant at which it ends, for days the 24:00 of `due_on`. `to_do`: somebody must still do it; a missed
     one no longer, once its tip is closed, unless an agency has yet to acknowledge it. `met_by`: the step that met it.
-    `round`: 2 and more after reopenings.
+    `round`: 2 and more after reopenings of what was closed.
     """
 
     id: UUID

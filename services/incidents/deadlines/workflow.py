@@ -3,6 +3,7 @@
 A deadline is `running` until it is `met`, or until its end has passed, when a job says that it is `missed`; what is
 done after that is `late`. One that its tip no longer has is `void`: the tip was withdrawn, merged or reclassified, or
 closed before it was done by whoever must do it: what an agency has yet to acknowledge runs on. It is never paused.
+A tip that stands again, reopened after its withdrawal or split, has its deadlines as it had them.
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ from shared import units
 from shared.database import Row
 from shared.events import DeadlineState
 
-# What closes a tip and reopening undoes: a deadline that they met begins anew.
+# Decisions that close a tip, which its reopening undoes: a deadline that they met begins anew.
 CLOSING = ("resolve", "reject")
 
 
@@ -27,7 +28,8 @@ class Change(NamedTuple):
 
 def reckon(before: Row, tip: Row, deadlines: list[Row], command: str, now: datetime, done_at: datetime) -> list[Change]:
     """What a step changes of a tip's deadlines; `done_at`: when what it records was done."""
-    stands = tip["state"] not in ("withdrawn", "merged")
+    stood, stands = (of["state"] not in ("withdrawn", "merged") for of in (before, tip))
+    anew = command == "reopen" and stood
     has = {d.name: d for d in wanted(tip["classified_as"], tip["handled_by"], tip["received_on"])} if stands else {}
     if command == "forward" and units.get(tip["forwarded_to"] or "") is not None:
         # Another commune is asked to take it over; nobody was told what the law wants told.
@@ -47,11 +49,12 @@ def reckon(before: Row, tip: Row, deadlines: list[Row], command: str, now: datet
     for name, rule in has.items():
         known = current.get(name)
         if known is None:
-            started = begun(tip, rule, 1, now if command == "reopen" else reopened_at)
-        elif command == "reopen" and (known["state"] == "void" or known["met_by"] in CLOSING):
+            started = begun(tip, rule, 1, now if anew else reopened_at)
+        elif anew and (known["state"] == "void" or known["met_by"] in CLOSING):
             started = begun(tip, rule, known["round"] + 1, now)
         else:
-            as_it_is = _corrected(before, tip, known, rule, reopened_at)
+            # Nothing of a tip changes while it does not stand; but what has passed by now is missed.
+            as_it_is = _corrected(before, tip, known, rule, reopened_at) if stood else {**known, "state": "missed"}
             changes.append(Change(known, _stepped(tip, as_it_is, rule, command, now, done_at)))
             continue
         changes.append(Change(None, _stepped(tip, started, rule, command, now, done_at)))
