@@ -29,6 +29,7 @@ from shared.auth import Identity
 from shared.errors import (
     BodyTooLarge,
     Changed,
+    Conflict,
     InvalidInput,
     KeyInFlight,
     KeyReused,
@@ -111,10 +112,17 @@ class CommandRoute(APIRoute):
             return
         caller = await service.tokens.identity(self._authorization(headers, body))
         key = headers.get(b"idempotency-key") if self.keeps_answers else None
-        if key is None:
-            status, content, extra = await self._run(service, scope, headers, body, caller, None)
-        else:
-            status, content, extra = await self._once(service, scope, headers, body, caller, key)
+
+        async def answer() -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+            if key is None:
+                return await self._run(service, scope, headers, body, caller, None)
+            return await self._once(service, scope, headers, body, caller, key)
+
+        try:
+            status, content, extra = await answer()
+        except Conflict:
+            # Another process was first, with this key or this reference: now that can be seen, and told.
+            status, content, extra = await answer()
         await send(
             {
                 "type": "http.response.start",

@@ -32,8 +32,8 @@ def queue_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A transaction is ended after a second."""
-    monkeypatch.setenv("ANTT_TRANSACTION_SECONDS", "1")
+    """A transaction is ended after three seconds."""
+    monkeypatch.setenv("ANTT_TRANSACTION_SECONDS", "3")
 
 
 @asynccontextmanager
@@ -188,6 +188,29 @@ async def test_a_key_sent_to_two_processes_at_once_is_written_once(
     again = await report(other_process, key=key)
     assert again.json() == first.json()
     assert await counted(antt, again.headers["antt-position"]) == 1
+
+
+@pytest.mark.parametrize("key", ["", "7d1e"])
+async def test_a_reference_sent_to_two_processes_at_once_is_one_tip_and_both_are_told_which(
+    antt: Antt, other_process: Antt, databases: dict[str, str], key: str
+) -> None:
+    tip = {"unit": COMMUNE, "content": "Mất xe máy", "reference": "CSDL-1"}
+    system, headers = antt.token("system"), {"Idempotency_Key": key} if key else {}
+    async with outbox_held(databases) as held:
+        first = asyncio.create_task(antt.post(TIPS, tip, system, **headers))
+        await writers_waiting(held)
+        # It waits for the row that the first has written and not committed.
+        second = asyncio.create_task(other_process.post(TIPS, tip, system, **headers))
+        await eventually(
+            lambda: held.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        )
+    assert (await first).status_code == 201
+    answer = await second
+    if key:
+        assert (answer.status_code, answer.json()) == (201, (await first).json())
+    else:
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:antt:problem:reference-known")
+        assert answer.json()["id"] == (await first).json()["id"]
 
 
 async def test_a_client_that_goes_away_in_the_middle_of_its_body_changes_nothing(
