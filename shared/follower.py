@@ -1,6 +1,7 @@
 """A service that needs what another knows follows its events, and keeps its place beside what it has learnt."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import asyncpg
@@ -8,6 +9,11 @@ import asyncpg
 from shared.days import now
 from shared.log import NEVER, CountedBeyondRecovery, Mark, Record, open_log
 from shared.settings import Service
+
+
+class Overtaken(Exception):
+    """Another process has followed further: what it took in is there for all of them."""
+
 
 Apply = Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
 
@@ -24,6 +30,8 @@ async def follow_events(service: Any, source: Service, apply: Apply) -> None:
         except CountedBeyondRecovery as error:
             recovered[error.generation] = error.after_seq
             await service.database.fetch("DELETE FROM followed WHERE source = $1", source)
+        except Overtaken:
+            pass
 
 
 async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[int, int]) -> None:
@@ -31,22 +39,23 @@ async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[i
     row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
     service.heard_at.setdefault(source, NEVER)
-    async for batch in log.follow(source, mark, 1_000, recovered):
-        if not batch.records:
-            service.heard_at[source] = max(service.heard_at[source], batch.watermark or NEVER)
-            continue
-        service.heard_at[source] = now()
-        async with service.database.connection() as connection, connection.transaction():
-            await apply(connection, batch.records)
-            # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.
-            moved = await connection.execute(
-                """INSERT INTO followed (source, generation, seq, event_id, recorded_at, "offset")
-                VALUES ($1, $2, $3, $4, $5, $6)
-                ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, seq = excluded.seq,
-                  event_id = excluded.event_id, recorded_at = excluded.recorded_at, "offset" = excluded."offset"
-                WHERE (followed.generation, followed.seq) = ($7, $8)""",
-                source, *batch.mark, *mark.position,
-            )  # fmt: skip
-            if moved != "INSERT 0 1":
-                raise RuntimeError(f"another process followed {source} beyond {mark.position}")
-        mark = batch.mark
+    async with aclosing(log.follow(source, mark, 1_000, recovered)) as batches:
+        async for batch in batches:
+            if not batch.records:
+                service.heard_at[source] = max(service.heard_at[source], batch.watermark or NEVER)
+                continue
+            service.heard_at[source] = now()
+            async with service.database.connection() as connection, connection.transaction():
+                await apply(connection, batch.records)
+                # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.
+                moved = await connection.execute(
+                    """INSERT INTO followed (source, generation, seq, event_id, recorded_at, "offset")
+                    VALUES ($1, $2, $3, $4, $5, $6)
+                    ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, seq = excluded.seq,
+                      event_id = excluded.event_id, recorded_at = excluded.recorded_at, "offset" = excluded."offset"
+                    WHERE (followed.generation, followed.seq) = ($7, $8)""",
+                    source, *batch.mark, *mark.position,
+                )  # fmt: skip
+                if moved != "INSERT 0 1":
+                    raise Overtaken()
+            mark = batch.mark

@@ -8,7 +8,7 @@ batches and records are the same in both, so everything above is the same code.
 import asyncio
 import gc
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -67,7 +67,7 @@ class Log(Protocol):
 
     def follow(
         self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch, None]:
         """Batches after the mark, of at most `most` events, for ever; an empty one each second brings the watermark.
 
         `recovered` names generations and the last seq before each: events of earlier generations above it are
@@ -145,7 +145,7 @@ class EmbeddedLog:
 
     async def follow(
         self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch, None]:
         """See Log; a recovered outbox no longer has what was taken back. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
         connection = await asyncpg.connect(self._settings.database_url(source), server_settings={"jit": "off"})
         wake = asyncio.Event()

@@ -6,8 +6,8 @@ last record of its topic, which also heals a broker that lost its disk. No other
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from functools import lru_cache, partial
 from time import monotonic
@@ -67,16 +67,26 @@ async def ensure_topics(settings: Settings, source: Service) -> None:
 
 @asynccontextmanager
 async def _started(start: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """A client of Kafka, started and closed again, also when it is ended while it starts."""
+    """A client of Kafka, started and closed again, also when who uses it is ended while it starts or closes."""
     starting = asyncio.ensure_future(start())
     try:
         # Cancelled in the midst of it, aiokafka would forget a connection that it has opened.
         await asyncio.shield(starting)
         yield
     finally:
-        await asyncio.wait({starting}, timeout=1)
-        starting.cancel()
-        await close()
+        ending = asyncio.ensure_future(_end(starting, close))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})
+            raise
+
+
+async def _end(starting: asyncio.Future[None], close: Callable[[], Awaitable[None]]) -> None:
+    await asyncio.wait({starting}, timeout=5)
+    starting.cancel()
+    await asyncio.wait({starting}, timeout=1)
+    await close()
 
 
 class Watermark(msgspec.Struct):
@@ -149,7 +159,7 @@ class KafkaLog:
 
     async def follow(
         self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch, None]:
         """See Log. Raises CountedBeyondRecovery when a recovery took back what the mark includes, GapInLog when
         events are missing between the mark and the topic's next record."""
         topic = topic_of(self._settings, source)
@@ -233,16 +243,17 @@ async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOK
     watermark_sent_at = 0.0
     sending: list[asyncio.Future[Any]] = []
     relayed = telemetry.RELAYED.labels(source)
-    async for batch in EmbeddedLog(settings).follow(source, mark, settings.relay_batch):
-        # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
-        await _delivered(sending)
-        sending = await _send(producer, topic, ce_source, batch.records)
-        relayed.inc(len(batch.records))
-        if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
+    async with aclosing(EmbeddedLog(settings).follow(source, mark, settings.relay_batch)) as batches:
+        async for batch in batches:
+            # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
             await _delivered(sending)
-            value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))
-            sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
-            watermark_sent_at = monotonic()
+            sending = await _send(producer, topic, ce_source, batch.records)
+            relayed.inc(len(batch.records))
+            if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
+                await _delivered(sending)
+                value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))
+                sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
+                watermark_sent_at = monotonic()
 
 
 async def _delivered(sending: list[asyncio.Future[Any]]) -> None:

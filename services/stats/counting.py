@@ -8,6 +8,7 @@ successors, and written, with the months they make up, by one upsert each.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -365,17 +366,18 @@ async def _run(settings: Settings, database: Database, source: Service, turn: as
             _counted_until[source] = await watermark_of(connection, counters.id, source) or now()
         telemetry.COUNTING_LAG.labels(source).set_function(lambda: (now() - _counted_until[source]).total_seconds())
         counted = telemetry.COUNTED.labels(source)
-        async for batch in open_log(settings).follow(source, mark, settings.count_batch):
-            # The sources of one process take turns, so that they never wait for each other's rows in the database.
-            traced = telemetry.batch_span(f"count {source}", [record.traceparent for record in batch.records])
-            async with turn, database.connection() as connection:
-                with traced:
-                    failed = await apply(
-                        connection, counters, source, mark, batch, settings.dead_letters_in_a_row, failed
-                    )
-            counted.inc(len(batch.records))
-            _counted_until[source] = batch.watermark or _counted_until[source]
-            mark = batch.mark
+        async with aclosing(open_log(settings).follow(source, mark, settings.count_batch)) as batches:
+            async for batch in batches:
+                # The sources of one process take turns, so that they never wait for each other's rows in the database.
+                traced = telemetry.batch_span(f"count {source}", [record.traceparent for record in batch.records])
+                async with turn, database.connection() as connection:
+                    with traced:
+                        failed = await apply(
+                            connection, counters, source, mark, batch, settings.dead_letters_in_a_row, failed
+                        )
+                counted.inc(len(batch.records))
+                _counted_until[source] = batch.watermark or _counted_until[source]
+                mark = batch.mark
     finally:
         holder.terminate()
 

@@ -213,7 +213,7 @@ async def _read(
     """Events after the mark up to the goal, or to the log's end without one, each time with the mark they lead to."""
     heard_at = monotonic()
     try:
-        async with aclosing(log.follow(source, mark, most, recovered)) as batches:  # type: ignore[type-var]
+        async with aclosing(log.follow(source, mark, most, recovered)) as batches:
             async for batch in batches:
                 records = batch.records if goal is None else _up_to(goal, source, batch.records)
                 passed = len(records) < len(batch.records)
@@ -254,6 +254,6 @@ def _up_to(goal: Mark, source: Service, records: list[Record]) -> list[Record]:
 
 async def _refuse(log: Log, source: Service, goal: Mark) -> None:
     """Say why the log does not hold what the serving set has counted last."""
-    async with aclosing(log.follow(source, goal, 1)) as batches:  # type: ignore[type-var]
+    async with aclosing(log.follow(source, goal, 1)) as batches:
         await anext(batches)
     raise SourceWentBack(f"the log of {source} no longer holds event {goal.event_id} at {goal.seq}: run antt recover")

@@ -170,7 +170,7 @@ async def _level(
         sign, events = -1, _between(log, source, counted, recounted, most)
     else:
         # The log says so if the source was restored to an earlier time; else the recount is merely older.
-        async with aclosing(log.follow(source, counted, most)) as batches:  # type: ignore[type-var]
+        async with aclosing(log.follow(source, counted, most)) as batches:
             await anext(batches)
         sign, events = 1, _between(log, source, Mark(*recounted), counted.position, most)
     async with aclosing(events) as parts:
@@ -186,7 +186,7 @@ async def _between(
     log: Log, source: Service, after: Mark, until: Position, most: int
 ) -> AsyncGenerator[list[Record], None]:
     heard_at = monotonic()
-    async with aclosing(log.follow(source, after, most)) as batches:  # type: ignore[type-var]
+    async with aclosing(log.follow(source, after, most)) as batches:
         async for batch in batches:
             yield [record for record in batch.records if (record.generation, record.seq) <= until]
             if batch.mark.position >= until or batch.mark.seq == until.seq:

@@ -93,7 +93,7 @@ async def test_a_zombie_consumer_is_fenced_and_changes_nothing(antt: Antt, datab
     before = await antt.counters(answer.headers["antt-position"])
     batches = EmbeddedLog(settings()).follow("incidents", Mark(), 1_000)
     batch = await anext(batches)
-    await batches.aclose()  # type: ignore[attr-defined]
+    await batches.aclose()
     assert len(batch.records) == 1
     database = Database(databases["stats"], 1, 10)
     await database.open()
@@ -125,7 +125,7 @@ async def test_a_reader_waits_for_a_topic_and_makes_none(kafka_installation: Ins
     elsewhere = kafka_installation.settings.model_copy(update={"kafka_topics": "nobodys"})
     batches = KafkaLog(elsewhere).follow("incidents", Mark(), 1_000)
     assert [(await anext(batches)).watermark for _ in range(3)] == [None, None, None]
-    await batches.aclose()  # type: ignore[attr-defined]
+    await batches.aclose()
     # The relay that comes later finds no topic, so it knows that nothing was written yet.
     consumer = AIOKafkaConsumer(bootstrap_servers=elsewhere.kafka_bootstrap)
     await consumer.start()

@@ -30,7 +30,7 @@ async def report(antt: Antt, times: int = 1) -> str:
 async def read_until(log: Log, seq: int, after: Mark | None = None) -> Batch:
     """All records of incidents up to a seq, as one batch."""
     records = []
-    async with aclosing(log.follow("incidents", after or Mark(), 1_000)) as batches:  # type: ignore[type-var]
+    async with aclosing(log.follow("incidents", after or Mark(), 1_000)) as batches:
         async for batch in batches:
             records += batch.records
             if batch.mark.seq >= seq:
@@ -63,7 +63,7 @@ async def test_a_reader_that_is_ended_as_news_comes_ends(
     waiting = asyncio.Event()
 
     async def read() -> None:
-        async with aclosing(open_log(settings()).follow("incidents", Mark(), 1_000)) as batches:  # type: ignore[type-var]
+        async with aclosing(open_log(settings()).follow("incidents", Mark(), 1_000)) as batches:
             async for _ in batches:
                 waiting.set()
 
@@ -82,7 +82,7 @@ async def test_a_reader_that_is_ended_as_news_comes_ends(
 
 
 async def follow(settings: Settings) -> None:
-    async with aclosing(open_log(settings).follow("incidents", Mark(), 1_000)) as batches:  # type: ignore[type-var]
+    async with aclosing(open_log(settings).follow("incidents", Mark(), 1_000)) as batches:
         async for _ in batches:
             pass
 

@@ -169,7 +169,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
     area, types = units.area(webhook["unit"]), webhook["types"].split()
     mark, kept_at = place.mark, monotonic()
     batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
-    async with aclosing(batches):  # type: ignore[type-var]
+    async with aclosing(batches):
         async for batch in batches:
             for record in batch.records:
                 if record.generation > place.told_generation:
