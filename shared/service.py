@@ -70,6 +70,8 @@ class Service:
                 self.down[name] = "ended"
             except asyncio.CancelledError:
                 running.cancel()
+                # It closes what it has opened.
+                await asyncio.wait({running})
                 raise
             except Exception as error:
                 self.down[name] = _reason(error)[:300]
