@@ -98,7 +98,7 @@ def prepare(data: Path, port: int, parent: int) -> list[str]:
     java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars()))]
     if not (folder / "log" / "meta.properties").exists():
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", "server.properties"]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "-c", "server.properties"]
         format_storage = child.command([*java, *tool], parent=os.getpid(), folder=folder)
         done = subprocess.run(format_storage, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:

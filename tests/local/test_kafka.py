@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ async def test_an_acknowledged_record_outlives_the_killed_broker(folder: Path) -
         with kafka.running(folder) as again:
             assert again == bootstrap
             assert (await read(again)).decode() == "còn"
+
+
+async def test_a_storage_whose_identity_begins_with_a_dash_is_formatted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" * 16))
+    with kafka.running(folder) as bootstrap:
+        await publish(bootstrap, "có".encode())
 
 
 async def test_no_broker_outlives_its_killed_parent(folder: Path) -> None:
