@@ -4,7 +4,8 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -315,7 +316,7 @@ async def test_a_file_waits_sealed_and_is_forgotten_when_it_is_taken(
 async def test_an_import_waits_for_the_store_and_lets_others_go_before(
     store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "_STORE_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(job, "_WAIT_SECONDS", 0.1)
     monkeypatch.setattr(job, "CHUNK_ROWS", 2)
     monkeypatch.setattr(uploads, "BLOCK", 256)
     monkeypatch.setattr(job, "BLOCK", 256)
@@ -338,13 +339,76 @@ async def test_an_import_waits_for_the_store_and_lets_others_go_before(
     assert kind_of(await sent(antt, lines(a_patrol()))) == (503, "store-unavailable")
     held.let_go.set()
 
-    async def waits() -> bool:
-        found = (await antt.get(waiting.headers["location"], antt.token())).json()
-        return found["problem"] is not None and found["problem"]["code"] == "store-unavailable"
-
-    await eventually(waits)
+    await waits(antt, waiting.headers["location"], "store-unavailable")
     bring_back(store)
     assert counts(await ended(antt, waiting.headers["location"])) == ("done", 1, 0, 0, 0)
+
+
+async def waits(antt: Antt, path: str, code: str) -> dict[str, Any]:
+    """The import, once it tells that it waits for this."""
+
+    async def found() -> dict[str, Any] | None:
+        row: dict[str, Any] = (await antt.get(path, antt.token())).json()
+        assert row["state"] in ("queued", "running"), row
+        return row if row["problem"] is not None and row["problem"]["code"] == code else None
+
+    result: dict[str, Any] = await eventually(found)
+    return result
+
+
+@pytest.mark.parametrize("fault", ["query_canceled", "read_only_sql_transaction"])
+async def test_an_import_waits_for_a_database_that_refuses_for_now(
+    antt: Antt, databases: dict[str, str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(job, "_WAIT_SECONDS", 0.05)
+    connection = await asyncpg.connect(databases["incidents"])
+    await connection.execute(f"""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('tries'); RAISE {fault};
+        END $$;
+        CREATE TRIGGER refuse AFTER INSERT ON activities FOR EACH STATEMENT EXECUTE FUNCTION refuse();""")
+    answer = await sent(antt, lines(a_patrol(), a_patrol()))
+    told = await waits(antt, answer.headers["location"], "import-waits")
+    tries = await connection.fetchval("SELECT last_value FROM tries")
+
+    async def tried_again() -> bool:
+        return bool(await connection.fetchval("SELECT last_value > $1 + 2 FROM tries", tries))
+
+    await eventually(tried_again)
+    # What has been told is not written again.
+    assert await waits(antt, answer.headers["location"], "import-waits") == told
+    await connection.execute("DROP TRIGGER refuse ON activities")
+    await connection.close()
+    row = await ended(antt, answer.headers["location"])
+    assert (counts(row), row["problem"]) == (("done", 2, 0, 0, 0), None)
+
+
+async def test_an_import_waits_for_room_to_remember_its_references(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_WAIT_SECONDS", 0.05)
+
+    def no_room(*_: Any) -> Iterator[Any]:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "_checked", no_room)
+        answer = await sent(antt, lines(a_patrol()))
+        await waits(antt, answer.headers["location"], "import-waits")
+    assert counts(await ended(antt, answer.headers["location"])) == ("done", 1, 0, 0, 0)
+
+
+async def test_a_fault_that_nobody_foresaw_ends_its_import_and_is_logged(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> Iterator[Any]:
+        raise LookupError("unheard of")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "_checked", broken)
+        row = await imported(antt, lines(a_patrol()))
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "internal-error")
+    assert "unheard of" in capsys.readouterr().out
+    assert counts(await imported(antt, lines(a_patrol()))) == ("done", 1, 0, 0, 0)
 
 
 async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(

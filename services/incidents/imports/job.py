@@ -48,7 +48,7 @@ ATOMIC_ROWS, ATOMIC_BYTES = 10_000, 16 << 20
 # So many rows are decided before whatever else this process does has its turn: a millisecond or two.
 _ROWS_AT_ONCE = 20
 _TRIES = 5
-_STORE_WAIT_SECONDS = 2.0
+_WAIT_SECONDS = 2.0
 _SWEEP_SECONDS = 3_600
 _NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
 
@@ -80,6 +80,21 @@ class RowsRejected(FileRefused):
 class FileChanged(FileRefused):
     name = "file-changed"
     vi, en = "Tệp trong kho đã bị thay đổi.", "The file was changed in the store."
+
+
+class NotNow(Problem):
+    """Nothing is wrong with the file: the disk for what is remembered of it is full, or the database refuses for now."""
+
+    status, name = 503, "import-waits"
+    vi, en = (
+        "Máy chủ tạm thời chưa xử lý được tệp; tệp đang chờ và sẽ được xử lý tiếp, không cần gửi lại.",
+        "The server cannot take the file for now; it waits and will be taken, it need not be sent again.",
+    )
+
+
+# What passes by itself, or when an operator has seen to it: no room for temporary files, a question that took too long,
+# a database that another has just taken over from.
+_PASSES = (sqlite3.OperationalError, asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
 
 
 class Remembering(Database):
@@ -131,7 +146,7 @@ class Taking:
 
 
 async def work_off(service: Service) -> None:
-    """Work off what was sent, oldest first, for ever; one whose file cannot be read now lets the others go before."""
+    """Work off what was sent, oldest first, for ever; one that cannot be taken now lets the others go before."""
     collect_seldom()
     swept_at = float("-inf")
     aside: dict[UUID, float] = {}
@@ -146,9 +161,9 @@ async def work_off(service: Service) -> None:
                 await _sweep(service)
             else:
                 await _more(service)
-        except StoreUnavailable:
+        except (StoreUnavailable, *_PASSES):
             if row is not None:
-                aside[row["id"]] = monotonic() + _STORE_WAIT_SECONDS
+                aside[row["id"]] = monotonic() + _WAIT_SECONDS
 
 
 async def _more(service: Service) -> None:
@@ -173,9 +188,11 @@ async def take_import(service: Service, row: Row) -> None:
         # It was cancelled, or a record that it corrects does not come to rest: look again.
         return
     except StoreUnavailable as problem:
-        # Whoever looks sees what it waits for, until it goes on.
-        with suppress(Changed):
-            await _commit(taking, problem=_told(problem))
+        await _wait(taking, problem)
+        raise
+    except _PASSES as error:
+        log.warning("import waits", import_id=str(row["id"]), reason=f"{type(error).__name__}: {error}"[:300])
+        await _wait(taking, NotNow())
         raise
     except DatabaseUnavailable:
         raise
@@ -206,7 +223,8 @@ async def _take_rows(taking: Taking) -> None:
             first, whole = await _in_thread(_begin, entries)
             if row["atomic"] and not whole:
                 raise NotAtomic()
-        await _commit(taking, state="running", started_at=row["started_at"] or now(), atomic=whole)
+        if (row["state"], row["atomic"]) != ("running", whole):
+            await _commit(taking, state="running", started_at=row["started_at"] or now(), atomic=whole)
         if whole:
             await _take_chunk(taking, first, await _decide(taking, first))
             return
@@ -426,6 +444,13 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
             raise Conflict() from error
     await work.done
     taking.row = changed
+
+
+async def _wait(taking: Taking, problem: Problem) -> None:
+    """Whoever looks sees what it waits for, until it goes on."""
+    if taking.row["problem"] != _told(problem):
+        with suppress(Changed, *_PASSES):
+            await _commit(taking, problem=_told(problem))
 
 
 async def _fail(taking: Taking, problem: Problem) -> None:

@@ -36,7 +36,7 @@ class Import(IncidentsModel, table=True):
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
-    # Why the file as a whole failed.
+    # Why the file as a whole failed, or what it waits for.
     problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     position: str | None = None
     created_at: datetime = instant(nullable=False)
