@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,7 @@ from obstore.store import ObjectStore
 from services.incidents.imports import job, uploads
 from shared.database import Row
 from shared.service import Service
-from shared.store import StoreUnavailable, read_range
+from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, a_case, a_patrol, a_team, kind_of, traffic_control
 from tests.incidents.test_import_files import a_csv, an_xlsx
@@ -354,6 +355,38 @@ async def waits(antt: Antt, path: str, code: str) -> dict[str, Any]:
 
     result: dict[str, Any] = await eventually(found)
     return result
+
+
+async def test_an_import_whose_file_is_missing_waits_for_it_and_fails_in_the_end(
+    store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_WAIT_SECONDS", 0.05)
+    looks = 0
+
+    async def counted(store: ObjectStore, key: str) -> int | None:
+        nonlocal looks
+        looks += 1
+        return await size_of(store, key)
+
+    monkeypatch.setattr(job, "size_of", counted)
+    monkeypatch.setattr(job, "take_import", held := Held(job.take_import))
+    back, gone = [(await sent(antt, lines(a_patrol()))).headers["location"] for _ in range(2)]
+    for file in files_in(store):
+        file.rename(file.with_suffix(".elsewhere"))
+    held.let_go.set()
+    await waits(antt, back, "file-missing")
+    told = await waits(antt, gone, "file-missing")
+    looks = 0
+    await eventually(lambda: looks > 4)
+    # What has been told is not written again.
+    assert await waits(antt, gone, "file-missing") == told
+    file = next(file for file in files_in(store) if file.stem in back)
+    file.rename(file.with_suffix(""))
+    row = await ended(antt, back)
+    assert (counts(row), row["problem"]) == (("done", 1, 0, 0, 0), None)
+    monkeypatch.setattr(job, "_GONE_AFTER", timedelta(0))
+    row = await ended(antt, gone)
+    assert (counts(row), row["problem"]["code"]) == (("failed", 0, 0, 0, 0), "file-gone")
 
 
 @pytest.mark.parametrize("fault", ["query_canceled", "read_only_sql_transaction"])

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from io import BufferedReader
 from itertools import chain, islice
@@ -49,6 +49,8 @@ ATOMIC_ROWS, ATOMIC_BYTES = 10_000, 16 << 20
 _ROWS_AT_ONCE = 20
 _TRIES = 5
 _WAIT_SECONDS = 2.0
+# So long a file may be missing from a store that answers: an operator has to mount a disk.
+_GONE_AFTER = timedelta(hours=1)
 _SWEEP_SECONDS = 3_600
 _NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
 
@@ -89,6 +91,24 @@ class NotNow(Problem):
     vi, en = (
         "Máy chủ tạm thời chưa xử lý được tệp; tệp đang chờ và sẽ được xử lý tiếp, không cần gửi lại.",
         "The server cannot take the file for now; it waits and will be taken, it need not be sent again.",
+    )
+
+
+class FileMissing(Problem):
+    """The store answers and has no such file: a disk that is not mounted looks so, and a database that was restored."""
+
+    status, name = 503, "file-missing"
+    vi, en = (
+        "Không thấy tệp trong kho; hệ thống chờ một giờ, vì ổ đĩa có thể chưa được gắn.",
+        "The file is not in the store; it is waited for an hour, since a disk may not be mounted.",
+    )
+
+
+class FileGone(FileRefused):
+    name = "file-gone"
+    vi, en = (
+        "Tệp không còn trong kho; các dòng đã nhận vẫn giữ nguyên, hãy gửi lại phần còn lại với Idempotency-Key mới.",
+        "The file is no longer in the store; the rows taken stand, send the rest with a new Idempotency-Key.",
     )
 
 
@@ -161,7 +181,7 @@ async def work_off(service: Service) -> None:
                 await _sweep(service)
             else:
                 await _more(service)
-        except (StoreUnavailable, *_PASSES):
+        except (StoreUnavailable, FileMissing, *_PASSES):
             if row is not None:
                 aside[row["id"]] = monotonic() + _WAIT_SECONDS
 
@@ -187,7 +207,7 @@ async def take_import(service: Service, row: Row) -> None:
     except Changed:
         # It was cancelled, or a record that it corrects does not come to rest: look again.
         return
-    except StoreUnavailable as problem:
+    except (StoreUnavailable, FileMissing) as problem:
         await _wait(taking, problem)
         raise
     except _PASSES as error:
@@ -210,8 +230,10 @@ async def _take_rows(taking: Taking) -> None:
     store = store_of(service)
     kept = await size_of(store, path_of(row["id"]))
     if kept is None:
-        # A disk that is not mounted looks the same, and comes back.
-        raise StoreUnavailable()
+        since = (row["problem"] or {}).get("missing_since") or now().isoformat()
+        if now() - datetime.fromisoformat(since) > _GONE_AFTER:
+            raise FileGone()
+        raise FileMissing(missing_since=since)
     file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, service.secret, row["id"]), BLOCK))
     entries = _checked(READERS[row["format"]](file, taking.kind), service.settings.import_rows)
     first: list[Entry] = []
