@@ -21,10 +21,19 @@ from shared.database import Row
 from shared.service import Service
 from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
-from tests.incidents.conftest import ACTIVITIES, a_case, a_patrol, a_team, kind_of, traffic_control
+from tests.incidents.conftest import (
+    ACTIVITIES,
+    a_case,
+    a_patrol,
+    a_team,
+    kind_of,
+    opened,
+    traffic_control,
+)
 from tests.incidents.test_import_files import a_csv, an_xlsx
 
 IMPORTS = "/incidents/v1/imports"
+TIPS = "/incidents/v1/tips"
 NDJSON = "application/x-ndjson"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -226,6 +235,16 @@ async def test_a_known_reference_is_refused_or_corrected_where_it_differs(antt: 
     assert counts(row) == ("done", 0, 1, 0, 0)
     assert counts(await take("upsert", {**tip, "content": "Mất xe máy"}, of="tips")) == ("done", 0, 0, 1, 0)
     assert (await antt.counters(row["position"]))["tips_received"] == 1
+
+
+async def test_a_case_comes_with_what_it_was_found_through(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Đánh bạc"})
+    unknown = str(uuid4())
+    cases = (a_case(tip_id=tip["id"]), a_case(tip_id=unknown), a_case(links=[{"kind": "tip", "id": tip["id"]}]))
+    row = await imported(antt, lines(*cases), of="cases", atomic=False)
+    assert counts(row) == ("done", 2, 0, 0, 1)
+    assert await rejections(antt, row) == [(2, [("tip_id", "unknown-tip", unknown)])]
+    assert (await antt.counters(row["position"]))["cases_found_via_tips"] == 2
 
 
 async def test_rows_are_decided_as_whoever_sent_them(antt: Antt) -> None:

@@ -126,7 +126,7 @@ class Remembering(Database):
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""
-        asked = (sql, *arguments)
+        asked = (sql, *(tuple(each) if isinstance(each, list) else each for each in arguments))
         if asked in self.answers:
             return self.answers[asked]
         found = await self._database.fetchrow(sql, *arguments)
