@@ -107,7 +107,10 @@ class UnitOfWork:
         return row
 
     async def look_up(self, model: type[SQLModel], id: UUID) -> Row | None:
-        """A record beside the one that If-Match is about, None without one."""
+        """A record beside the one that If-Match is about, None without one; with what this work has changed of it."""
+        for table, changed in self.changed:
+            if table is table_of(model) and changed["id"] == id:
+                return changed
         row = await self._writer.database.fetchrow(record_of(model), id)
         return dict(row) if row is not None else None
 
@@ -117,9 +120,13 @@ class UnitOfWork:
         return values
 
     def change(self, model: type[SQLModel], row: Row, **values: Any) -> Row:
-        """The loaded record with new values. If it has moved on by the commit, the command is decided again."""
-        changed = {**row, **values, "version": row["version"] + 1}
-        self.changed.append((table_of(model), changed))
+        """The loaded record with new values. If it has moved on by the commit, the command is decided again.
+
+        What is changed twice within one work moves one version on.
+        """
+        others = [each for each in self.changed if each[1] is not row]
+        changed = {**row, **values, "version": row["version"] + (len(others) == len(self.changed))}
+        self.changed = [*others, (table_of(model), changed)]
         return changed
 
     def emit(

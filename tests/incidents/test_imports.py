@@ -23,7 +23,9 @@ from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import (
     ACTIVITIES,
+    CASES,
     a_case,
+    a_duty,
     a_patrol,
     a_team,
     kind_of,
@@ -34,6 +36,7 @@ from tests.incidents.test_import_files import a_csv, an_xlsx
 
 IMPORTS = "/incidents/v1/imports"
 TIPS = "/incidents/v1/tips"
+PLACES = "/incidents/v1/places"
 NDJSON = "application/x-ndjson"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -245,6 +248,100 @@ async def test_a_case_comes_with_what_it_was_found_through(antt: Antt) -> None:
     assert counts(row) == ("done", 2, 0, 0, 1)
     assert await rejections(antt, row) == [(2, [("tip_id", "unknown-tip", unknown)])]
     assert (await antt.counters(row["position"]))["cases_found_via_tips"] == 2
+
+
+async def test_a_known_case_is_linked_to_what_a_row_tells_anew(antt: Antt) -> None:
+    caller = antt.token("system")
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Đánh bạc"})
+    patrol, duty = await opened(antt, ACTIVITIES, a_patrol()), await opened(antt, ACTIVITIES, a_duty())
+    unknown = str(uuid4())
+
+    async def take(**values: Any) -> dict[str, Any]:
+        case = lines(a_case(reference="V/1", **values))
+        return await imported(antt, case, of="cases", strategy="upsert", atomic=False, caller=caller)
+
+    assert counts(await take()) == ("done", 1, 0, 0, 0)
+    # What a row corrects and links is one change, each part of it told after the other.
+    right = {"kind": "theft", "found_on": "2026-10-30"}
+    row = await take(**right, tip_id=tip["id"], patrol_id=patrol["id"])
+    assert counts(row) == ("done", 0, 1, 0, 0)
+    october = await antt.counters(row["position"], from_="2026-10-01", to="2026-10-31")
+    assert (october["cases_found"], october["cases_found_via_tips"]) == (1, 1)
+    november = await antt.counters(row["position"])
+    assert (november["cases_found"], november["cases_found_via_tips"]) == (0, 0)
+    # Links that a row leaves out stay.
+    links = [{"kind": "activity", "id": duty["id"]}]
+    assert counts(await take(**right, links=links)) == ("done", 0, 1, 0, 0)
+    assert counts(await take(**right, tip_id=tip["id"], links=links)) == ("done", 0, 0, 1, 0)
+    row = await take(found_on="2026-10-29", tip_id=unknown)
+    assert counts(row) == ("done", 0, 0, 0, 1)
+    answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", caller)
+    assert answer.json()["items"][0]["errors"][0]["code"] == "unknown-tip"
+    (case,) = (await antt.get(CASES, caller)).json()["items"]
+    assert (case["kind"], case["found_on"], case["version"]) == ("theft", "2026-10-30", 3)
+    assert [link["id"] for link in case["links"]] == [tip["id"], patrol["id"], duty["id"]]
+    steps = (await antt.get(f"{CASES}/{case['id']}/steps", caller)).json()
+    assert [step["command"] for step in steps] == ["correct", "link", "link", "link"]
+
+
+async def test_what_no_correction_changes_is_refused_where_a_row_tells_another(antt: Antt) -> None:
+    caller = antt.token("system")
+    point = {"longitude": 106.65, "latitude": 11.01}
+    informant = {"full_name": "Lê Văn Kín"}
+    tip = {"unit": COMMUNE, "content": "Mất xe", "channel": "hotline", "reference": "T/1"}
+
+    async def refused(**values: Any) -> list[tuple[str, str, str | None]]:
+        content = lines({**tip, **values})
+        row = await imported(antt, content, of="tips", strategy="upsert", atomic=False, caller=caller)
+        answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", caller)
+        errors = [error for found in answer.json()["items"] for error in found["errors"]]
+        assert counts(row) == ("done", 0, 0, 0 if errors else 1, 1 if errors else 0)
+        return [(error["column"], error["code"], error["value"]) for error in errors]
+
+    for reference, kept in (("T/1", {}), ("T/2", {"point": point, "informant": informant})):
+        tip["reference"] = reference
+        row = await imported(antt, lines({**tip, **kept}), of="tips", strategy="upsert", caller=caller)
+        assert counts(row) == ("done", 1, 0, 0, 0)
+        assert await refused(**kept) == []
+        assert await refused(channel="web", content="Mất xe máy") == [("channel", "not-correctable", "web")]
+        assert await refused(point={**point, "latitude": 11.0}) == [("point", "not-correctable", None)]
+    # Who reported is sealed: nobody looks whether it is another.
+    assert await refused(informant={"full_name": "Trần Thị Khác"}) == []
+    tip["reference"] = "T/1"
+    assert await refused(informant=informant, point=point) == [
+        ("informant", "not-correctable", None),
+        ("point", "not-correctable", None),
+    ]
+
+
+async def test_a_row_that_names_a_hamlet_beside_a_unit_above_it_stays_where_it_was_placed(antt: Antt) -> None:
+    caller = antt.token("system", "2025:79")
+    hamlets = {"edition": "2025", "hamlets": [{"code": "X.1", "name": "Ấp 1", "unit": COMMUNE}]}
+    operator = antt.token("operator", PROVINCE)
+    assert (await antt.http.put(f"{PLACES}/hamlets", json=hamlets, headers=operator)).status_code == 200
+    for of, record in (("cases", a_case(reference="V/1")), ("tips", {"content": "Mất xe", "reference": "T/1"})):
+        content = lines({**record, "unit": "2025:79", "hamlet": "X.1"})
+        for expected in (("done", 1, 0, 0, 0), ("done", 0, 0, 1, 0)):
+            assert counts(await imported(antt, content, of=of, strategy="upsert", caller=caller)) == expected
+        (placed,) = (await antt.get(f"/incidents/v1/{of}", antt.token())).json()["items"]
+        assert (placed["unit"], placed["hamlet"]) == (COMMUNE, "X.1")
+
+
+async def test_a_row_that_moves_a_tip_out_of_its_point_says_the_same_the_next_time(antt: Antt) -> None:
+    caller = antt.token("system", "2025:79")
+    ring = [[106.6, 11.0], [106.7, 11.0], [106.7, 11.1], [106.6, 11.1], [106.6, 11.0]]
+    commune = {
+        "type": "Feature",
+        "properties": {"unit": COMMUNE},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    boundaries = {"type": "FeatureCollection", "features": [commune]}
+    operator = antt.token("operator", PROVINCE)
+    assert (await antt.http.put(f"{PLACES}/boundaries", json=boundaries, headers=operator)).status_code == 200
+    tip = {"content": "Mất xe", "reference": "T/1", "point": {"longitude": 106.65, "latitude": 11.01}}
+    for unit, expected in ((COMMUNE, (1, 0, 0)), ("2025:25747", (0, 1, 0)), ("2025:25747", (0, 0, 1))):
+        row = await imported(antt, lines({**tip, "unit": unit}), of="tips", strategy="upsert", caller=caller)
+        assert counts(row) == ("done", *expected, 0)
 
 
 async def test_rows_are_decided_as_whoever_sent_them(antt: Antt) -> None:

@@ -198,7 +198,8 @@ async def _load(work: UnitOfWork, caller: Identity, case_id: UUID, command: str,
     """
     case = await work.load(Case, case_id)
     require_may_step(caller, case, command, STEPS[command], reason)
-    return {**case, "links": await links_of(work.database, case_id)}
+    # A case that this work has changed has its links beside it already, as this work leaves them.
+    return case if "links" in case else {**case, "links": await links_of(work.database, case_id)}
 
 
 def _take_step(

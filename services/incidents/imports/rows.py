@@ -10,16 +10,20 @@ from services.incidents.activities import commands as activities
 from services.incidents.activities.kinds import AnyActivity
 from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import CorrectActivity
-from services.incidents.cases.commands import correct_case, open_case
+from services.incidents.cases.commands import correct_case, link_case, open_case
 from services.incidents.cases.models import Case
-from services.incidents.cases.schemas import CorrectCase, OpenCase
+from services.incidents.cases.reading import links_of
+from services.incidents.cases.schemas import CorrectCase, LinkCase, OpenCase
 from services.incidents.imports.columns import Convert, fields_of
 from services.incidents.imports.schemas import Of
+from services.incidents.places.lookup import lies_elsewhere
 from services.incidents.tips.commands import correct_tip, report_tip
 from services.incidents.tips.models import Tip
 from services.incidents.tips.schemas import CorrectTip, ReportTip
+from shared import units
 from shared.auth import Identity
 from shared.database import Row
+from shared.errors import InvalidInput
 from shared.outbox import UnitOfWork
 
 # Corrects a known record where a row differs from it; whether it did.
@@ -47,11 +51,54 @@ def _where_it_differs(correction: type[BaseModel], command: Callable[..., Awaita
         told = row.model_dump(include=set(correction.model_fields), exclude_unset=True, exclude_none=True)
         kept = {**(known.get("details") or {}), **known}
         other = {name: getattr(row, name) for name, value in told.items() if value != kept.get(name)}
+        if "unit" in other and "hamlet" in told:
+            # A hamlet tells the commune, also beside a unit above it; without it, another unit would forget it.
+            if "hamlet" not in other and told["unit"] in units.ancestors(known["unit"]):
+                del other["unit"]
+            else:
+                other["hamlet"] = told["hamlet"]
         if other:
             await command(work, caller, known["id"], correction(reason=reason, **other))
         return bool(other)
 
     return correct
+
+
+_correct_tip = _where_it_differs(CorrectTip, correct_tip)
+_correct_case = _where_it_differs(CorrectCase, correct_case)
+
+
+async def _correct_tip_or_refuse(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
+    """Correct a tip, unless the row tells something else of what no correction changes.
+
+    Who reported is sealed: whether it is another than the one who is kept, nobody looks.
+    """
+    kept_at = (known["longitude"], known["latitude"])
+    told_at = (row.point.longitude, row.point.latitude) if row.point else kept_at
+    if kept_at == (None, None) != told_at:
+        # A tip that moves leaves a point that lies elsewhere behind, and its row still tells it.
+        elsewhere = await lies_elsewhere(work.database, known["received_on"], known["unit"], *told_at)
+        told_at = kept_at if elsewhere else told_at
+    differs = {
+        "informant": row.informant is not None and not known["named"],
+        "channel": row.channel not in (None, known["channel"]),
+        "point": told_at != kept_at,
+    }
+    if any(differs.values()):
+        why = {"code": "not-correctable", "message": "this differs from what is kept and cannot be corrected"}
+        raise InvalidInput(errors=[{"at": name, **why} for name, does in differs.items() if does])
+    return await _correct_tip(work, caller, known, row, reason)
+
+
+async def _correct_case_and_link(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
+    """Correct a case, and link it to what it is not linked to yet; a link that the row leaves out stays."""
+    corrected = await _correct_case(work, caller, known, row, reason)
+    told = row.all_links()
+    linked = await links_of(work.database, known["id"]) if told else []
+    missing = [link.model_dump() for link in told if link.model_dump() not in linked]
+    for link in missing:
+        await link_case(work, caller, known["id"], LinkCase(reason=reason, **link))
+    return corrected or bool(missing)
 
 
 async def _correct_activity(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
@@ -63,7 +110,7 @@ async def _correct_activity(work: UnitOfWork, caller: Identity, known: Row, row:
 
 
 KINDS_OF_ROWS: dict[Of, Kind] = {
-    "tips": _kind(Tip, ReportTip, report_tip, _where_it_differs(CorrectTip, correct_tip)),
-    "cases": _kind(Case, OpenCase, open_case, _where_it_differs(CorrectCase, correct_case)),
+    "tips": _kind(Tip, ReportTip, report_tip, _correct_tip_or_refuse),
+    "cases": _kind(Case, OpenCase, open_case, _correct_case_and_link),
     "activities": _kind(Activity, AnyActivity, activities.enter, _correct_activity),
 }

@@ -27,8 +27,11 @@ class NewImport(Input):
     """How a file is to be taken.
 
     `create`: each row is a new record. `upsert`: a row whose `reference` is known corrects that record where it
-    differs. `dry_run`: decide every row and write none. `atomic`: all rows or none, for files of at most 10,000 rows
-    and 16 MiB, which are atomic unless told otherwise; larger ones are taken row by row.
+    differs, and links a case to what it is not linked to yet; what the row leaves out stays. A tip's channel and point
+    are never corrected, nor is an informant added: a row that tells others is rejected (`not-correctable`). Not compared
+    are an informant beside the sealed one who is kept, and a point that boundaries show elsewhere than the tip that has none.
+    `dry_run`: decide every row and write none. `atomic`: all rows or none, for files of at most 10,000 rows and 16 MiB,
+    which are atomic unless told otherwise; larger ones are taken row by row.
     """
 
     of: Annotated[Of, Query()]
