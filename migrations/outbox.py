@@ -84,3 +84,24 @@ CREATE TABLE followed (
     "offset" bigint NOT NULL
 );
 """
+
+PARTITIONS = """
+-- Makes the partitions of this month and the coming ones that are not there yet. A table that is attached waits for nobody
+-- who reads or writes the outbox, a backup included; one that is made as a partition does, and all others behind it.
+CREATE OR REPLACE FUNCTION outbox_make_partitions(ahead int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    month timestamptz := date_trunc('month', now(), 'UTC');
+    name text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7306);
+    FOR i IN 0..ahead LOOP
+        name := 'outbox_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
+        IF to_regclass(name) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING DEFAULTS INCLUDING INDEXES)', name);
+            EXECUTE format('ALTER TABLE outbox ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                name, month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
+        END IF;
+        month := (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    END LOOP;
+END $$;
+"""

@@ -120,6 +120,27 @@ async def test_who_waits_for_a_row_of_another_does_not_hold_the_outbox_meanwhile
     await other.close()
 
 
+async def test_the_coming_months_are_made_while_a_backup_reads_the_outbox(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    backup, house = [await asyncpg.connect(databases["incidents"]) for _ in range(2)]
+    async with backup.transaction():
+        await backup.fetch("SELECT * FROM outbox")
+        await house.execute("SET lock_timeout = '5s'")
+        await house.execute("SELECT outbox_make_partitions(30)")
+        assert (await report(antt)).status_code == 201
+    months = await house.fetch("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'outbox'::regclass")
+    assert len(months) == 31
+    # A month that was attached takes events as the others do.
+    await house.execute(
+        "SELECT setval('outbox_clock', (extract(epoch FROM now() + interval '20 months') * 1000000)::bigint)"
+    )
+    assert (await report(antt)).status_code == 201
+    assert await house.fetchval("SELECT count(DISTINCT tableoid) FROM outbox") == 2
+    for connection in (backup, house):
+        await connection.close()
+
+
 async def test_one_bad_row_never_fails_its_neighbours(antt: Antt, databases: dict[str, str]) -> None:
     database = Database(databases["incidents"], 1, 10)
     await database.open()
