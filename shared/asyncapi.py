@@ -23,7 +23,8 @@ _ABOUT = """\
 Sự kiện của các dịch vụ antt: mỗi sự kiện nói điều đã xảy ra, với dữ kiện trước và sau đó, không có dữ liệu cá nhân.
 
 The events of antt's services: each tells what happened, with the fact before and after it, and no personal data.
-A flow is counted as measure(after) - measure(before); `links` names records to follow. One province, one source, one
+A flow is counted as measure(after) - measure(before); `links` names records to follow, `concerns` the
+units that must hear of it beside those of the facts. One province, one source, one
 topic of one partition, so the order of a topic is the order of commits; `ce_id` is the same whenever an event is told again,
 and `ce_previoussequence` shows a gap. After `antt recover` a higher `ce_generation` begins after `ce_previoussequence`: events of
 earlier generations with a higher `ce_sequence` no longer stand. Fields and values of enums are only ever added: pass over what you

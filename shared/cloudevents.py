@@ -22,11 +22,12 @@ class Outline(msgspec.Struct):
 
     before: _State | None = None
     after: _State | None = None
+    concerns: tuple[str, ...] = ()
 
     @property
     def units(self) -> set[str]:
-        """The units of the fact before and after: two, when a record moved."""
-        return {fact.unit for fact in (self.before, self.after) if fact is not None}
+        """The units of the fact before and after: two, when a record moved; and those that it concerns beside."""
+        return {fact.unit for fact in (self.before, self.after) if fact is not None}.union(self.concerns)
 
     @property
     def tombstone(self) -> bool:

@@ -255,11 +255,13 @@ AnyFact = TypeVar("AnyFact")
 
 
 class Change(msgspec.Struct, Generic[AnyFact], frozen=True, omit_defaults=True):
-    """The data of an event: the fact before and after it, and identifiers for subscribers."""
+    """The data of an event: the fact before and after it, and for subscribers identifiers, and the units that it concerns
+    beside those of its facts: whose police handle the record, or are asked to."""
 
     before: AnyFact | None = None
     after: AnyFact | None = None
     links: dict[str, str] = {}
+    concerns: tuple[str, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode

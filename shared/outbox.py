@@ -135,11 +135,16 @@ class UnitOfWork:
         subject: UUID,
         before: events.Fact | None,
         after: events.Fact | None,
+        concerns: tuple[str, ...] = (),
+        /,
         **links: UUID | None,
     ) -> None:
-        """Tell that something happened to `subject`; a counter will see `before` and `after`, never `links`."""
+        """Tell that something happened to `subject`; a counter will see `before` and `after`, never the rest.
+
+        `concerns`: units beside those of the facts whose systems must hear of it.
+        """
         named = {name: str(link) for name, link in links.items() if link is not None}
-        data = events.encode(events.Change(before, after, named))
+        data = events.encode(events.Change(before, after, named, concerns))
         self.outgoing.append((uuid7(), type, events.DATA_VERSION, str(subject), data, telemetry.traceparent()))
 
     async def commit(self) -> Position | None:

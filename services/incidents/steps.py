@@ -11,6 +11,7 @@ from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
 from services.incidents.models import IncidentsModel
+from shared import units
 from shared.auth import Identity
 from shared.database import Row
 from shared.days import now
@@ -26,6 +27,12 @@ class Step(NamedTuple):
     may: str
     event: str
     needs_reason: bool = False
+
+
+def also_concerned(*tips: Row) -> tuple[str, ...]:
+    """The units beside its own whose police handle a tip, or are asked to, as it was and as it is."""
+    named = {tip[name] for tip in tips for name in ("handled_by", "forwarded_to") if tip.get(name)}
+    return tuple(sorted(unit for unit in named.difference(tip["unit"] for tip in tips) if units.get(unit) is not None))
 
 
 class StepTaken(IncidentsModel):

@@ -124,6 +124,26 @@ async def test_a_caller_sees_what_concerns_its_area_and_what_moved_into_or_out_o
     ]
 
 
+async def test_who_handles_a_tip_or_is_asked_to_sees_its_events(antt: Antt) -> None:
+    here, there = antt.token(), antt.token("commune_officer", OTHER_COMMUNE)
+    at = f"{TIPS}/{(await a_tip(antt))['id']}"
+    for step, body, caller in (
+        ("report", {}, here),
+        ("forward", {"unit": OTHER_COMMUNE}, here),
+        ("send-back", {"reason": "không thuộc địa bàn"}, there),
+        ("forward", {"unit": OTHER_COMMUNE}, here),
+        ("take-over", {}, there),
+        ("classify", {"classified_as": "feedback"}, there),
+        ("forward", {"agency": "Điện lực"}, there),
+    ):
+        answer = await antt.post(f"{at}/{step}", body, caller)
+        assert answer.status_code == 200, answer.text
+    told = [event["type"] for event in (await changes(antt, antt.token("system", OTHER_COMMUNE)))["items"]]
+    assert [type for type in told if type.startswith("Tip")] == [
+        "TipForwarded", "TipSentBack", "TipForwarded", "TipTakenOver", "TipClassified", "TipForwarded",
+    ]  # fmt: skip
+
+
 async def test_who_is_concerned_by_nothing_still_gets_on(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_MOST_LOOKED_AT", 2)
     for _ in range(5):

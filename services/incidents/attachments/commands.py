@@ -8,7 +8,7 @@ from services.incidents.attachments.models import Attachment
 from services.incidents.attachments.receiving import Kept
 from services.incidents.attachments.schemas import AttachmentOut, Of, TooManyAttachments
 from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
-from services.incidents.steps import Step, require_may_step
+from services.incidents.steps import Step, also_concerned, require_may_step
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.workflow import WRITE
 from shared import events
@@ -67,7 +67,8 @@ async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, reco
         added_at=now(),
         version=1,
     )
-    work.emit("AttachmentAdded", row["id"], None, fact(row, record["unit"]), **{_LINKS[of]: record["id"]})
+    told = fact(row, record["unit"])
+    work.emit("AttachmentAdded", row["id"], None, told, _concerned(of, record), **{_LINKS[of]: record["id"]})
     return AttachmentOut.model_validate(row)
 
 
@@ -80,8 +81,13 @@ async def remove_attachment(
     if attachment["record_id"] != record_id or attachment["of"] != of or attachment["removed_at"] is not None:
         raise NotFound(id=attachment_id)
     changed = work.change(Attachment, attachment, removed_by=caller.subject, removed_at=now(), removal_reason=reason)
-    work.emit("AttachmentRemoved", attachment_id, fact(attachment, record["unit"]), None, **{_LINKS[of]: record_id})
+    told = fact(attachment, record["unit"])
+    work.emit("AttachmentRemoved", attachment_id, told, None, _concerned(of, record), **{_LINKS[of]: record_id})
     return AttachmentOut.model_validate(changed)
+
+
+def _concerned(of: Of, record: Row) -> tuple[str, ...]:
+    return also_concerned(record) if of == "tips" else ()
 
 
 async def _require(

@@ -50,7 +50,8 @@ class Found(NamedTuple):
 
 
 def concerns(record: Record, area: Collection[str], types: Collection[str]) -> bool:
-    """Whether an event is for a reader of these units and types; a record that moved concerns both its units."""
+    """Whether an event is for a reader of these units and types; a record that moved concerns both its
+    units, and a tip also the unit that handles it or is asked to."""
     return (not types or record.type in types) and not outline(record).units.isdisjoint(area)
 
 

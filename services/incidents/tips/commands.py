@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from services.incidents import known_teams, references
 from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import lies_elsewhere, locate
-from services.incidents.steps import invalid, record_step, require_may_step
+from services.incidents.steps import also_concerned, invalid, record_step, require_may_step
 from services.incidents.tips.informants import seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
 from services.incidents.tips.receipts import receipt_hash, receipt_of, tip_of_receipt
@@ -272,7 +272,7 @@ async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: Wr
     kind = "answer" if said.answers else "addition"
     message = _write(work, tip["id"], kind, said.content, "informant", said.answers)
     changed = work.change(Tip, tip)
-    work.emit(WRITE.event, tip["id"], fact(tip), fact(changed))
+    work.emit(WRITE.event, tip["id"], fact(tip), fact(changed), also_concerned(changed))
     return MessageOut.model_validate(message)
 
 
@@ -328,7 +328,7 @@ async def _record_step(
         values |= {"merged_into": None, "closed_on": None}
     changed = work.change(Tip, tip, **values)
     record_step(work, caller, TipStep, command, tip, changed, reason, details, tip_id=tip["id"])
-    work.emit(step.event, tip["id"], fact(tip), fact(changed), team_id=changed["team_id"])
+    work.emit(step.event, tip["id"], fact(tip), fact(changed), also_concerned(tip, changed), team_id=changed["team_id"])
     await deadlines.on_step(work, tip, changed, command, done_on)
     return TipOut.model_validate(changed)
 
