@@ -48,7 +48,7 @@ async def test_the_same_told_twice_is_suggested_with_a_score_and_why(antt: Antt)
     assert [item["id"] for item in await suggested(antt, tip)] == [again]
 
 
-async def test_neighbours_are_near_and_only_what_the_caller_may_see_is_suggested(antt: Antt) -> None:
+async def test_neighbours_are_near_and_only_what_the_caller_may_read_is_shown(antt: Antt) -> None:
     neighbour = min(neighbours_on_record(COMMUNE) & units.area(PROVINCE))
     elsewhere = min(
         unit
@@ -59,8 +59,9 @@ async def test_neighbours_are_near_and_only_what_the_caller_may_see_is_suggested
     near = await a_tip(antt, unit=neighbour)
     await a_tip(antt, unit=elsewhere)
     (found,) = await suggested(antt, tip, antt.token("province_officer", PROVINCE))
-    assert (found["id"], found["why"]["place"]) == (near, 0.5)
-    assert await suggested(antt, tip) == []
+    assert (found["id"], found["content"], found["why"]["place"]) == (near, NIGHT, 0.5)
+    (found,) = await suggested(antt, tip)
+    assert (found["id"], found["unit"], found["content"]) == (near, neighbour, None)
     assert kind_of(await antt.get(f"{TIPS}/{tip}/duplicates", antt.token(unit=elsewhere))) == (403, "foreign-area")
     leader = antt.token("team_leader", COMMUNE, "0199a3c0-0000-7000-8000-000000000000")
     assert kind_of(await antt.get(f"{TIPS}/{tip}/duplicates", leader)) == (403, "foreign-area")

@@ -15,7 +15,7 @@ from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import day_of, now
-from shared.places import require_place
+from shared.places import require_place, served
 
 # How much of the score each part gives; together 1.
 WEIGHTS = {"text": 0.7, "time": 0.15, "place": 0.15}
@@ -28,7 +28,7 @@ MOST = 10
 # similarity(): of all groups of three letters in two texts, the share that both have (pg_trgm).
 _ALIKE = """
 SELECT * FROM (
-    SELECT id, unit, content, state, received_at,
+    SELECT id, unit, handled_by, content, state, received_at,
         similarity(folded(content), folded($1::text))::float8 AS text,
         abs(extract(epoch FROM CASE WHEN $4::timestamptz IS NULL OR occurred_at IS NULL THEN received_at - $3::timestamptz
             ELSE occurred_at - $4 END))::float8 AS seconds
@@ -68,7 +68,8 @@ async def _suggest(
 ) -> Suggestions:
     here = _same(unit)
     neighbours = (await lookup.known(database)).neighbours(unit) or neighbours_on_record(unit)
-    around = here.union(*map(_same, neighbours)) & units.area(caller.unit)
+    around = here.union(*map(_same, neighbours)) & served()
+    reads = units.area(caller.unit)
     window = timedelta(days=days)
     rows = await database.fetch(_ALIKE, content, sorted(around), received_at, occurred_at, window, itself, LEAST_TEXT)
     found = []
@@ -84,8 +85,11 @@ async def _suggest(
                 unit=row["unit"],
                 state=row["state"],
                 received_at=row["received_at"],
-                # A system that only sends tips reads none; whether there is a similar one helps it all the same.
-                content=row["content"] if caller.may("read_tips") else None,
+                # Who does not read a tip, a system that only sends or the commune beside it, is helped all the same by
+                # knowing that it is there.
+                content=row["content"]
+                if caller.may("read_tips") and reads & {row["unit"], row["handled_by"]}
+                else None,
                 score=round(sum(weight * getattr(why, part) for part, weight in WEIGHTS.items()), 3),
                 why=why,
             )

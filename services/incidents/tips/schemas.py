@@ -195,7 +195,8 @@ class Why(BaseModel):
 
 
 class SuggestedDuplicate(BaseModel):
-    """A tip that may tell of the same; `score` from 0 to 1. `content` is null for who may not read tips."""
+    """A tip that may tell of the same; `score` from 0 to 1. `content` is null for who may not read this tip, such
+    as one of the commune beside theirs."""
 
     id: UUID
     unit: str
