@@ -10,7 +10,7 @@ import pytest
 from services.incidents.tips import receipts
 from shared.auth import TokenRole
 from tests.conftest import COMMUNE, PROVINCE, Antt
-from tests.incidents.conftest import kind_of, opened
+from tests.incidents.conftest import a_team, kind_of, opened
 
 TIPS = "/incidents/v1/tips"
 OTHER = "2025:25747"
@@ -71,6 +71,28 @@ async def test_the_sender_of_a_duplicate_learns_how_the_other_stands_and_is_stil
     # The first sender does not see what the second wrote.
     seen = await antt.http.get(f"{TIPS}/by-receipt/messages", headers={"Antt-Receipt": one["receipt"]})
     assert seen.json() == []
+
+
+async def test_a_leader_reads_nothing_that_other_senders_wrote_of_the_same(antt: Antt) -> None:
+    team = await a_team(antt)
+    leader, officer = antt.token("team_leader", COMMUNE, team), antt.token()
+    asked, own = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, leader) for _ in range(2)]
+    citizens = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
+    # The team's other tip comes by way of the citizen's.
+    for tip, into in ((own, citizens), (citizens, asked)):
+        merged = await antt.post(f"{TIPS}/{tip['id']}/merge", {"into": into["id"]}, officer)
+        assert merged.status_code == 200, merged.text
+    for tip, words in ((asked, "Tổ báo"), (own, "Tổ báo thêm"), (citizens, "Tôi là Hoa ở số 12")):
+        written = await antt.post(MESSAGES, {"content": words}, Antt_Receipt=tip["receipt"])
+        assert written.status_code == 201, written.text
+
+    async def read(caller: dict[str, str]) -> list[str]:
+        answer = await antt.get(f"{TIPS}/{asked['id']}/messages", caller)
+        return [message["content"] for message in answer.json()]
+
+    assert await read(officer) == ["Tổ báo", "Tổ báo thêm", "Tôi là Hoa ở số 12"]
+    assert await read(leader) == ["Tổ báo", "Tổ báo thêm"]
+    assert kind_of(await antt.get(f"{TIPS}/{citizens['id']}/messages", leader)) == (403, "foreign-area")
 
 
 async def test_wrong_receipts_are_limited_and_say_nothing(antt: Antt) -> None:

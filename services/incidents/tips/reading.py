@@ -150,10 +150,21 @@ async def tip_by_receipt(database: Database, receipt: str, client: str) -> TipSt
 async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:
     """What was written between the police and the sender, and the senders of its duplicates, oldest first."""
     await read_tip(database, caller, tip_id)
-    rows = await database.fetch(
-        f"{_DUPLICATES} SELECT m.* FROM tip_messages m JOIN merged ON m.tip_id = merged.id ORDER BY m.id", tip_id
-    )
+    tips = await with_duplicates(database, caller, tip_id)
+    rows = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = ANY($1) ORDER BY id", tips)
     return [MessageOut.model_validate(dict(row)) for row in rows]
+
+
+async def with_duplicates(database: Database, caller: Identity, tip_id: UUID) -> list[UUID]:
+    """A tip that the caller may see, and those that were merged into it.
+
+    To a team's leader only the team's own: that, and in what words, others reported the same is not for the team to know.
+    """
+    team_id = UUID(caller.team) if caller.role == "team_leader" else None
+    rows = await database.fetch(
+        f"{_DUPLICATES} SELECT id FROM merged WHERE team_id = $2 OR $2 IS NULL", tip_id, team_id
+    )
+    return [row["id"] for row in rows]
 
 
 _MERGED_INTO = """
@@ -163,7 +174,8 @@ WITH RECURSIVE into_ AS (
 )"""
 _DUPLICATES = """
 WITH RECURSIVE merged AS (
-    SELECT id FROM tips WHERE id = $1 UNION ALL SELECT t.id FROM tips t JOIN merged m ON t.merged_into = m.id
+    SELECT id, team_id FROM tips WHERE id = $1
+    UNION ALL SELECT t.id, t.team_id FROM tips t JOIN merged m ON t.merged_into = m.id
 )"""
 
 

@@ -253,7 +253,10 @@ async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[Step
 
 @reads.get("/{tip_id}/messages")
 async def tip_messages(tip_id: UUID, caller: Caller, request: Request) -> list[MessageOut]:
-    """What was asked of the sender, and what they answered and added."""
+    """What was asked of the sender, and what they answered and added; also of the tips merged into this one.
+
+    A team's leader is told what concerns the team's own tips alone.
+    """
     return await reading.tip_messages(request.app.state.service.database, caller, tip_id)
 
 
