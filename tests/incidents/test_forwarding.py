@@ -138,6 +138,30 @@ async def test_a_duplicate_counts_once_and_again_when_it_is_split(antt: Antt) ->
     assert (await antt.counters(split.headers["antt-position"]))["tips_received"] == 3
 
 
+async def test_a_tip_is_not_withdrawn_while_another_is_merged_into_it(antt: Antt) -> None:
+    officer, reason = antt.token(), {"reason": "nhầm"}
+    one, two = await a_tip(antt), await a_tip(antt)
+    at = f"{TIPS}/{one['id']}/withdraw"
+    assert (await antt.post(f"{TIPS}/{two['id']}/merge", {"into": one["id"]}, officer)).status_code == 200
+    refused = await antt.post(at, reason, officer)
+    assert (kind_of(refused), refused.json()["tips"]) == ((409, "has-duplicates"), [two["id"]])
+    assert (await antt.post(f"{TIPS}/{two['id']}/split", reason, officer)).status_code == 200
+    withdrawn = await antt.post(at, reason, officer)
+    assert withdrawn.json()["state"] == "withdrawn"
+    assert (await antt.counters(withdrawn.headers["antt-position"]))["tips_received"] == 1
+
+
+async def test_a_tip_is_not_withdrawn_at_the_moment_at_which_another_is_merged_into_it(antt: Antt) -> None:
+    officer = antt.token()
+    for _ in range(5):
+        one, two = await a_tip(antt), await a_tip(antt)
+        merged, withdrawn = await asyncio.gather(
+            antt.post(f"{TIPS}/{two['id']}/merge", {"into": one["id"]}, officer),
+            antt.post(f"{TIPS}/{one['id']}/withdraw", {"reason": "nhầm"}, officer),
+        )
+        assert (merged.status_code, withdrawn.status_code) in ((200, 409), (422, 200))
+
+
 async def test_two_tips_never_become_duplicates_of_each_other(antt: Antt) -> None:
     officer = antt.token()
     one, two = await a_tip(antt), await a_tip(antt)

@@ -17,6 +17,7 @@ from services.incidents.tips.schemas import (
     AcknowledgeForwarding,
     CorrectTip,
     ForwardTip,
+    HasDuplicates,
     InformantOut,
     MessageOut,
     ReportTip,
@@ -201,6 +202,16 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
     # Its version moves too, so that two tips never become duplicates of each other.
     work.change(Tip, other)
     return await _record_step(work, caller, tip, "merge", reason, {"merged_into": into}, {"into": str(into)})
+
+
+async def withdraw_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
+    """Take a tip back. HasDuplicates while another is merged into it, which would neither count nor be handled."""
+    tip = await work.load(Tip, tip_id)
+    require_may_step(caller, tip, "withdraw", STEPS["withdraw"], reason)
+    duplicates = await work.database.fetch("SELECT id FROM tips WHERE merged_into = $1 ORDER BY id LIMIT 10", tip_id)
+    if duplicates:
+        raise HasDuplicates(tips=[duplicate["id"] for duplicate in duplicates])
+    return await _record_step(work, caller, tip, "withdraw", reason, {}, {})
 
 
 async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correction: CorrectTip) -> TipOut:

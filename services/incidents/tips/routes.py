@@ -23,6 +23,7 @@ from services.incidents.tips.schemas import (
     CorrectTip,
     ExportTips,
     ForwardTip,
+    HasDuplicates,
     InformantOut,
     ListTips,
     LookAtInformant,
@@ -157,10 +158,10 @@ async def notify(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
     return await commands.notify_informant(work, caller, tip_id, step.reason)
 
 
-@router.post("/{tip_id}/withdraw")
+@router.post("/{tip_id}/withdraw", responses=problems(StepNotAllowed, HasDuplicates))
 async def withdraw(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
-    """Take the tip back, with the reason; it no longer counts."""
-    return await commands.take_step(work, caller, tip_id, "withdraw", step.reason)
+    """Take the tip back, with the reason; it no longer counts. Tips that were merged into it are split first."""
+    return await commands.withdraw_tip(work, caller, tip_id, step.reason)
 
 
 @router.post("/{tip_id}/correct")

@@ -11,10 +11,21 @@ from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
+from shared.errors import Problem
 from shared.events import Channel, SuppliedBy, TipClass, TipState
 from shared.http import Input
 from shared.http import Step as StepInput
 from shared.text import Line, Text, UnitId, Word
+
+
+class HasDuplicates(Problem):
+    """`tips`: ten at most of those that were merged into this one."""
+
+    status, name = 409, "has-duplicates"
+    vi, en = (
+        "Còn tin khác đã nhập vào tin này; hãy tách các tin đó ra trước.",
+        "Other tips were merged into this one; split them first.",
+    )
 
 
 class Point(Input):
