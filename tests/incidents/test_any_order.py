@@ -40,6 +40,8 @@ TIP_NEXT = {
     ("reported", "classify"): "classified",
     ("classified", "classify"): "classified",
     ("classified", "verify"): "verifying",
+    ("verifying", "classify"): "classified",
+    ("reported", "forward"): "forwarded",
     ("classified", "forward"): "forwarded",
     ("verifying", "forward"): "forwarded",
     ("classified", "resolve"): "resolved",
@@ -48,6 +50,7 @@ TIP_NEXT = {
     ("reported", "reject"): "rejected",
     ("classified", "reject"): "rejected",
     ("verifying", "reject"): "rejected",
+    ("merged", "split"): "reported",
     **{(state, "withdraw"): "withdrawn" for state in ("received", "reported", "classified", "verifying", "forwarded")},
     **{(state, "reopen"): "verifying" for state in ("resolved", "rejected", "withdrawn")},
 }
@@ -69,6 +72,7 @@ class Record(NamedTuple):
     state: str
     kind: str
     closed_on: str | None = None
+    merged_into: str | None = None
     # Of an activity: what it counts once it is confirmed, and the day on which a team entered it.
     counts: tuple[tuple[str, int], ...] = ()
     entered_on: str | None = None
@@ -78,7 +82,7 @@ def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
     """The cells in which a tip or a case counts one."""
     found, closed = (record.unit, record.on), (record.unit, record.closed_on or "")
     match record.kind, record.state:
-        case ("citizen" | "force") as supplier, state if state != "withdrawn":
+        case ("citizen" | "force") as supplier, state if state not in ("withdrawn", "merged"):
             yield (*found, "tips_received")
             yield (*found, {"citizen": "tips_from_citizens", "force": "tips_from_force"}[supplier])
             if state in ("resolved", "rejected"):
@@ -136,18 +140,16 @@ def an_entry(kind: str, place: tuple[str, str], number: int) -> tuple[dict[str, 
     return entry, tuple(counts.items())
 
 
-class AnyOrder(RuleBasedStateMachine):
-    """Clients that report, step, enter, confirm, return, open, resolve and correct; each answer is predicted too."""
+class TipsInAnyOrder(RuleBasedStateMachine):
+    """Clients that report, step, merge, split, correct and write to tips; each answer is predicted too."""
 
     tips: Bundle[str] = Bundle("tips")
-    cases: Bundle[str] = Bundle("cases")
-    activities: Bundle[str] = Bundle("activities")
-    patrols: Bundle[str] = Bundle("patrols")
 
     def __init__(self, antt: Antt, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self.antt, self.loop = antt, loop
         self.model: dict[str, Record] = {}
+        self.receipts: dict[str, str] = {}
         self.position: str | None = None
         self.today = today().isoformat()
         self.officer = antt.token("province_officer", PROVINCE)
@@ -173,14 +175,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert answer.status_code == 201, answer.text
         id: str = answer.json()["id"]
         self.model[id] = record
+        self.receipts[id] = answer.json().get("receipt")
         return id
 
-    def step(
-        self, path: str, id: str, body: dict[str, Any], after: Record | None, caller: dict[str, str] | None = None
-    ) -> None:
+    def step(self, path: str, id: str, body: dict[str, Any], after: Record | None, refused: int = 409) -> None:
         """Take a step that leads to `after`, or that is refused and changes nothing."""
-        answer = self.post(f"{path.format(id)}", {"reason": "thử", **body}, caller)
-        assert answer.status_code == (409 if after is None else 200), (answer.text, self.model[id])
+        answer = self.post(f"{path.format(id)}", {"reason": "thử", **body})
+        assert answer.status_code == (refused if after is None else 200), (answer.text, self.model[id])
         if after is not None:
             self.model[id] = after
 
@@ -194,22 +195,86 @@ class AnyOrder(RuleBasedStateMachine):
     def step_tip(self, id: str, command: str) -> None:
         tip = self.model[id]
         state = TIP_NEXT.get((tip.state, command))
+        if command == "withdraw" and id in {other.merged_into for other in self.model.values()}:
+            state = None
         closed_on = self.today if state in ("resolved", "rejected", "withdrawn") else tip.closed_on
-        after = state and tip._replace(state=state, closed_on=None if command == "reopen" else closed_on)
+        closed_on = None if command in ("reopen", "split") else closed_on
+        after = state and tip._replace(state=state, closed_on=closed_on, merged_into=None)
         body = {"classified_as": "crime_report"} if command == "classify" else {}
         self.step(f"{TIPS}/{{}}/{command}", id, body, after or None)
+
+    @rule(id=tips, end=st.sampled_from(["reject", "withdraw"]))
+    def end_at_once(self, id: str, end: str) -> None:
+        """Two steps in one, or few tips would come to an end."""
+        for command in ("report", end):
+            self.step_tip(id, command)
 
     @rule(id=tips, place=st.sampled_from(PLACES))
     def correct_tip(self, id: str, place: tuple[str, str]) -> None:
         tip = self.model[id]
-        after = None if tip.state == "withdrawn" else tip._replace(unit=place[0], on=place[1])
+        after = None if tip.state in ("withdrawn", "merged") else tip._replace(unit=place[0], on=place[1])
         body = {"unit": place[0], "received_at": f"{place[1]}T23:59:59+07:00"}
         self.step(f"{TIPS}/{{}}/correct", id, body, after)
+
+    @rule(id=tips, into=tips)
+    def merge_tip(self, id: str, into: str) -> None:
+        tip, other = self.model[id], self.model[into]
+        may = tip.state in ("received", "reported", "classified", "verifying")
+        merges = may and into != id and other.state not in ("merged", "withdrawn")
+        after = tip._replace(state="merged", closed_on=self.today, merged_into=into) if merges else None
+        self.step(f"{TIPS}/{{}}/merge", id, {"into": into}, after, refused=422 if may else 409)
+
+    @rule(id=tips)
+    def write_by_receipt(self, id: str) -> None:
+        tip = self.model[id]
+        while tip.merged_into is not None:
+            tip = self.model[tip.merged_into]
+        answer = self.post(f"{TIPS}/by-receipt/messages", {"content": "Thêm"}, {"Antt-Receipt": self.receipts[id]})
+        assert answer.status_code == (201 if (tip.state, "withdraw") in TIP_NEXT else 409), (answer.text, tip)
+
+    def counted(self) -> Cells:
+        """The counters of every unit that may be touched, on every day that may be."""
+        units = {unit for spread in COUNTED_IN.values() for unit in spread}
+        found: Cells = Counter()
+        for unit in sorted(units):
+            for day in (*DAYS, self.today):
+                counters = self.run(self.antt.counters(self.position, unit=unit, from_=day, to=day))
+                found.update({(unit, day, name): count for name, count in counters.items()})
+        return found
+
+    def teardown(self) -> None:
+        """The model, the recount and the counters agree on every cell."""
+        if not hasattr(self, "counted_before"):
+            return
+        for id in filter(self.receipts.get, self.model):
+            self.write_by_receipt(id)
+        own: Cells = Counter()
+        spread: Cells = Counter()
+        for record in self.model.values():
+            for (unit, day, indicator), count in counts_of(record).items():
+                if count:
+                    own[unit, day, indicator] += count
+                    for counted_in in COUNTED_IN[unit]:
+                        spread[counted_in, day, indicator] += count
+        recounted_now = self.run(recounted(self.antt))[1]
+        assert without_deadlines(difference(recounted_now, self.recounted_before)) == own
+        counted = without_deadlines(difference(self.counted(), self.counted_before))
+        assert {
+            cell: n for cell, n in counted.items() if cell[2] not in ("teams", "members", "members_leader")
+        } == spread
+
+
+class AnyOrder(TipsInAnyOrder):
+    """Clients that also enter, confirm, return, open, resolve and correct cases and activities."""
+
+    cases: Bundle[str] = Bundle("cases")
+    activities: Bundle[str] = Bundle("activities")
+    patrols: Bundle[str] = Bundle("patrols")
 
     def enter(self, kind: str, place: tuple[str, str], of_team: bool, number: int) -> str:
         entry, counts = an_entry(kind, place, number)
         by_leader = of_team and place in TEAM_PLACES
-        record = Record(*place, "entered" if by_leader else "confirmed", kind, None, counts)
+        record = Record(*place, "entered" if by_leader else "confirmed", kind, counts=counts)
         if by_leader:
             record = record._replace(entered_on=self.today)
         return self.create(ACTIVITIES, entry, record, self.leader if by_leader else self.officer)
@@ -245,7 +310,7 @@ class AnyOrder(RuleBasedStateMachine):
     def open_case(self, place: tuple[str, str]) -> str:
         return self.open(place, "other")
 
-    @rule(target=cases, place=st.sampled_from(PLACES), id=tips)
+    @rule(target=cases, place=st.sampled_from(PLACES), id=TipsInAnyOrder.tips)
     def open_case_of_tip(self, place: tuple[str, str], id: str) -> str:
         return self.open(place, "tip", tip_id=id)
 
@@ -277,35 +342,6 @@ class AnyOrder(RuleBasedStateMachine):
             body = {"unit": place[0], "found_on": place[1]}
             self.step(f"{CASES}/{{}}/correct", id, body, case._replace(unit=place[0], on=place[1]))
 
-    def counted(self) -> Cells:
-        """The counters of every unit that may be touched, on every day that may be."""
-        units = {unit for spread in COUNTED_IN.values() for unit in spread}
-        found: Cells = Counter()
-        for unit in sorted(units):
-            for day in (*DAYS, self.today):
-                counters = self.run(self.antt.counters(self.position, unit=unit, from_=day, to=day))
-                found.update({(unit, day, name): count for name, count in counters.items()})
-        return found
-
-    def teardown(self) -> None:
-        """The model, the recount and the counters agree on every cell."""
-        if not hasattr(self, "counted_before"):
-            return
-        own: Cells = Counter()
-        spread: Cells = Counter()
-        for record in self.model.values():
-            for (unit, day, indicator), count in counts_of(record).items():
-                if count:
-                    own[unit, day, indicator] += count
-                    for counted_in in COUNTED_IN[unit]:
-                        spread[counted_in, day, indicator] += count
-        recounted_now = self.run(recounted(self.antt))[1]
-        assert without_deadlines(difference(recounted_now, self.recounted_before)) == own
-        counted = without_deadlines(difference(self.counted(), self.counted_before))
-        assert {
-            cell: n for cell, n in counted.items() if cell[2] not in ("teams", "members", "members_leader")
-        } == spread
-
 
 def without_deadlines(cells: Cells) -> Cells:
     """The cells but those of deadlines, which pass by themselves (test_deadlines_any_order.py)."""
@@ -333,3 +369,9 @@ def test_whatever_is_done_the_counters_and_the_recount_say_what_the_model_says(
     antt: Antt, loop: asyncio.AbstractEventLoop
 ) -> None:
     run_in_any_order(partial(AnyOrder, antt, loop), 12, 40)
+
+
+def test_whatever_is_done_to_tips_and_their_duplicates_the_same_holds(
+    antt: Antt, loop: asyncio.AbstractEventLoop
+) -> None:
+    run_in_any_order(partial(TipsInAnyOrder, antt, loop), 20, 40)

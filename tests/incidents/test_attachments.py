@@ -217,6 +217,17 @@ async def test_each_download_of_what_a_sender_sent_is_recorded(antt: Antt) -> No
     assert kind_of(await antt.get(f"{one}/looks", antt.token())) == (403, "forbidden")
 
 
+async def test_the_sender_of_a_duplicate_adds_files_as_long_as_the_tip_that_goes_on_is_open(antt: Antt) -> None:
+    one, two = await a_tip(antt), await a_tip(antt)
+    receipt = {"Antt-Receipt": two["receipt"]}
+    for tip, step, body in ((two, "merge", {"into": one["id"]}), (one, "report", {}), (one, "reject", {"reason": "a"})):
+        assert (await send(antt, BY_RECEIPT, an_ogg() + step.encode(), receipt)).status_code == 201
+        answer = await antt.post(f"{TIPS}/{tip['id']}/{step}", body, antt.token())
+        assert answer.status_code == 200, answer.text
+    refused = await send(antt, BY_RECEIPT, an_amr(), receipt)
+    assert (kind_of(refused), refused.json()["state"]) == ((409, "step-not-allowed"), "rejected")
+
+
 async def test_a_part_from_the_middle_is_a_look_unless_the_same_caller_looked_a_short_while_ago(
     antt: Antt, rows: asyncpg.Connection
 ) -> None:

@@ -1,5 +1,6 @@
 """Who reported a tip: what they may see and write with their receipt, and that nobody learns who they are."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,44 @@ async def test_the_sender_of_a_duplicate_learns_how_the_other_stands_and_is_stil
     # The first sender does not see what the second wrote.
     seen = await antt.http.get(f"{TIPS}/by-receipt/messages", headers={"Antt-Receipt": one["receipt"]})
     assert seen.json() == []
+
+
+async def test_the_sender_of_a_duplicate_is_heard_as_long_as_the_tip_that_goes_on_is_open(antt: Antt) -> None:
+    one, two, three = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(3)]
+
+    async def write(tip: dict[str, Any]) -> httpx.Response:
+        return await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=tip["receipt"])
+
+    # One after the other, so that the end of the chain is meant and not the next tip.
+    for tip, step, body in (
+        (three, "merge", {"into": two["id"]}),
+        (two, "merge", {"into": one["id"]}),
+        (one, "report", {}),
+        (one, "reject", {"reason": "không có"}),
+    ):
+        assert [(await write(tip)).status_code for tip in (one, two, three)] == [201] * 3
+        answer = await antt.post(f"{TIPS}/{tip['id']}/{step}", body, antt.token())
+        assert answer.status_code == 200, answer.text
+    own, *others = [await write(tip) for tip in (one, two, three)]
+    assert (kind_of(own), own.json()["state"]) == ((409, "step-not-allowed"), "rejected")
+    assert [answer.json() for answer in others] == [own.json()] * 2
+
+
+async def test_nothing_is_written_to_a_tip_after_it_was_closed_by_way_of_its_duplicate(antt: Antt) -> None:
+    for _ in range(5):
+        one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+        await antt.post(f"{TIPS}/{two['id']}/merge", {"into": one["id"]}, antt.token())
+        await antt.post(f"{TIPS}/{one['id']}/report", {}, antt.token())
+        rejected, written = await asyncio.gather(
+            antt.post(f"{TIPS}/{one['id']}/reject", {"reason": "không có"}, antt.token()),
+            antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=two["receipt"]),
+        )
+        assert rejected.status_code == 200
+        if written.status_code == 201:
+            seq = [int(answer.headers["antt-position"].rpartition(":")[2]) for answer in (written, rejected)]
+            assert seq == sorted(seq)
+        else:
+            assert kind_of(written) == (409, "step-not-allowed")
 
 
 async def test_a_leader_reads_nothing_that_other_senders_wrote_of_the_same(antt: Antt) -> None:

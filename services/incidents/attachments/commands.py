@@ -9,6 +9,7 @@ from services.incidents.attachments.receiving import Kept
 from services.incidents.attachments.schemas import AttachmentOut, Of, TooManyAttachments
 from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
 from services.incidents.steps import Step, also_concerned, require_may_step
+from services.incidents.tips.reading import standing
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.workflow import WRITE
 from shared import events
@@ -31,8 +32,9 @@ async def require_may_add(database: Database, caller: Identity, of: Of, record_i
 async def require_may_send(database: Database, receipt: str, client: str) -> Row:
     """The tip of a receipt, if its sender may still add to it. Raises as `tip_of_receipt` does, and StepNotAllowed."""
     tip = await tip_of_receipt(database, receipt, client)
-    if tip["state"] not in WRITE.of:
-        raise StepNotAllowed(state=tip["state"], step="add_attachment", allowed_from=WRITE.of)
+    stands = await standing(database, tip)
+    if stands["state"] not in WRITE.of:
+        raise StepNotAllowed(state=stands["state"], step="add_attachment", allowed_from=WRITE.of)
     return tip
 
 

@@ -10,6 +10,7 @@ from services.incidents import known_teams, references
 from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import lies_elsewhere, locate
 from services.incidents.steps import also_concerned, invalid, record_step, require_may_step
+from services.incidents.tips import reading
 from services.incidents.tips.informants import seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
 from services.incidents.tips.receipts import receipt_hash, receipt_of, tip_of_receipt
@@ -265,10 +266,14 @@ async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, questi
 
 
 async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: WriteByReceipt) -> MessageOut:
-    """As the sender, add to a tip that is not closed, or answer a question. NotFound for a wrong receipt."""
+    """As the sender, add to a tip that is not closed, or answer a question. NotFound for a wrong receipt.
+
+    A duplicate is as closed as the tip that it was merged into.
+    """
     tip = await tip_of_receipt(work.database, receipt, client)
-    if tip["state"] not in WRITE.of:
-        raise StepNotAllowed(state=tip["state"], step="write", allowed_from=WRITE.of)
+    stands = await reading.standing(work.database, tip)
+    if stands["state"] not in WRITE.of:
+        raise StepNotAllowed(state=stands["state"], step="write", allowed_from=WRITE.of)
     if said.answers is not None:
         question = await work.database.fetchrow(
             """SELECT EXISTS (SELECT FROM tip_messages a WHERE a.answers = q.id) AS answered
@@ -283,6 +288,9 @@ async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: Wr
     kind = "answer" if said.answers else "addition"
     message = _write(work, tip["id"], kind, said.content, "informant", said.answers)
     changed = work.change(Tip, tip)
+    if stands["id"] != tip["id"]:
+        # Its version moves too, so that nothing is written to what is being closed.
+        work.change(Tip, stands)
     work.emit(WRITE.event, tip["id"], fact(tip), fact(changed), also_concerned(changed))
     return MessageOut.model_validate(message)
 

@@ -20,7 +20,7 @@ from services.incidents.tips.schemas import (
 )
 from shared import units
 from shared.auth import Identity
-from shared.database import Database
+from shared.database import Database, Row
 from shared.errors import NotFound
 
 
@@ -136,15 +136,23 @@ async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[
 async def tip_by_receipt(database: Database, receipt: str, client: str) -> TipStatus:
     """The status for a receipt, and what was written. Raises as `tip_of_receipt` does."""
     tip = await tip_of_receipt(database, receipt, client)
-    # A duplicate stands as the one that goes on in its place.
-    stands = await database.fetchrow(f"{_MERGED_INTO} SELECT * FROM into_ WHERE merged_into IS NULL", tip["id"])
+    stands = await standing(database, tip)
     messages = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip["id"])
     return TipStatus(
-        state=stands["state"] if stands else tip["state"],
+        state=stands["state"],
         received_at=tip["received_at"],
-        closed_on=stands["closed_on"] if stands else tip["closed_on"],
+        closed_on=stands["closed_on"],
         messages=[MessageOut.model_validate(dict(row)) for row in messages],
     )
+
+
+async def standing(database: Database, tip: Row) -> Row:
+    """The tip that goes on in the place of this one: the last of those that it was merged into, or itself."""
+    if tip["merged_into"] is None:
+        return tip
+    last = await database.fetchrow(f"{_MERGED_INTO} SELECT * FROM into_ WHERE merged_into IS NULL", tip["id"])
+    assert last is not None
+    return dict(last)
 
 
 async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:
@@ -169,8 +177,7 @@ async def with_duplicates(database: Database, caller: Identity, tip_id: UUID) ->
 
 _MERGED_INTO = """
 WITH RECURSIVE into_ AS (
-    SELECT id, merged_into, state, closed_on FROM tips WHERE id = $1
-    UNION ALL SELECT t.id, t.merged_into, t.state, t.closed_on FROM tips t JOIN into_ i ON t.id = i.merged_into
+    SELECT * FROM tips WHERE id = $1 UNION ALL SELECT t.* FROM tips t JOIN into_ i ON t.id = i.merged_into
 )"""
 _DUPLICATES = """
 WITH RECURSIVE merged AS (

@@ -28,7 +28,7 @@ STEPS: dict[str, Step] = {
     "correct": Step((*OPEN, *CLOSED), None, "handle_tip", "TipCorrected", needs_reason=True),
     "reopen": Step((*CLOSED, "withdrawn"), "verifying", "handle_tip", "TipReopened", needs_reason=True),
 }
-# Who holds the receipt may write as long as the tip, or the one that it was merged into, may be worked on.
-WRITE = Step((*OPEN, "merged"), None, "report_tip", "InformantWrote")
+# Who holds the receipt may write as long as the tip that stands, theirs or the one it was merged into, may be worked on.
+WRITE = Step(OPEN, None, "report_tip", "InformantWrote")
 # A system that relayed a tip corrects it until the police have classified it.
 CORRECT_BY_SENDER = Step(("received", "reported"), None, "pass_on_tip", "TipCorrected", needs_reason=True)
