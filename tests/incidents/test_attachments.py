@@ -228,6 +228,37 @@ async def test_the_sender_of_a_duplicate_adds_files_as_long_as_the_tip_that_goes
     assert (kind_of(refused), refused.json()["state"]) == ((409, "step-not-allowed"), "rejected")
 
 
+async def test_who_handles_a_tip_sees_what_the_senders_of_its_duplicates_sent(antt: Antt) -> None:
+    team = await a_team(antt)
+    leader, officer, audit = antt.token("team_leader", COMMUNE, team), antt.token(), antt.token("operator", PROVINCE)
+    stands, own = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, leader) for _ in range(2)]
+    citizens = await a_tip(antt)
+    for tip, into in ((own, citizens), (citizens, stands)):
+        merged = await antt.post(f"{TIPS}/{tip['id']}/merge", {"into": into["id"]}, officer)
+        assert merged.status_code == 200, merged.text
+    files = f"{TIPS}/{stands['id']}/attachments"
+    for number, tip in enumerate((citizens, own, stands)):
+        await attached(antt, BY_RECEIPT, an_ogg() + bytes(number), {"Antt-Receipt": tip["receipt"]})
+    listed = (await antt.get(files, officer)).json()
+    assert [attachment["record_id"] for attachment in listed] == [citizens["id"], own["id"], stands["id"]]
+    assert (await antt.get(files, leader)).json() == listed[1:]
+    one = f"{files}/{listed[0]['id']}"
+    assert (await antt.get(one, officer)).content == an_ogg() + bytes(0)
+    assert kind_of(await antt.get(one, leader)) == (404, "not-found")
+    assert (await antt.get(f"{files}/{listed[1]['id']}", leader)).status_code == 200
+    # The look is told beside the tip that stands and beside the tip that it was sent to.
+    told = [
+        (await antt.get(at, audit)).json()
+        for at in (f"{one}/looks", f"{one.replace(stands['id'], citizens['id'])}/looks")
+    ]
+    assert [look["looked_by"] for look in told[0]] == [f"commune_officer:{COMMUNE}"]
+    assert told[0] == told[1]
+    # Of the tip that was merged only its own and its duplicates' are shown.
+    at = f"{TIPS}/{citizens['id']}/attachments"
+    assert (await antt.get(at, officer)).json() == listed[:2]
+    assert kind_of(await antt.get(f"{at}/{listed[2]['id']}", officer)) == (404, "not-found")
+
+
 async def test_a_part_from_the_middle_is_a_look_unless_the_same_caller_looked_a_short_while_ago(
     antt: Antt, rows: asyncpg.Connection
 ) -> None:

@@ -11,7 +11,7 @@ from services.incidents.activities.reading import read_activity
 from services.incidents.attachments.models import AttachmentLook
 from services.incidents.attachments.schemas import AttachmentLookOut, AttachmentOut, Of, SentAttachment
 from services.incidents.cases.reading import read_case
-from services.incidents.tips.reading import read_tip
+from services.incidents.tips.reading import read_tip, with_duplicates
 from services.incidents.tips.receipts import tip_of_receipt
 from shared.auth import Identity
 from shared.database import Database
@@ -34,7 +34,8 @@ async def list_attachments(database: Database, caller: Identity, of: Of, record_
     """The files of a record, in the order in which they came."""
     await _SEE[of](database, caller, record_id)
     rows = await database.fetch(
-        "SELECT * FROM attachments WHERE record_id = $1 AND removed_at IS NULL ORDER BY id", record_id
+        "SELECT * FROM attachments WHERE record_id = ANY($1) AND removed_at IS NULL ORDER BY id",
+        await _with_duplicates(database, caller, of, record_id),
     )
     return [AttachmentOut.model_validate(dict(row)) for row in rows]
 
@@ -45,14 +46,19 @@ async def read_attachment(
     """One file of a record. NotFound without one, or when it was taken away."""
     await _SEE[of](database, caller, record_id)
     row = await database.fetchrow(
-        "SELECT * FROM attachments WHERE id = $1 AND record_id = $2 AND of = $3 AND removed_at IS NULL",
+        "SELECT * FROM attachments WHERE id = $1 AND record_id = ANY($2) AND of = $3 AND removed_at IS NULL",
         attachment_id,
-        record_id,
+        await _with_duplicates(database, caller, of, record_id),
         of,
     )
     if row is None:
         raise NotFound(id=attachment_id)
     return AttachmentOut.model_validate(dict(row))
+
+
+async def _with_duplicates(database: Database, caller: Identity, of: Of, record_id: UUID) -> list[UUID]:
+    """Whose files are shown with a record that the caller may see: its own, and of a tip those of its duplicates."""
+    return await with_duplicates(database, caller, record_id) if of == "tips" else [record_id]
 
 
 async def record_look(work: UnitOfWork, caller: Identity, attachment: AttachmentOut, start: int) -> None:
@@ -80,9 +86,9 @@ async def attachment_looks(
     caller.require("audit_looks", record.unit)
     rows = await database.fetch(
         """SELECT l.* FROM attachment_looks l JOIN attachments a ON a.id = l.attachment_id
-        WHERE a.id = $1 AND a.record_id = $2 ORDER BY l.id""",
+        WHERE a.id = $1 AND a.record_id = ANY($2) ORDER BY l.id""",
         attachment_id,
-        record_id,
+        await _with_duplicates(database, caller, of, record_id),
     )
     return [AttachmentLookOut.model_validate(dict(row)) for row in rows]
 

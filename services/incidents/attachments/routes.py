@@ -149,7 +149,10 @@ async def add_attachment(
 
 @router.get("/{of}/{record_id}/attachments", responses=problems(*_SEEN))
 async def list_attachments(of: Of, record_id: UUID, caller: Caller, request: Request) -> list[AttachmentOut]:
-    """The files of a record, for who may see the record."""
+    """The files of a record, for who may see the record; of a tip also those of the tips merged into it.
+
+    A team's leader is shown those of the team's own tips alone.
+    """
     return await reading.list_attachments(request.app.state.service.database, caller, of, record_id)
 
 
