@@ -1,7 +1,8 @@
 """One service's PostgreSQL, and the statements that its SQLModel tables give."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -14,6 +15,9 @@ from sqlmodel import SQLModel
 from shared.errors import DatabaseUnavailable
 
 Row = dict[str, Any]
+
+# How often who has a turn looks whether the lock is still held, and how long the answer may take.
+_LOOK_SECONDS = 10
 
 # What a gone, stopping or refusing server raises; the same request may be tried again.
 UNAVAILABLE = (
@@ -93,6 +97,47 @@ class Database:
         """The first row of a query, or None."""
         async with self.connection() as connection:
             return await connection.fetchrow(sql, *arguments)
+
+
+@asynccontextmanager
+async def one_at_a_time(url: str, key: str) -> AsyncIterator[asyncpg.Connection]:
+    """What one process does at a time: wait for the advisory lock of this key (SQL), and hold it.
+
+    The lock goes with its connection, so that another process goes on the moment this one ends. What is done meanwhile
+    is ended with ConnectionError once the lock is lost: its connection was closed, or does not answer.
+    """
+    holder = await asyncpg.connect(url)
+    until = asyncio.timeout(None)
+
+    def lose(*_: object) -> None:
+        until.reschedule(0)
+
+    try:
+        await holder.execute(f"SELECT pg_advisory_lock({key})")
+        async with until:
+            holder.add_termination_listener(lose)
+            looking = asyncio.create_task(_look(holder))
+            looking.add_done_callback(lose)
+            try:
+                yield holder
+            finally:
+                holder.remove_termination_listener(lose)
+                looking.remove_done_callback(lose)
+                looking.cancel()
+    except TimeoutError as error:
+        if until.expired():
+            raise ConnectionError(f"the lock {key} was lost") from error
+        raise
+    finally:
+        holder.terminate()
+
+
+async def _look(holder: asyncpg.Connection) -> None:
+    """Ask for a sign of life now and then; ends when there is none."""
+    with suppress(Exception):
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await holder.execute("SELECT 1", timeout=_LOOK_SECONDS)
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared import telemetry
 from shared.cloudevents import source_of
+from shared.database import one_at_a_time
 from shared.log import (
     Batch,
     CountedBeyondRecovery,
@@ -216,12 +217,11 @@ def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | 
 async def relay(settings: Settings, source: Service) -> None:
     """Copy a source's outbox to its topic, in order, for ever. One relay at a time; a second one waits its turn."""
     collect_seldom()
-    connection = await asyncpg.connect(settings.database_url(source))
-    try:
-        # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
-        await connection.execute("SELECT pg_advisory_lock($1)", _RELAY_LOCK)
+    # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
+    async with one_at_a_time(settings.database_url(source), str(_RELAY_LOCK)) as holder:
+        generations = await read_generations(holder)
         await ensure_topics(settings, source)
-        mark = await _resume(settings, source, await read_generations(connection))
+        mark = await _resume(settings, source, generations)
         log.info("relay goes on", source=source, after=mark.position)
         producer = AIOKafkaProducer(
             bootstrap_servers=settings.kafka_bootstrap,
@@ -233,8 +233,6 @@ async def relay(settings: Settings, source: Service) -> None:
         )
         async with _started(producer.start, partial(_give_up, producer)):
             await _relay(settings, source, mark, producer)
-    finally:
-        connection.terminate()
 
 
 async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOKafkaProducer) -> None:

@@ -1,12 +1,11 @@
 """What incidents does beside answering requests. Of the processes that could do a job, one does it at a time."""
 
-import asyncpg
-
 from services.incidents import searching
 from services.incidents.attachments import sweep
 from services.incidents.deadlines.commands import tell_missed
 from services.incidents.imports import job as imports
 from services.incidents.webhooks import delivering
+from shared.database import one_at_a_time
 from shared.service import Service, Task
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
@@ -23,12 +22,7 @@ def in_turn(name: str) -> Task:
     """The job as a background task that first waits until no other process does it."""
 
     async def run(service: Service) -> None:
-        holder = await asyncpg.connect(service.database.url)
-        try:
-            # The lock goes with the connection, so another process goes on the moment this one has ended.
-            await holder.execute("SELECT pg_advisory_lock(7305, hashtext($1))", name)
+        async with one_at_a_time(service.database.url, f"7305, hashtext('{name}')"):
             await JOBS[name](service)
-        finally:
-            holder.terminate()
 
     return run

@@ -19,7 +19,7 @@ import structlog
 from services.stats.indicators import INDICATORS, Flow, Stock
 from services.stats.vectors import lane, lanes_of
 from shared import events, telemetry, units
-from shared.database import Database
+from shared.database import Database, one_at_a_time
 from shared.days import day_of, now
 from shared.log import SOURCES, Batch, Mark, Record, open_log
 from shared.settings import Service, Settings
@@ -355,10 +355,8 @@ async def run(settings: Settings, database: Database) -> None:
 
 
 async def _run(settings: Settings, database: Database, source: Service, turn: asyncio.Lock) -> None:
-    holder = await asyncpg.connect(database.url)
-    try:
-        # One consumer counts a source; another waits here and goes on when this one's connection ends.
-        await holder.execute("SELECT pg_advisory_lock(7304, $1)", SOURCES.index(source))
+    # One consumer counts a source; another waits here.
+    async with one_at_a_time(database.url, f"7304, {SOURCES.index(source)}"):
         async with database.connection() as connection:
             counters = await serving_set(connection)
             mark = await mark_of(connection, counters.id, source)
@@ -378,8 +376,6 @@ async def _run(settings: Settings, database: Database, source: Service, turn: as
                 counted.inc(len(batch.records))
                 _counted_until[source] = batch.watermark or _counted_until[source]
                 mark = batch.mark
-    finally:
-        holder.terminate()
 
 
 async def _watch_dead_letters(database: Database) -> None:
