@@ -62,7 +62,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
     supplied_by = "team" if team_id else SUPPLIED_BY[channel]
     _require_may_report(caller, tip, unit, supplied_by, team_id)
-    for instant in (received_at, tip.occurred_at):
+    for instant in (tip.received_at, tip.occurred_at):
         if instant is not None:
             require_past(instant)
     if team_id is not None:
