@@ -224,6 +224,12 @@ class TipsInAnyOrder(RuleBasedStateMachine):
         after = tip._replace(state="merged", closed_on=self.today, merged_into=into) if merges else None
         self.step(f"{TIPS}/{{}}/merge", id, {"into": into}, after, refused=422 if may else 409)
 
+    @rule(id=tips, into=tips)
+    def merge_and_withdraw(self, id: str, into: str) -> None:
+        """Two steps in one, or one that stands for others would seldom be withdrawn."""
+        self.merge_tip(id, into)
+        self.step_tip(into, "withdraw")
+
     @rule(id=tips)
     def write_by_receipt(self, id: str) -> None:
         tip = self.model[id]
