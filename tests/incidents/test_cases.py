@@ -273,10 +273,10 @@ async def test_a_transferred_case_counts_as_such_and_names_the_body_and_the_deci
         assert kind_of(await antt.post(f"{base}/transfer", body, officer)) == (422, "invalid-input"), missing
     for day, expected in (
         ("2026-11-01", (422, "invalid-input")),
-        ((today() + timedelta(days=1)).isoformat(), (422, "day-in-the-future")),
+        ((today() + timedelta(days=2)).isoformat(), (422, "day-in-the-future")),
     ):
         assert kind_of(await antt.post(f"{base}/transfer", {**transfer, "transferred_on": day}, officer)) == expected
-    late = {**DECISION, "signed_on": (today() + timedelta(days=1)).isoformat()}
+    late = {**DECISION, "signed_on": (today() + timedelta(days=2)).isoformat()}
     answer = await antt.post(f"{base}/transfer", {**transfer, "decision": late}, officer)
     assert kind_of(answer) == (422, "day-in-the-future")
 
@@ -567,7 +567,7 @@ async def test_a_correction_is_held_to_the_same_rules_as_the_case(antt: Antt) ->
         ({"unit": ELSEWHERE}, (403, "foreign-area")),
         ({"unit": OLD_COMMUNE}, (422, "unit-not-in-force")),
         ({"found_on": "2026-11-06"}, (422, "invalid-input")),
-        ({"found_on": (today() + timedelta(days=1)).isoformat()}, (422, "day-in-the-future")),
+        ({"found_on": (today() + timedelta(days=2)).isoformat()}, (422, "day-in-the-future")),
         ({"found_on": "2025-06-30"}, (422, "unit-not-in-force")),
     ):
         assert kind_of(await antt.post(f"{base}/correct", {"reason": "nhầm", **values}, officer)) == expected
@@ -579,7 +579,7 @@ async def test_a_case_is_resolved_between_the_day_it_was_found_and_today(antt: A
     case = await opened(antt, CASES, a_case())
     for resolved_on, expected in (
         ("2026-11-01", (422, "invalid-input")),
-        ((today() + timedelta(days=1)).isoformat(), (422, "day-in-the-future")),
+        ((today() + timedelta(days=2)).isoformat(), (422, "day-in-the-future")),
         ("2026-11-31", (422, "invalid-input")),
         (None, (422, "invalid-input")),
     ):
@@ -654,7 +654,7 @@ async def test_bad_input_at_any_field_of_a_case_is_one_clear_problem_and_changes
         ({"kind": "x" * 61}, "invalid-input"),
         ({"kind": ""}, "invalid-input"),
         ({"kind": 7}, "invalid-input"),
-        ({"found_on": (today() + timedelta(days=1)).isoformat()}, "day-in-the-future"),
+        ({"found_on": (today() + timedelta(days=2)).isoformat()}, "day-in-the-future"),
         ({"found_on": "1899-12-31"}, "invalid-input"),
         ({"found_on": 86400}, "invalid-input"),
         ({"found_on": "2026-11-02T00:00:00Z"}, "invalid-input"),
