@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+from calendar import monthrange
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Message
 from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
 from shared.auth import TokenRole, issue_token
+from shared.days import today
 from shared.log import SOURCES
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
@@ -30,7 +32,11 @@ hypothesis.settings.load_profile("antt")
 PROVINCE = "2024:74"
 COMMUNE = "2025:25942"  # a commune of today's edition that the province served became
 OLD_COMMUNE = "2024:25942"
-WHOLE_NOV_2026 = {"from": "2026-11-01", "to": "2026-11-30"}
+# The month of the tests' facts, and all to the end of the one in which they run.
+WHOLE_MONTHS = {
+    "from": "2026-11-01",
+    "to": max("2026-11-30", today().replace(day=monthrange(today().year, today().month)[1]).isoformat()),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,8 +127,8 @@ class Antt:
         return await self.http.post(path, json={} if body is None else body, headers={**(caller or {}), **extra})
 
     async def counters(self, counted: str | None = None, unit: str = "2025:79", **period: str) -> dict[str, int]:
-        """The counters of a unit, of November 2026 unless told, once the position is counted."""
-        query = {"unit": unit, **WHOLE_NOV_2026, **{k.rstrip("_"): v for k, v in period.items()}}
+        """The counters of a unit, of `WHOLE_MONTHS` unless told, once the position is counted."""
+        query = {"unit": unit, **WHOLE_MONTHS, **{k.rstrip("_"): v for k, v in period.items()}}
         if counted:
             query["counted"] = counted
         answer = await self.http.get("/stats/v1/counters", params=query, headers=self.token("operator", PROVINCE))
