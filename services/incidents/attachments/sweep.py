@@ -15,8 +15,6 @@ from shared.store import delete, kept_under, remove_half_written, store_of
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 3600
-# When it tries again after the store or the database failed it.
-_AGAIN_SECONDS = 30
 _TOGETHER = 1000
 _CONTENT = re.compile(r"attachments/[0-9a-f]{2}/([0-9a-f]{64})")
 
@@ -27,17 +25,15 @@ _ORPHAN = """touched_at < now() - $1::interval AND NOT EXISTS (
 
 
 async def run(service: Service) -> None:
-    """Sweep each hour, for ever. A store that is down is tried again soon; nothing else waits for it."""
+    """Sweep each hour, for ever. A store that is down is tried again the next time; nothing else waits for it."""
     while True:
-        pause = _EVERY_SECONDS
         try:
             deleted = await sweep(service)
             if deleted:
                 log.info("contents swept", deleted=deleted)
         except Problem as problem:
             log.warning("sweep put off", reason=problem.name)
-            pause = _AGAIN_SECONDS
-        await asyncio.sleep(pause)
+        await asyncio.sleep(_EVERY_SECONDS)
 
 
 async def sweep(service: Service) -> int:
