@@ -49,7 +49,8 @@ def require_not_future(day: date) -> None:
         raise DayInTheFuture(day=day)
 
 
-def require_past(instant: datetime) -> None:
-    """Raise when an instant lies in the future."""
-    if instant > now() + _CLOCK_TOLERANCE:
-        raise DayInTheFuture(at=instant)
+def require_past(*instants: datetime | None) -> None:
+    """Raise when an instant that is given lies in the future."""
+    for instant in instants:
+        if instant is not None and instant > now() + _CLOCK_TOLERANCE:
+            raise DayInTheFuture(at=instant)

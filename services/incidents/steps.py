@@ -29,10 +29,11 @@ class Step(NamedTuple):
     needs_reason: bool = False
 
 
-def also_concerned(*tips: Row) -> tuple[str, ...]:
-    """The units beside its own whose police handle a tip, or are asked to, as it was and as it is."""
-    named = {tip[name] for tip in tips for name in ("handled_by", "forwarded_to") if tip.get(name)}
-    return tuple(sorted(unit for unit in named.difference(tip["unit"] for tip in tips) if units.get(unit) is not None))
+def also_concerned(*as_it_was_and_is: Row) -> tuple[str, ...]:
+    """The units beside its own whose police handle a record, or are asked to; of a case or an activity there are none."""
+    named = {row[name] for row in as_it_was_and_is for name in ("handled_by", "forwarded_to") if row.get(name)}
+    others = named.difference(row["unit"] for row in as_it_was_and_is)
+    return tuple(sorted(unit for unit in others if units.get(unit) is not None))
 
 
 class StepTaken(IncidentsModel):

@@ -15,7 +15,7 @@ from shared import events
 from shared.days import today
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import ACTIVITIES, CASES, TOLD, a_team, run_in_any_order, told
-from tests.incidents.test_recount import Cells, recounted
+from tests.incidents.test_recount import Cells, counted, recounted
 
 TIPS = "/incidents/v1/tips"
 # In which units a fact of each unit is counted, told here once more.
@@ -241,12 +241,7 @@ class TipsInAnyOrder(RuleBasedStateMachine):
     def counted(self) -> Cells:
         """The counters of every unit that may be touched, on every day that may be."""
         units = {unit for spread in COUNTED_IN.values() for unit in spread}
-        found: Cells = Counter()
-        for unit in sorted(units):
-            for day in (*DAYS, self.today):
-                counters = self.run(self.antt.counters(self.position, unit=unit, from_=day, to=day))
-                found.update({(unit, day, name): count for name, count in counters.items()})
-        return found
+        return self.run(counted(self.antt, self.position, units, (*DAYS, self.today)))
 
     def teardown(self) -> None:
         """The model, the recount and the counters agree on every cell."""

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol, opened, run_in_any_order
 from tests.incidents.test_any_order import difference, without_deadlines
-from tests.incidents.test_recount import Cells, recounted
+from tests.incidents.test_recount import Cells, counted, recounted
 
 UNITS = (COMMUNE, "2025:25747")
 FOUND_ON = ("2026-11-02", "2026-11-03")
@@ -202,12 +202,7 @@ class CasesInAnyOrder(RuleBasedStateMachine):
 
     def counted(self) -> Cells:
         """The counters of both communes and of their province, on every day that a case may count on."""
-        found: Cells = Counter()
-        for unit in (*UNITS, "2025:79"):
-            for day in sorted({*FOUND_ON, *LATER}):
-                counters = self.run(self.antt.counters(self.position, unit=unit, from_=day, to=day))
-                found.update({(unit, day, name): count for name, count in counters.items()})
-        return found
+        return self.run(counted(self.antt, self.position, (*UNITS, "2025:79"), {*FOUND_ON, *LATER}))
 
     def teardown(self) -> None:
         """The model, the recount and the counters agree on every cell."""

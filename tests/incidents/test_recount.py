@@ -1,6 +1,7 @@
 """The recount: this service's figures once more from its own tables, from one snapshot."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
@@ -11,6 +12,16 @@ from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_patrol, kind_of, opened, traffic_control
 
 Cells = Counter[tuple[str, str, str]]
+
+
+async def counted(antt: Antt, position: str | None, units: Iterable[str], days: Iterable[str]) -> Cells:
+    """The counters of each of these units on each of these days, once the position is counted."""
+    found: Cells = Counter()
+    for unit in sorted(units):
+        for day in sorted(days):
+            counters = await antt.counters(position, unit=unit, from_=day, to=day)
+            found.update({(unit, day, name): count for name, count in counters.items()})
+    return found
 
 
 async def recounted(antt: Antt) -> tuple[dict[str, int], Cells]:

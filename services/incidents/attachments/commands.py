@@ -70,7 +70,7 @@ async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, reco
         version=1,
     )
     told = fact(row, record["unit"])
-    work.emit("AttachmentAdded", row["id"], None, told, _concerned(of, record), **{_LINKS[of]: record["id"]})
+    work.emit("AttachmentAdded", row["id"], None, told, also_concerned(record), **{_LINKS[of]: record["id"]})
     return AttachmentOut.model_validate(row)
 
 
@@ -84,12 +84,8 @@ async def remove_attachment(
         raise NotFound(id=attachment_id)
     changed = work.change(Attachment, attachment, removed_by=caller.subject, removed_at=now(), removal_reason=reason)
     told = fact(attachment, record["unit"])
-    work.emit("AttachmentRemoved", attachment_id, told, None, _concerned(of, record), **{_LINKS[of]: record_id})
+    work.emit("AttachmentRemoved", attachment_id, told, None, also_concerned(record), **{_LINKS[of]: record_id})
     return AttachmentOut.model_validate(changed)
-
-
-def _concerned(of: Of, record: Row) -> tuple[str, ...]:
-    return also_concerned(record) if of == "tips" else ()
 
 
 async def _require(

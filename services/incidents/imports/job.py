@@ -25,7 +25,19 @@ from services.incidents import known_teams, references
 from services.incidents.imports import commands
 from services.incidents.imports.formats import READERS, Entry
 from services.incidents.imports.models import Import, ImportRejection
-from services.incidents.imports.rejections import Errors, FileRefused, errors_of_problem, row_error
+from services.incidents.imports.rejections import (
+    Errors,
+    FileChanged,
+    FileGone,
+    FileMissing,
+    FileRefused,
+    NotAtomic,
+    NotNow,
+    RowsRejected,
+    TooManyRows,
+    errors_of_problem,
+    row_error,
+)
 from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
 from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from services.incidents.known_teams import TeamNotYetKnown
@@ -56,60 +68,6 @@ _NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
 
 _NEXT = "SELECT * FROM imports WHERE state IN ('queued', 'running') AND id <> ALL ($1::uuid[]) ORDER BY id LIMIT 1"
 _LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations) AS generation FROM outbox"
-
-
-class TooManyRows(FileRefused):
-    name = "too-many-rows"
-    vi, en = "Tệp có quá nhiều dòng: hãy chia nhỏ.", "The file has too many rows: split it."
-
-
-class NotAtomic(FileRefused):
-    name = "too-large-for-atomic"
-    vi, en = (
-        "Chỉ tệp tối đa 10.000 dòng và 16 MiB mới được nhận trọn vẹn hoặc không nhận gì.",
-        "Only a file of at most 10,000 rows and 16 MiB can be all or nothing.",
-    )
-
-
-class RowsRejected(FileRefused):
-    name = "rows-rejected"
-    vi, en = (
-        "Có dòng không hợp lệ nên không dòng nào được nhận; xem danh sách dòng bị từ chối.",
-        "Some rows are not valid, so none was taken; see the rejected rows.",
-    )
-
-
-class FileChanged(FileRefused):
-    name = "file-changed"
-    vi, en = "Tệp trong kho đã bị thay đổi.", "The file was changed in the store."
-
-
-class NotNow(Problem):
-    """Nothing is wrong with the file: the disk for what is remembered of it is full, or the database refuses for now."""
-
-    status, name = 503, "import-waits"
-    vi, en = (
-        "Máy chủ tạm thời chưa xử lý được tệp; tệp đang chờ và sẽ được xử lý tiếp, không cần gửi lại.",
-        "The server cannot take the file for now; it waits and will be taken, it need not be sent again.",
-    )
-
-
-class FileMissing(Problem):
-    """The store answers and has no such file: a disk that is not mounted looks so, and a database that was restored."""
-
-    status, name = 503, "file-missing"
-    vi, en = (
-        "Không thấy tệp trong kho; hệ thống chờ một giờ, vì ổ đĩa có thể chưa được gắn.",
-        "The file is not in the store; it is waited for an hour, since a disk may not be mounted.",
-    )
-
-
-class FileGone(FileRefused):
-    name = "file-gone"
-    vi, en = (
-        "Tệp không còn trong kho; các dòng đã nhận vẫn giữ nguyên, hãy gửi lại phần còn lại với Idempotency-Key mới.",
-        "The file is no longer in the store; the rows taken stand, send the rest with a new Idempotency-Key.",
-    )
 
 
 # What passes by itself, or when an operator has seen to it: no room for temporary files, a question that took too long,

@@ -1,4 +1,4 @@
-"""Why a row or a file was not taken, as the report tells it."""
+"""Why a row or a file was not taken, or waits, as the report tells it."""
 
 from datetime import date
 from typing import Any, ClassVar
@@ -23,6 +23,60 @@ class NotXlsx(FileRefused):
     vi, en = (
         "Không đọc được tệp XLSX: tệp hỏng, bị cắt cụt hoặc không đúng định dạng.",
         "This cannot be read as XLSX: it is broken, cut short, or something else.",
+    )
+
+
+class TooManyRows(FileRefused):
+    name = "too-many-rows"
+    vi, en = "Tệp có quá nhiều dòng: hãy chia nhỏ.", "The file has too many rows: split it."
+
+
+class NotAtomic(FileRefused):
+    name = "too-large-for-atomic"
+    vi, en = (
+        "Chỉ tệp tối đa 10.000 dòng và 16 MiB mới được nhận trọn vẹn hoặc không nhận gì.",
+        "Only a file of at most 10,000 rows and 16 MiB can be all or nothing.",
+    )
+
+
+class RowsRejected(FileRefused):
+    name = "rows-rejected"
+    vi, en = (
+        "Có dòng không hợp lệ nên không dòng nào được nhận; xem danh sách dòng bị từ chối.",
+        "Some rows are not valid, so none was taken; see the rejected rows.",
+    )
+
+
+class FileChanged(FileRefused):
+    name = "file-changed"
+    vi, en = "Tệp trong kho đã bị thay đổi.", "The file was changed in the store."
+
+
+class NotNow(Problem):
+    """Nothing is wrong with the file: the disk for what is remembered of it is full, or the database refuses for now."""
+
+    status, name = 503, "import-waits"
+    vi, en = (
+        "Máy chủ tạm thời chưa xử lý được tệp; tệp đang chờ và sẽ được xử lý tiếp, không cần gửi lại.",
+        "The server cannot take the file for now; it waits and will be taken, it need not be sent again.",
+    )
+
+
+class FileMissing(Problem):
+    """The store answers and has no such file: a disk that is not mounted looks so, and a database that was restored."""
+
+    status, name = 503, "file-missing"
+    vi, en = (
+        "Không thấy tệp trong kho; hệ thống chờ một giờ, vì ổ đĩa có thể chưa được gắn.",
+        "The file is not in the store; it is waited for an hour, since a disk may not be mounted.",
+    )
+
+
+class FileGone(FileRefused):
+    name = "file-gone"
+    vi, en = (
+        "Tệp không còn trong kho; các dòng đã nhận vẫn giữ nguyên, hãy gửi lại phần còn lại với Idempotency-Key mới.",
+        "The file is no longer in the store; the rows taken stand, send the rest with a new Idempotency-Key.",
     )
 
 

@@ -62,9 +62,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
     supplied_by = "team" if team_id else SUPPLIED_BY[channel]
     _require_may_report(caller, tip, unit, supplied_by, team_id)
-    for instant in (tip.received_at, tip.occurred_at):
-        if instant is not None:
-            require_past(instant)
+    require_past(tip.received_at, tip.occurred_at)
     if team_id is not None:
         await known_teams.require(work, team_id, unit)
     await references.require_new(work, Tip, caller.subject, tip.reference)
@@ -239,9 +237,7 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
         values, told = {**forgotten, **values}, {**forgotten, **told}
     if tip["handled_by"] == tip["unit"]:
         values["handled_by"] = unit
-    for instant in (correction.received_at, correction.occurred_at):
-        if instant is not None:
-            require_past(instant)
+    require_past(correction.received_at, correction.occurred_at)
     if correction.team_id is not None:
         await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
