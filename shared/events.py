@@ -236,13 +236,20 @@ EVENTS: dict[str, type[Fact]] = {
     "TeamCreated": Team,
     "TeamChanged": Team,
     "TeamDissolved": Team,
+    "TeamCorrected": Team,
+    "TeamWithdrawn": Team,
     "MemberRecognised": MemberTerm,
     "MemberChanged": MemberTerm,
     "MemberReleased": MemberTerm,
     "MemberRoleChanged": MemberTerm,
+    "MemberTermCorrected": MemberTerm,
+    "MemberTermWithdrawn": MemberTerm,
     "TrainingHeld": TrainingClass,
+    "TrainingCorrected": TrainingClass,
+    "TrainingWithdrawn": TrainingClass,
     "CertificateIssued": Certificate,
     "CertificateRevoked": Certificate,
+    "CertificateCorrected": Certificate,
 }
 
 # The facts that teams tells of; all others are told by incidents.

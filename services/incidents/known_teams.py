@@ -23,9 +23,11 @@ class KnownTeam(IncidentsModel, table=True):
     __tablename__ = "known_teams"
     id: UUID = Field(primary_key=True)
     unit: str
+    # It should never have been entered; what names it since before stays as it was.
+    withdrawn: bool = False
 
 
-UNIT_OF_TEAM = "SELECT unit FROM known_teams WHERE id = $1"
+UNIT_OF_TEAM = "SELECT unit, withdrawn FROM known_teams WHERE id = $1"
 
 
 class TeamNotYetKnown(Problem):
@@ -49,6 +51,8 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
         if monotonic() > patience_ends:
             raise TeamNotYetKnown(team_id=team_id)
         await asyncio.sleep(0.05)
+    if known["withdrawn"]:
+        raise InvalidInput(errors=[{"at": "team_id", "code": "withdrawn-team", "message": "the team was withdrawn"}])
     if unit != known["unit"] and unit not in units.area(known["unit"]) and known["unit"] not in units.area(unit):
         raise InvalidInput(
             errors=[{"at": "team_id", "code": "foreign-team", "message": "the team serves another unit"}]
@@ -62,15 +66,18 @@ async def follow(service: Any) -> None:
 
 async def apply(connection: asyncpg.Connection, records: list[Record]) -> None:
     """Take in what a batch tells of teams."""
-    known: dict[UUID, str] = {}
+    known: dict[UUID, tuple[str, bool]] = {}
     for record in records:
         change = events.decode(record.type, record.dataversion, record.data)
-        if isinstance(change.after, events.Team):
-            known[UUID(record.subject)] = change.after.unit
+        team = change.after or change.before
+        if isinstance(team, events.Team):
+            known[UUID(record.subject)] = (team.unit, change.after is None)
     if known:
+        ids = sorted(known)
         await connection.execute(
-            """INSERT INTO known_teams (id, unit) SELECT * FROM unnest($1::uuid[], $2::text[])
-            ON CONFLICT (id) DO UPDATE SET unit = excluded.unit""",
-            sorted(known),
-            [known[id] for id in sorted(known)],
+            """INSERT INTO known_teams (id, unit, withdrawn) SELECT * FROM unnest($1::uuid[], $2::text[], $3::boolean[])
+            ON CONFLICT (id) DO UPDATE SET unit = excluded.unit, withdrawn = excluded.withdrawn""",
+            ids,
+            [known[id][0] for id in ids],
+            [known[id][1] for id in ids],
         )

@@ -20,6 +20,43 @@ class TermsOutlastTeam(Problem):
     )
 
 
+class TermsOutsideTeam(Problem):
+    """Each term lies within its team's days; a team that never was had no members."""
+
+    status, name = 409, "terms-outside-team"
+    vi, en = (
+        "Có thành viên tham gia Tổ ngoài thời gian này; hãy sửa hoặc hủy mục đó trước.",
+        "A member is in the team outside these days; correct or withdraw that first.",
+    )
+
+
+class TermsOverlap(Problem):
+    """A member's terms follow one another."""
+
+    status, name = 409, "terms-overlap"
+    vi, en = (
+        "Thời gian này trùng với thời gian tham gia khác của người đó.",
+        "These days overlap with another term of the member.",
+    )
+
+
+class CertificateStands(Problem):
+    """A certificate was given that would fit no class or no term."""
+
+    status, name = 409, "certificate-stands"
+    vi, en = (
+        "Đã cấp giấy chứng nhận tập huấn dựa trên mục này; hãy sửa hoặc thu hồi giấy đó trước.",
+        "A certificate rests on this; correct or revoke that first.",
+    )
+
+
+class RecordWithdrawn(Problem):
+    """What was withdrawn counts nothing and takes no further change."""
+
+    status, name = 409, "record-withdrawn"
+    vi, en = "Mục này đã được hủy vì nhập sai.", "This was withdrawn, since it was entered wrongly."
+
+
 class LeaderExists(Problem):
     """A team has one leader (Law 30/2023/QH15, art. 14)."""
 

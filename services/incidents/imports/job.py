@@ -371,7 +371,7 @@ async def _learn_teams(taking: Taking, known: Remembering, chunk: list[Entry]) -
     named = {entry.value.team_id for entry in chunk if getattr(entry.value, "team_id", None)}
     patience_ends = monotonic() + (0 if taking.waited else taking.service.settings.team_wait_seconds)
     while named:
-        for team in await known.fetch("SELECT id, unit FROM known_teams WHERE id = ANY($1)", list(named)):
+        for team in await known.fetch("SELECT id, unit, withdrawn FROM known_teams WHERE id = ANY($1)", list(named)):
             known.answers[(known_teams.UNIT_OF_TEAM, team["id"])] = team
             named.discard(team["id"])
         if named and monotonic() > patience_ends:

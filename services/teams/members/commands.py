@@ -6,24 +6,34 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.teams.errors import AlreadyInForce, DayTooEarly, LeaderExists, MemberNotEligible
+from services.teams.corrections import Withdraw, require_not_withdrawn, withdraw
+from services.teams.errors import (
+    AlreadyInForce,
+    CertificateStands,
+    DayTooEarly,
+    LeaderExists,
+    MemberNotEligible,
+    TermsOutsideTeam,
+    TermsOverlap,
+)
 from services.teams.members.models import Member
 from services.teams.members.reading import member_out
 from services.teams.members.schemas import (
     ChangeMember,
     ChangeRole,
+    CorrectTerm,
     MemberOut,
     RecogniseMember,
     ReleaseMember,
     TransferMember,
 )
-from services.teams.members.terms import begin_term, end_term, fact
+from services.teams.members.terms import begin_term, correct_term, end_term, fact, realign_certificates, withdraw_term
 from services.teams.teams.commands import require_standing
 from services.teams.teams.models import Team
 from shared import units
 from shared.auth import Identity
 from shared.database import Row
-from shared.errors import NotFound, StepNotAllowed
+from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events import Role
 from shared.outbox import UnitOfWork
 from shared.places import require_not_future, require_place, unit_on
@@ -62,7 +72,7 @@ async def change_member(work: UnitOfWork, caller: Identity, member_id: UUID, cha
     values["name_key"] = units.sort_key(changed["full_name"])
     if changes.born_on or changes.over_70_decision is not None:
         first = await work.database.fetchrow(
-            "SELECT min(from_on) AS on FROM member_terms WHERE member_id = $1", member_id
+            "SELECT min(from_on) AS on FROM member_terms WHERE member_id = $1 AND withdrawn_at IS NULL", member_id
         )
         assert first is not None
         _require_eligible(changed["born_on"], first["on"], changed["over_70_decision"])
@@ -95,7 +105,135 @@ async def release_member(work: UnitOfWork, caller: Identity, member_id: UUID, re
         raise DayTooEarly(day=release.until_on, earliest=term["from_on"])
     changed = work.change(Member, member, released_on=release.until_on)
     ended = end_term(work, term, "MemberReleased", release.until_on, release.ground, release.decision, release.reason)
+    await realign_certificates(work, caller, member_id, [ended], f"Quyết định số {release.decision.number}")
     return member_out(changed, ended)
+
+
+async def correct_member_term(
+    work: UnitOfWork, caller: Identity, member_id: UUID, term_id: UUID, correction: CorrectTerm
+) -> MemberOut:
+    """Set right what was entered wrongly of a term; every level and every certificate given in it follows."""
+    member, latest = await _load(work, caller, member_id)
+    terms = await _terms_of(work, member_id)
+    at = next((index for index, term in enumerate(terms) if term["id"] == term_id), None)
+    if at is None:
+        raise NotFound(id=term_id)
+    term, before = terms[at], terms[at - 1] if at else None
+    values = correction.model_dump(include={"role", "from_on"}, exclude_none=True)
+    if correction.decision is not None:
+        values |= correction.decision.columns("decision")
+    if {"until_on", "ground", "end_decision"} & correction.model_fields_set:
+        values |= _release_set_right(term, correction)
+    team = await _team_for(work, caller, {**term, **values})
+    corrected = {**term, **values}
+    values["unit"] = unit_on(team["unit"], corrected["from_on"])
+    follows = before is not None and before["until_on"] == term["from_on"] - timedelta(days=1)
+    if before is not None and corrected["from_on"] <= (before["from_on"] if follows else before["until_on"]):
+        raise TermsOverlap(term_id=before["id"])
+    if corrected["until_on"] is not None and corrected["until_on"] < corrected["from_on"]:
+        raise TermsOverlap(term_id=term_id)
+    if before is None:
+        _require_eligible(member["born_on"], corrected["from_on"], member["over_70_decision"])
+    changed = []
+    if before is not None and follows and corrected["from_on"] != term["from_on"]:
+        ends_on = corrected["from_on"] - timedelta(days=1)
+        changed.append(correct_term(work, caller, before, correction.reason, until_on=ends_on))
+    changed.append(correct_term(work, caller, term, correction.reason, **values))
+    await realign_certificates(work, caller, member_id, changed, correction.reason)
+    is_latest = term_id == latest["id"]
+    moved = {"released_on": corrected["until_on"]} if is_latest else {}
+    # Moved on also where nothing of it changes, so that no two terms of a member are set right at the same instant.
+    return member_out(work.change(Member, member, **moved), changed[-1] if is_latest else latest)
+
+
+async def withdraw_member_term(
+    work: UnitOfWork, caller: Identity, member_id: UUID, term_id: UUID, withdrawal: Withdraw
+) -> MemberOut:
+    """Take a promotion or a transfer back that never was: the term before goes on. Only the latest one can be."""
+    member, latest = await _load(work, caller, member_id)
+    terms = await _terms_of(work, member_id)
+    if term_id not in {term["id"] for term in terms}:
+        raise NotFound(id=term_id)
+    if term_id != latest["id"] or len(terms) < 2:
+        raise StepNotAllowed(step="withdraw", term_id=term_id)
+    withdrawn = withdraw_term(work, caller, terms[-1], withdrawal.reason)
+    before = terms[-2]
+    goes_on = dict.fromkeys(
+        ("ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
+    )
+    end = {name: withdrawn[name] for name in ("until_on", *goes_on)}
+    await _team_for(work, caller, {**before, "until_on": end["until_on"]}, instead_of=term_id)
+    reopened = correct_term(work, caller, before, withdrawal.reason, **end)
+    await realign_certificates(work, caller, member_id, [withdrawn, reopened], withdrawal.reason)
+    return member_out(work.change(Member, member, term_id=before["id"]), reopened)
+
+
+async def withdraw_member(work: UnitOfWork, caller: Identity, member_id: UUID, withdrawal: Withdraw) -> MemberOut:
+    """Take a member back who was never one, with every term. Raises CertificateStands while a certificate does."""
+    member, _ = await _load(work, caller, member_id)
+    certificate = await work.database.fetchrow(
+        "SELECT id FROM certificates WHERE member_id = $1 AND revoked_on IS NULL LIMIT 1", member_id
+    )
+    if certificate is not None:
+        raise CertificateStands(certificate_id=certificate["id"])
+    terms = await _terms_of(work, member_id)
+    gone = [withdraw_term(work, caller, term, withdrawal.reason) for term in terms]
+    return member_out(withdraw(work, caller, "member", Member, member, withdrawal.reason), gone[-1])
+
+
+def _release_set_right(term: Row, correction: CorrectTerm) -> Row:
+    """The end of a released member's term; another term's end lies where the next one begins, or with the team."""
+    if term["until_on"] is None or term["ended_for"] in ("role_changed", "transferred", "team_dissolved"):
+        raise InvalidInput(
+            errors=[{"at": "until_on", "code": "not-released", "message": "the term did not end by a release"}]
+        )
+    if "until_on" in correction.model_fields_set and correction.until_on is None:
+        kept = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
+        return dict.fromkeys(kept)
+    values: Row = {}
+    if correction.until_on is not None:
+        require_not_future(correction.until_on)
+        values["until_on"] = correction.until_on
+    if correction.ground is not None:
+        values["ended_for"] = correction.ground
+    if correction.end_decision is not None:
+        values |= correction.end_decision.columns("end_decision")
+    return values
+
+
+async def _terms_of(work: UnitOfWork, member_id: UUID) -> list[Row]:
+    """The terms of a member that stand, oldest first."""
+    rows = await work.database.fetch(
+        "SELECT * FROM member_terms WHERE member_id = $1 AND withdrawn_at IS NULL ORDER BY from_on", member_id
+    )
+    return [dict(row) for row in rows]
+
+
+async def _team_for(work: UnitOfWork, caller: Identity, term: Row, instead_of: UUID | None = None) -> Row:
+    """The team of a term as it is set right: the term lies in its days, and a leader is the only one."""
+    team = await work.look_up(Team, term["team_id"])
+    assert team is not None
+    caller.require("keep_registry", team["unit"])
+    require_place(unit_on(team["unit"], term["from_on"]), term["from_on"])
+    until_on = term["until_on"]
+    if term["from_on"] < team["from_on"] or (until_on or date.max) > (team["until_on"] or date.max):
+        raise TermsOutsideTeam(team_id=team["id"])
+    if term["role"] == "leader":
+        other = await work.database.fetchrow(
+            """SELECT FROM member_terms WHERE team_id = $1 AND role = 'leader' AND withdrawn_at IS NULL
+            AND id <> $2 AND id IS DISTINCT FROM $5 AND from_on <= coalesce($4::date, 'infinity')
+            AND coalesce(until_on, 'infinity') >= $3::date""",
+            team["id"],
+            term["id"],
+            term["from_on"],
+            until_on,
+            instead_of,
+        )
+        if other is not None:
+            raise LeaderExists(team_id=team["id"])
+        # Of two that become leader at the same instant, the second is decided again and finds the first.
+        work.change(Team, team)
+    return team
 
 
 async def _move(
@@ -111,8 +249,9 @@ async def _move(
     if to.from_on <= term["from_on"]:
         raise DayTooEarly(day=to.from_on, earliest=term["from_on"] + timedelta(days=1))
     team = await _open_team(work, caller, team_id, to.role, to.from_on, member["id"])
-    end_term(work, term, "MemberRoleChanged", to.from_on - timedelta(days=1), ended_for, to.decision)
+    ended = end_term(work, term, "MemberRoleChanged", to.from_on - timedelta(days=1), ended_for, to.decision)
     begun = begin_term(work, caller, member["id"], team, "MemberRoleChanged", to.role, to.from_on, to.decision)
+    await realign_certificates(work, caller, member["id"], [ended, begun], f"Quyết định số {to.decision.number}")
     changed = work.change(Member, member, term_id=begun["id"])
     return member_out(changed, begun)
 
@@ -121,6 +260,7 @@ async def _load(work: UnitOfWork, caller: Identity, member_id: UUID) -> tuple[Ro
     """A member and the latest term, for who keeps the registry of the term's team."""
     caller.require_role("keep_registry")
     member = await work.load(Member, member_id)
+    require_not_withdrawn(member)
     term = await work.database.fetchrow(
         """SELECT term.*, team.unit AS team_unit FROM member_terms term JOIN teams team ON team.id = term.team_id
         WHERE term.id = $1""",
@@ -153,10 +293,10 @@ async def _open_team(
     found = await work.database.fetchrow(
         """SELECT teams.*,
           EXISTS (SELECT FROM member_terms
-            WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM $3
+            WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM $3 AND withdrawn_at IS NULL
               AND (until_on IS NULL OR until_on >= $2)) AS has_leader,
           EXISTS (SELECT FROM members
-            WHERE name_key = $4 AND born_on = $5 AND NOT namesake
+            WHERE name_key = $4 AND born_on = $5 AND NOT namesake AND withdrawn_at IS NULL
               AND (released_on IS NULL OR released_on >= $2)) AS in_force
         FROM teams WHERE id = $1""",
         team_id,

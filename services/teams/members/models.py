@@ -1,8 +1,9 @@
 """The tables of members and of their terms."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import DateTime
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
@@ -23,6 +24,7 @@ class Member(TeamsModel, table=True):
     namesake: bool
     term_id: UUID
     released_on: date | None = None
+    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     recorded_by: str
     version: int = 1
 
@@ -46,5 +48,6 @@ class MemberTerm(TeamsModel, table=True):
     end_decision_on: date | None = None
     end_decision_signer: str | None = None
     end_reason: str | None = None
+    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     recorded_by: str
     version: int = 1

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
 from shared.auth import Identity
 from shared.database import Database
@@ -18,7 +19,7 @@ async def list_members(database: Database, caller: Identity, query: ListMembers)
         FROM members member
         JOIN member_terms term ON term.member_id = member.id
           AND CASE WHEN $5::date IS NULL THEN term.id = member.term_id
-              ELSE term.from_on <= $5 AND (term.until_on IS NULL OR term.until_on >= $5) END
+              ELSE term.withdrawn_at IS NULL AND term.from_on <= $5 AND (term.until_on IS NULL OR term.until_on >= $5) END
         JOIN teams team ON team.id = term.team_id
         WHERE ($1::uuid IS NULL OR member.id > $1) AND ($2::uuid IS NULL OR team.id = $2)
           AND ($3::text[] IS NULL OR team.unit = ANY($3)) AND ($4::uuid IS NULL OR team.id = $4)
@@ -50,12 +51,19 @@ async def read_member(database: Database, caller: Identity, member_id: UUID) -> 
         raise NotFound(id=member_id)
     caller.require("read_records", row["team_unit"], str(row["team_id"]))
     terms = row["terms"]
-    return MemberHistory(**dict(member_out(row, terms[-1])), terms=[term_out(term) for term in terms])
+    latest = next(term for term in terms if term["id"] == str(row["term_id"]))
+    return MemberHistory(**dict(member_out(row, latest)), terms=[term_out(term) for term in terms])
+
+
+async def member_corrections(database: Database, caller: Identity, member_id: UUID) -> list[CorrectionOut]:
+    """What was corrected of the member's terms. Raises as `read_member` does."""
+    member = await read_member(database, caller, member_id)
+    return await corrections_of(database, member_id, *[term.id for term in member.terms])
 
 
 def member_out(row: Any, term: Any) -> MemberOut:
     """The member with this term, as it is shown."""
-    return MemberOut.model_validate({"released_on": None, **row, "term": term_out(term)})
+    return MemberOut.model_validate({"released_on": None, "withdrawn_at": None, **row, "term": term_out(term)})
 
 
 def term_out(row: Any) -> TermOut:
@@ -64,6 +72,7 @@ def term_out(row: Any) -> TermOut:
         "until_on": None,
         "ended_for": None,
         "end_reason": None,
+        "withdrawn_at": None,
         **row,
         "decision": decision_of(row, "decision"),
         "end_decision": decision_of(row, "end_decision"),

@@ -5,11 +5,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.teams.errors import AlreadyInForce, LeaderExists, TeamDissolved
+from services.teams.corrections import CorrectionOut, Withdraw
+from services.teams.errors import (
+    AlreadyInForce,
+    CertificateStands,
+    LeaderExists,
+    RecordWithdrawn,
+    TeamDissolved,
+    TermsOutsideTeam,
+    TermsOverlap,
+)
 from services.teams.members import commands, reading
 from services.teams.members.schemas import (
     ChangeMember,
     ChangeRole,
+    CorrectTerm,
     ListMembers,
     MemberHistory,
     MemberOut,
@@ -38,7 +48,7 @@ router = APIRouter(
     route_class=CommandRoute,
     responses=problems(
         Unauthenticated, Forbidden, NotFound, Changed, StepNotAllowed, TeamDissolved, LeaderExists, AlreadyInForce,
-        KeyReused, Overloaded,
+        RecordWithdrawn, CertificateStands, KeyReused, Overloaded,
     ),
 )  # fmt: skip
 reads = APIRouter(prefix="/members", tags=["members"], responses=problems(Unauthenticated, Forbidden, NotFound))
@@ -74,6 +84,28 @@ async def release_member(member_id: UUID, release: ReleaseMember, caller: Caller
     return await commands.release_member(work, caller, member_id, release)
 
 
+@router.post("/{member_id}/withdraw")
+async def withdraw_member(member_id: UUID, withdrawal: Withdraw, caller: Caller, work: Work) -> MemberOut:
+    """Take a member back who was entered wrongly and never was one; no term of theirs counts any longer."""
+    return await commands.withdraw_member(work, caller, member_id, withdrawal)
+
+
+@router.post("/{member_id}/terms/{term_id}/correct", responses=problems(TermsOutsideTeam, TermsOverlap))
+async def correct_member_term(
+    member_id: UUID, term_id: UUID, correction: CorrectTerm, caller: Caller, work: Work
+) -> MemberOut:
+    """Set right the role, the days or the decision of a term, with the reason; every figure follows."""
+    return await commands.correct_member_term(work, caller, member_id, term_id, correction)
+
+
+@router.post("/{member_id}/terms/{term_id}/withdraw", responses=problems(TermsOutsideTeam))
+async def withdraw_member_term(
+    member_id: UUID, term_id: UUID, withdrawal: Withdraw, caller: Caller, work: Work
+) -> MemberOut:
+    """Take the latest promotion or transfer back, which never was; the term before goes on."""
+    return await commands.withdraw_member_term(work, caller, member_id, term_id, withdrawal)
+
+
 @reads.get("")
 async def list_members(
     query: Annotated[ListMembers, Query()], caller: Caller, request: Request, response: Response
@@ -90,3 +122,9 @@ async def read_member(member_id: UUID, caller: Caller, request: Request, respons
     member = await reading.read_member(request.app.state.service.database, caller, member_id)
     response.headers["ETag"] = f'"{member.version}"'
     return member
+
+
+@reads.get("/{member_id}/corrections")
+async def member_corrections(member_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+    """What was corrected of the member's terms or withdrawn: who, when and why, oldest first."""
+    return await reading.member_corrections(request.app.state.service.database, caller, member_id)

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
+from services.teams.corrections import Reason
 from services.teams.schemas import Day
 from shared.days import QueryDay
 from shared.decisions import Decision
@@ -79,6 +80,22 @@ class ReleaseMember(Input):
     reason: Line | None = None
 
 
+class CorrectTerm(Input):
+    """What was entered wrongly of a term, with the reason; a field that is left out stays.
+
+    Another `from_on` moves the end of the term before that it follows. `until_on`, `ground`, `end_decision`: of a
+    member who was released; `until_on: null` takes the release back.
+    """
+
+    reason: Reason
+    role: Role | None = None
+    from_on: Day | None = None
+    decision: Decision | None = None
+    until_on: Day | None = None
+    ground: Ground | None = None
+    end_decision: Decision | None = None
+
+
 class TermOut(BaseModel):
     """A term; both days are inclusive, and one without a last day goes on."""
 
@@ -92,6 +109,7 @@ class TermOut(BaseModel):
     ended_for: EndedFor | None
     end_decision: Decision | None
     end_reason: str | None
+    withdrawn_at: AwareDatetime | None
 
 
 class MemberOut(BaseModel):
@@ -105,6 +123,7 @@ class MemberOut(BaseModel):
     over_70_decision: bool
     namesake: bool
     released_on: date | None
+    withdrawn_at: AwareDatetime | None
     term: TermOut
     version: int
 

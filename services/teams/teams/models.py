@@ -1,8 +1,9 @@
 """The table of teams."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import DateTime
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -29,5 +30,7 @@ class Team(TeamsModel, table=True):
     dissolution_on: date | None = None
     dissolution_signer: str | None = None
     dissolution_reason: str | None = None
+    # Since when it is known that it should never have been entered.
+    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     recorded_by: str
     version: int = 1

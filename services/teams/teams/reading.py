@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
 from shared.auth import Identity
 from shared.database import Database
@@ -38,11 +39,18 @@ async def read_team(database: Database, caller: Identity, team_id: UUID) -> Team
     return team_out(row)
 
 
+async def team_corrections(database: Database, caller: Identity, team_id: UUID) -> list[CorrectionOut]:
+    """What was corrected of the team. Raises as `read_team` does."""
+    await read_team(database, caller, team_id)
+    return await corrections_of(database, team_id)
+
+
 def team_out(row: Any) -> TeamOut:
     """The team as it is shown."""
     shown = {
         "until_on": None,
         "dissolution_reason": None,
+        "withdrawn_at": None,
         **row,
         "hamlets": msgspec.json.decode(row["hamlets"]),
         "decision": decision_of(row, "decision"),

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.teams.errors import TeamDissolved, TermsOutlastTeam
+from services.teams.corrections import CorrectionOut, Withdraw
+from services.teams.errors import CertificateStands, RecordWithdrawn, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
 from services.teams.teams import commands, reading
-from services.teams.teams.schemas import ChangeTeam, CreateTeam, DissolveTeam, ListTeams, TeamOut, TeamPage
+from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, ListTeams, TeamOut, TeamPage
 from shared.auth import Caller
 from shared.errors import (
     Changed,
@@ -25,7 +26,9 @@ router = APIRouter(
     prefix="/teams",
     tags=["teams"],
     route_class=CommandRoute,
-    responses=problems(Unauthenticated, Forbidden, NotFound, Changed, TeamDissolved, KeyReused, Overloaded),
+    responses=problems(
+        Unauthenticated, Forbidden, NotFound, Changed, TeamDissolved, RecordWithdrawn, KeyReused, Overloaded
+    ),
 )
 reads = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
@@ -48,6 +51,18 @@ async def dissolve_team(team_id: UUID, dissolution: DissolveTeam, caller: Caller
     return await commands.dissolve_team(work, caller, team_id, dissolution)
 
 
+@router.post("/{team_id}/correct", responses=problems(TermsOutsideTeam, CertificateStands))
+async def correct_team(team_id: UUID, correction: CorrectTeam, caller: Caller, work: Work) -> TeamOut:
+    """Set right where the team is or on which days it existed, with the reason; every figure follows."""
+    return await commands.correct_team(work, caller, team_id, correction)
+
+
+@router.post("/{team_id}/withdraw", responses=problems(TermsOutsideTeam))
+async def withdraw_team(team_id: UUID, withdrawal: Withdraw, caller: Caller, work: Work) -> TeamOut:
+    """Take a team back that should never have been entered; it counts nothing any longer. Its members' terms first."""
+    return await commands.withdraw_team(work, caller, team_id, withdrawal)
+
+
 @reads.get("")
 async def list_teams(
     query: Annotated[ListTeams, Query()], caller: Caller, request: Request, response: Response
@@ -64,3 +79,9 @@ async def read_team(team_id: UUID, caller: Caller, request: Request, response: R
     team = await reading.read_team(request.app.state.service.database, caller, team_id)
     response.headers["ETag"] = f'"{team.version}"'
     return team
+
+
+@reads.get("/{team_id}/corrections")
+async def team_corrections(team_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+    """What was corrected of the team or withdrawn: who, when and why, oldest first."""
+    return await reading.team_corrections(request.app.state.service.database, caller, team_id)

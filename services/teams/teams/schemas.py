@@ -5,8 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
+from services.teams.corrections import Reason
 from services.teams.schemas import Day
 from shared.decisions import Decision
 from shared.http import Input, Page
@@ -40,8 +41,24 @@ class DissolveTeam(Input):
     reason: Line | None = None
 
 
+class CorrectTeam(Input):
+    """What was entered wrongly, with the reason; a field that is left out stays.
+
+    Another `unit` moves the terms and the certificates of its members with it. `until_on`, `dissolution`: of a
+    dissolved team; `until_on: null` takes the dissolution back, and the terms that ended with the team go on.
+    """
+
+    reason: Reason
+    unit: UnitId | None = None
+    from_on: Day | None = None
+    decision: Decision | None = None
+    until_on: Day | None = None
+    dissolution: Decision | None = None
+
+
 class TeamOut(BaseModel):
-    """A team of the registry; `until_on` is the last day of one that was dissolved."""
+    """A team of the registry; `until_on` is the last day of one that was dissolved, `withdrawn_at` since when it is
+    known that it should never have been entered."""
 
     id: UUID
     unit: str
@@ -52,6 +69,7 @@ class TeamOut(BaseModel):
     decision: Decision
     dissolution: Decision | None
     dissolution_reason: str | None
+    withdrawn_at: AwareDatetime | None
     version: int
 
 

@@ -1,13 +1,18 @@
 """The verbs of training: enter a class that was held, issue a certificate, revoke one."""
 
+from datetime import date
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.teams.errors import DayTooEarly, NotMemberThen
+from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
+from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
+from services.teams.members import terms
 from services.teams.training.models import Certificate, TrainingClass
 from services.teams.training.schemas import (
     CertificateOut,
+    CorrectCertificate,
+    CorrectTraining,
     HoldTraining,
     IssueCertificate,
     RevokeCertificate,
@@ -29,44 +34,45 @@ async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraini
     if training.started_on and training.started_on > training.held_on:
         raise DayTooEarly(day=training.held_on, earliest=training.started_on)
     row = work.add(TrainingClass, id=uuid7(), **training.model_dump(), recorded_by=caller.subject, version=1)
-    fact = events.TrainingClass(unit=training.unit, held_on=training.held_on)
-    work.emit("TrainingHeld", row["id"], None, fact)
+    work.emit("TrainingHeld", row["id"], None, _fact(row))
     return TrainingClassOut.model_validate(row)
+
+
+async def correct_training(
+    work: UnitOfWork, caller: Identity, class_id: UUID, correction: CorrectTraining
+) -> TrainingClassOut:
+    """Set right what was entered wrongly of a class. Raises CertificateStands for a day after one was given."""
+    training = await _load(work, caller, class_id)
+    values = correction.model_dump(exclude={"reason"}, exclude_none=True)
+    corrected = {**training, **values}
+    require_place(corrected["unit"], corrected["held_on"])
+    caller.require("keep_registry", corrected["unit"])
+    if corrected["started_on"] and corrected["started_on"] > corrected["held_on"]:
+        raise DayTooEarly(day=corrected["held_on"], earliest=corrected["started_on"])
+    await _require_no_certificate(work, class_id, before=corrected["held_on"])
+    changed = set_right(work, caller, "class", TrainingClass, training, correction.reason, **values)
+    work.emit("TrainingCorrected", class_id, _fact(training), _fact(changed))
+    return TrainingClassOut.model_validate(changed)
+
+
+async def withdraw_training(
+    work: UnitOfWork, caller: Identity, class_id: UUID, withdrawal: Withdraw
+) -> TrainingClassOut:
+    """Take a class back that should not have been entered. Raises CertificateStands while one of it does."""
+    training = await _load(work, caller, class_id)
+    await _require_no_certificate(work, class_id)
+    withdrawn = withdraw(work, caller, "class", TrainingClass, training, withdrawal.reason)
+    work.emit("TrainingWithdrawn", class_id, _fact(training), None)
+    return TrainingClassOut.model_validate(withdrawn)
 
 
 async def issue_certificate(work: UnitOfWork, caller: Identity, certificate: IssueCertificate) -> CertificateOut:
     """Give a member a certificate. Raises NotMemberThen unless the member held a role on the day of issue."""
     caller.require_role("keep_registry")
     require_not_future(certificate.issued_on)
-    found = await work.database.fetchrow(
-        """SELECT class.held_on, term.role, team.id AS team_id, team.unit AS team_unit
-        FROM training_classes class CROSS JOIN members member
-        LEFT JOIN member_terms term ON term.member_id = member.id
-          AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
-        LEFT JOIN teams team ON team.id = term.team_id
-        WHERE class.id = $1 AND member.id = $2""",
-        certificate.training_class_id,
-        certificate.member_id,
-        certificate.issued_on,
-    )
-    if found is None:
-        raise NotFound(training_class_id=certificate.training_class_id, member_id=certificate.member_id)
-    if found["team_id"] is None:
-        raise NotMemberThen(member_id=certificate.member_id, day=certificate.issued_on)
-    caller.require("keep_registry", found["team_unit"])
-    if certificate.issued_on < found["held_on"]:
-        raise DayTooEarly(day=certificate.issued_on, earliest=found["held_on"])
-    row = work.add(
-        Certificate,
-        id=uuid7(),
-        **certificate.model_dump(),
-        team_id=found["team_id"],
-        unit=unit_on(found["team_unit"], certificate.issued_on),
-        role=found["role"],
-        recorded_by=caller.subject,
-        version=1,
-    )
-    work.emit("CertificateIssued", row["id"], None, _fact(row), **_links(row))
+    held = await _role_then(work, caller, certificate.training_class_id, certificate.member_id, certificate.issued_on)
+    row = work.add(Certificate, id=uuid7(), **certificate.model_dump(), **held, recorded_by=caller.subject, version=1)
+    work.emit("CertificateIssued", row["id"], None, terms.certificate_fact(row), **_links(row))
     return CertificateOut.model_validate(row)
 
 
@@ -74,20 +80,85 @@ async def revoke_certificate(
     work: UnitOfWork, caller: Identity, certificate_id: UUID, revocation: RevokeCertificate
 ) -> CertificateOut:
     """Take a certificate back: it no longer counts. Raises StepNotAllowed for one that was revoked before."""
+    certificate = await _load_certificate(work, caller, certificate_id, "revoke")
+    changed = work.change(Certificate, certificate, revoked_on=today(), revocation_reason=revocation.reason)
+    work.emit("CertificateRevoked", certificate_id, terms.certificate_fact(certificate), None, **_links(certificate))
+    return CertificateOut.model_validate(changed)
+
+
+async def correct_certificate(
+    work: UnitOfWork, caller: Identity, certificate_id: UUID, correction: CorrectCertificate
+) -> CertificateOut:
+    """Set right a certificate's number or day of issue; its team and role are those of that day."""
+    certificate = await _load_certificate(work, caller, certificate_id, "correct")
+    values = correction.model_dump(exclude={"reason"}, exclude_none=True)
+    if correction.issued_on is not None:
+        require_not_future(correction.issued_on)
+        values |= await _role_then(
+            work, caller, certificate["training_class_id"], certificate["member_id"], correction.issued_on
+        )
+    return CertificateOut.model_validate(
+        terms.correct_certificate(work, caller, certificate, correction.reason, **values)
+    )
+
+
+async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Row:
+    """The team, its unit on that day and the role that a member held then; the class was over."""
+    found = await work.database.fetchrow(
+        """SELECT class.held_on, class.withdrawn_at, term.role, team.id AS team_id, team.unit AS team_unit
+        FROM training_classes class CROSS JOIN members member
+        LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
+          AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
+        LEFT JOIN teams team ON team.id = term.team_id
+        WHERE class.id = $1 AND member.id = $2""",
+        class_id,
+        member_id,
+        issued_on,
+    )
+    if found is None:
+        raise NotFound(training_class_id=class_id, member_id=member_id)
+    if found["team_id"] is None:
+        raise NotMemberThen(member_id=member_id, day=issued_on)
+    caller.require("keep_registry", found["team_unit"])
+    if found["withdrawn_at"] is not None:
+        raise RecordWithdrawn(id=class_id)
+    if issued_on < found["held_on"]:
+        raise DayTooEarly(day=issued_on, earliest=found["held_on"])
+    return {"team_id": found["team_id"], "unit": unit_on(found["team_unit"], issued_on), "role": found["role"]}
+
+
+async def _load(work: UnitOfWork, caller: Identity, class_id: UUID) -> Row:
+    caller.require_role("keep_registry")
+    training = await work.load(TrainingClass, class_id)
+    caller.require("keep_registry", training["unit"])
+    require_not_withdrawn(training)
+    return training
+
+
+async def _load_certificate(work: UnitOfWork, caller: Identity, certificate_id: UUID, step: str) -> Row:
     caller.require_role("keep_registry")
     certificate = await work.load(Certificate, certificate_id)
     team = await work.database.fetchrow("SELECT unit FROM teams WHERE id = $1", certificate["team_id"])
     assert team is not None
     caller.require("keep_registry", team["unit"])
     if certificate["revoked_on"] is not None:
-        raise StepNotAllowed(state="revoked", step="revoke")
-    changed = work.change(Certificate, certificate, revoked_on=today(), revocation_reason=revocation.reason)
-    work.emit("CertificateRevoked", certificate_id, _fact(certificate), None, **_links(certificate))
-    return CertificateOut.model_validate(changed)
+        raise StepNotAllowed(state="revoked", step=step)
+    return certificate
 
 
-def _fact(certificate: Row) -> events.Certificate:
-    return events.Certificate(unit=certificate["unit"], issued_on=certificate["issued_on"], role=certificate["role"])
+async def _require_no_certificate(work: UnitOfWork, class_id: UUID, before: date = date.max) -> None:
+    row = await work.database.fetchrow(
+        """SELECT id FROM certificates
+        WHERE training_class_id = $1 AND revoked_on IS NULL AND issued_on < $2 LIMIT 1""",
+        class_id,
+        before,
+    )
+    if row is not None:
+        raise CertificateStands(certificate_id=row["id"])
+
+
+def _fact(training: Row) -> events.TrainingClass:
+    return events.TrainingClass(unit=training["unit"], held_on=training["held_on"])
 
 
 def _links(certificate: Row) -> dict[str, UUID]:

@@ -1,8 +1,9 @@
 """The tables of training classes and of the certificates given in them."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import DateTime
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
@@ -18,6 +19,7 @@ class TrainingClass(TeamsModel, table=True):
     started_on: date | None = None
     held_on: date
     organiser: str | None = None
+    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     recorded_by: str
     version: int = 1
 

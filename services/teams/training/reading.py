@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.training.schemas import (
     CertificateOut,
     CertificatePage,
@@ -64,3 +65,19 @@ async def read_certificate(database: Database, caller: Identity, certificate_id:
         raise NotFound(id=certificate_id)
     caller.require("read_records", row["team_unit"], str(row["team_id"]))
     return CertificateOut.model_validate(dict(row))
+
+
+async def certificate_corrections(database: Database, caller: Identity, certificate_id: UUID) -> list[CorrectionOut]:
+    """What was corrected of the certificate. Raises as `read_certificate` does."""
+    await read_certificate(database, caller, certificate_id)
+    return await corrections_of(database, certificate_id)
+
+
+async def training_corrections(database: Database, caller: Identity, class_id: UUID) -> list[CorrectionOut]:
+    """What was corrected of the class. NotFound without one, ForeignArea outside the caller's area."""
+    caller.require_role("read_records")
+    row = await database.fetchrow("SELECT unit FROM training_classes WHERE id = $1", class_id)
+    if row is None:
+        raise NotFound(id=class_id)
+    caller.require("read_records", row["unit"])
+    return await corrections_of(database, class_id)

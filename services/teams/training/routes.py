@@ -5,11 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.teams.errors import NotMemberThen
+from services.teams.corrections import CorrectionOut, Withdraw
+from services.teams.errors import CertificateStands, NotMemberThen, RecordWithdrawn
 from services.teams.training import commands, reading
 from services.teams.training.schemas import (
     CertificateOut,
     CertificatePage,
+    CorrectCertificate,
+    CorrectTraining,
     HoldTraining,
     IssueCertificate,
     ListCertificates,
@@ -36,6 +39,18 @@ async def hold_training(training: HoldTraining, caller: Caller, work: Work) -> T
     return await commands.hold_training(work, caller, training)
 
 
+@router.post("/training-classes/{class_id}/correct", responses=problems(CertificateStands, Changed, RecordWithdrawn))
+async def correct_training(class_id: UUID, correction: CorrectTraining, caller: Caller, work: Work) -> TrainingClassOut:
+    """Set right what was entered wrongly of a class, with the reason; the figures follow."""
+    return await commands.correct_training(work, caller, class_id, correction)
+
+
+@router.post("/training-classes/{class_id}/withdraw", responses=problems(CertificateStands, Changed, RecordWithdrawn))
+async def withdraw_training(class_id: UUID, withdrawal: Withdraw, caller: Caller, work: Work) -> TrainingClassOut:
+    """Take a class back that was not held or was entered twice; its certificates are revoked before."""
+    return await commands.withdraw_training(work, caller, class_id, withdrawal)
+
+
 @router.post("/certificates", status_code=201, responses=problems(NotMemberThen, Conflict))
 async def issue_certificate(certificate: IssueCertificate, caller: Caller, work: Work) -> CertificateOut:
     """Give a member the certificate of a class (giấy chứng nhận tập huấn): one for each member and class."""
@@ -48,6 +63,14 @@ async def revoke_certificate(
 ) -> CertificateOut:
     """Take a certificate back, with the reason; it no longer counts, and the member may be given another."""
     return await commands.revoke_certificate(work, caller, certificate_id, revocation)
+
+
+@router.post("/certificates/{certificate_id}/correct", responses=problems(NotMemberThen, StepNotAllowed, Changed))
+async def correct_certificate(
+    certificate_id: UUID, correction: CorrectCertificate, caller: Caller, work: Work
+) -> CertificateOut:
+    """Set right the number or the day of issue, with the reason."""
+    return await commands.correct_certificate(work, caller, certificate_id, correction)
 
 
 @reads.get("/training-classes")
@@ -78,3 +101,15 @@ async def read_certificate(
     certificate = await reading.read_certificate(request.app.state.service.database, caller, certificate_id)
     response.headers["ETag"] = f'"{certificate.version}"'
     return certificate
+
+
+@reads.get("/training-classes/{class_id}/corrections")
+async def training_corrections(class_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+    """What was corrected of the class or withdrawn: who, when and why, oldest first."""
+    return await reading.training_corrections(request.app.state.service.database, caller, class_id)
+
+
+@reads.get("/certificates/{certificate_id}/corrections")
+async def certificate_corrections(certificate_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+    """What was corrected of the certificate: who, when and why, oldest first."""
+    return await reading.certificate_corrections(request.app.state.service.database, caller, certificate_id)

@@ -5,8 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
+from services.teams.corrections import Reason
 from services.teams.schemas import Day
 from shared.events import Role
 from shared.http import Input, Page
@@ -23,6 +24,17 @@ class HoldTraining(Input):
     organiser: Line | None = None
 
 
+class CorrectTraining(Input):
+    """What was entered wrongly of a class, with the reason; a field that is left out stays."""
+
+    reason: Reason
+    unit: UnitId | None = None
+    title: Line | None = None
+    started_on: Day | None = None
+    held_on: Day | None = None
+    organiser: Line | None = None
+
+
 class TrainingClassOut(BaseModel):
     """A training class."""
 
@@ -32,6 +44,7 @@ class TrainingClassOut(BaseModel):
     started_on: date | None
     held_on: date
     organiser: str | None
+    withdrawn_at: AwareDatetime | None = None
     version: int
 
 
@@ -54,6 +67,17 @@ class IssueCertificate(Input):
     member_id: UUID
     number: Line
     issued_on: Day
+
+
+class CorrectCertificate(Input):
+    """What was entered wrongly of a certificate, with the reason; a field that is left out stays.
+
+    Its team and role are those of the day of issue, so another `issued_on` may bring others.
+    """
+
+    reason: Reason
+    number: Line | None = None
+    issued_on: Day | None = None
 
 
 class RevokeCertificate(Input):
