@@ -4,6 +4,7 @@ from services.incidents import searching
 from services.incidents.attachments import sweep
 from services.incidents.deadlines.commands import tell_missed
 from services.incidents.imports import job as imports
+from services.incidents.tips import receipts
 from services.incidents.webhooks import delivering
 from shared.database import one_at_a_time
 from shared.service import Service, Task
@@ -15,6 +16,7 @@ JOBS: dict[str, Task] = {
     "webhooks": delivering.run,
     "deadlines": tell_missed,
     "attachments sweep": sweep.run,
+    "receipts": receipts.forget,
 }
 
 

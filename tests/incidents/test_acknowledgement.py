@@ -11,7 +11,7 @@ import httpx
 import pypdfium2
 import pytest
 
-from services.incidents.tips import acknowledgement, receipts
+from services.incidents.tips import acknowledgement
 from services.incidents.tips.acknowledgement import code_of, tip_id_of
 from shared.database import Database
 from shared.settings import settings
@@ -24,12 +24,6 @@ SECRETS = {
     "topic": "gambling",
     "informant": {"full_name": "Trần Thị Bưởi", "phone": "0912 345 678", "address": "12 Lê Lợi"},
 }
-
-
-@pytest.fixture(autouse=True)
-def nobody_guessed_before() -> None:
-    """Wrong receipts are counted for each address, and all tests have one."""
-    receipts._wrong.storage.reset()
 
 
 async def reported(antt: Antt, caller: dict[str, str] | None = None, **values: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Who reported a tip: what they may see and write with their receipt, and that nobody learns who they are."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +9,18 @@ import asyncpg
 import httpx
 import pytest
 
-from services.incidents.tips import receipts
+from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
 from shared.auth import TokenRole
-from tests.conftest import COMMUNE, PROVINCE, Antt
+from shared.database import Database
+from shared.errors import NotFound
+from shared.settings import settings
+from tests.conftest import COMMUNE, PROVINCE, Antt, called
 from tests.incidents.conftest import a_team, kind_of, opened
 
 TIPS = "/incidents/v1/tips"
 OTHER = "2025:25747"
 MESSAGES = f"{TIPS}/by-receipt/messages"
 WHO = {"full_name": "Đặng Thị Hoà Bình", "phone": "0912 345 678", "address": "12 Lê Lợi", "email": "hoa@vi.vn"}
-
-
-@pytest.fixture(autouse=True)
-def nobody_guessed() -> None:
-    receipts._wrong.storage.reset()
 
 
 async def test_the_sender_answers_a_question_with_the_receipt_alone(antt: Antt) -> None:
@@ -142,9 +141,39 @@ async def test_wrong_receipts_are_limited_and_say_nothing(antt: Antt) -> None:
     answer = await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt="0" * 16)
     assert kind_of(answer) == (429, "too-many-wrong-receipts")
     assert "retry-after" in answer.headers
-    # Nor does a right one tell itself from a wrong one now.
+    # Nor does a right one tell itself from a wrong one now, from an address that never used it.
     answer = await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": tip["receipt"]})
     assert answer.status_code == 429
+    async with called(antt.app) as elsewhere:
+        answer = await elsewhere.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": tip["receipt"]})
+        assert answer.status_code == 200
+
+
+async def test_of_a_hundred_guesses_at_once_ten_are_looked_up_whichever_processes_they_come_to(antt: Antt) -> None:
+    here, there = [Database(settings().database_url("incidents"), 6, 10) for _ in range(2)]
+    await asyncio.gather(here.open(), there.open())
+    guesses = [tip_of_receipt(process, f"{n:016d}", "2001:db8::7") for n in range(60) for process in (here, there)]
+    found = Counter(type(error) for error in await asyncio.gather(*guesses, return_exceptions=True))
+    assert found == {NotFound: 10, TooManyWrongReceipts: 110}
+    # A home has a whole /64; a neighbour's is another.
+    with pytest.raises(TooManyWrongReceipts):
+        await tip_of_receipt(here, "1" * 16, "2001:db8::8:9:a:b")
+    with pytest.raises(NotFound):
+        await tip_of_receipt(here, "1" * 16, "2001:db8:0:1::7")
+    await asyncio.gather(here.close(), there.close())
+
+
+async def test_who_used_a_receipt_rightly_goes_on_while_others_at_the_same_address_guess(antt: Antt) -> None:
+    one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+
+    async def looked(receipt: str) -> int:
+        return (await antt.http.get(f"{TIPS}/by-receipt", headers={"Antt-Receipt": receipt})).status_code
+
+    # A right one costs no try, however often it is used.
+    for _ in range(12):
+        assert await looked(one["receipt"]) == 200
+    assert [await looked(f"{n:016d}") for n in range(11)] == [404] * 10 + [429]
+    assert (await looked(one["receipt"]), await looked(two["receipt"])) == (200, 429)
 
 
 async def test_a_receipt_that_is_none_is_refused_before_anything_is_looked_up(antt: Antt) -> None:

@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 
 from services.incidents.open311.reading import STATES
 from services.incidents.open311.topics import TOPICS
-from services.incidents.tips import receipts
 from shared.database import Database
 from shared.events import TipState
 from shared.service import untraced
@@ -25,12 +24,6 @@ from tests.incidents.test_places import NEIGHBOURS, THREE, put
 
 V2 = "/incidents/open311/v2"
 NARROW = {"service_code": "gambling", "description": "Tụ tập đánh bạc trong nhà trọ"}
-
-
-@pytest.fixture(autouse=True)
-def nobody_guessed_before() -> None:
-    """Wrong receipts are counted for each address, and all tests have one."""
-    receipts._wrong.storage.reset()
 
 
 def report(**values: Any) -> dict[str, Any]:

@@ -2,23 +2,45 @@
 
 It is an HMAC over the tip's id with a key outside the database. So a repeated answer gives it again,
 and a stolen table gives none: the table holds only a second keyed hash, by which a receipt is found.
+
+Who guesses is stopped by address, in all processes together: each look-up is reserved before anything is looked at, in
+the statement that looks, and given back when the receipt was right. So of a thousand guesses at once ten are looked up.
 """
 
+import asyncio
 import hashlib
 import hmac
 from uuid import UUID
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
 from shared.auth import secret_for
 from shared.database import Database, Row
 from shared.errors import NotFound, Problem
+from shared.limits import network_of
+from shared.service import Service
 
 # Of 10^16 receipts a million may be in use: who tries ten a minute finds one in two thousand years.
-WRONG_RECEIPTS = RateLimitItemPerMinute(10)
-_wrong = MovingWindowRateLimiter(MemoryStorage())
+WRONG_RECEIPTS_A_MINUTE = 10
+
+# $1: address, $2: address with receipt, $3: receipt. Who used this receipt from there rightly before reserves nothing.
+_LOOK = f"""
+WITH used AS (SELECT FROM receipts_used WHERE pair = $2),
+reserved AS (
+    INSERT INTO receipt_tries AS tried (address, tries, until)
+    SELECT $1, 1, clock_timestamp() + interval '1 minute' WHERE NOT EXISTS (SELECT FROM used)
+    ON CONFLICT (address) DO UPDATE SET
+        tries = CASE WHEN tried.until < clock_timestamp() THEN 1 ELSE tried.tries + 1 END,
+        until = CASE WHEN tried.until < clock_timestamp() THEN excluded.until ELSE tried.until END
+    WHERE tried.until < clock_timestamp() OR tried.tries < {WRONG_RECEIPTS_A_MINUTE}
+    RETURNING 1
+)
+SELECT looked.may, looked.first, tips.* FROM (
+    SELECT EXISTS (SELECT FROM used) OR EXISTS (SELECT FROM reserved) AS may, EXISTS (SELECT FROM reserved) AS first
+) looked LEFT JOIN tips ON looked.may AND tips.receipt_hash = $3
+"""
+_WAS_RIGHT = """
+WITH given_back AS (UPDATE receipt_tries SET tries = greatest(tries - 1, 0) WHERE address = $1)
+INSERT INTO receipts_used (pair) VALUES ($2) ON CONFLICT DO NOTHING
+"""
 
 
 class TooManyWrongReceipts(Problem):
@@ -42,12 +64,28 @@ def receipt_hash(receipt: str) -> bytes:
 
 
 async def tip_of_receipt(database: Database, receipt: str, client: str) -> Row:
-    """The tip of a receipt. NotFound for a wrong one, after the same single look-up; TooManyWrongReceipts for an address
-    that has tried too many, whatever it tries next."""
-    if not _wrong.test(WRONG_RECEIPTS, client):
+    """The tip of a receipt. NotFound for a wrong one; TooManyWrongReceipts for an address that has tried too many,
+    whatever it tries next, but for a receipt that was used rightly from there before."""
+    network, hashed = network_of(client), receipt_hash(receipt)
+    address, pair = _hash(network.encode()), _hash(network.encode() + b"\0" + hashed)
+    looked = await database.fetchrow(_LOOK, address, pair, hashed)
+    assert looked is not None
+    if not looked["may"]:
         raise TooManyWrongReceipts()
-    row = await database.fetchrow("SELECT * FROM tips WHERE receipt_hash = $1", receipt_hash(receipt))
-    if row is None:
-        _wrong.hit(WRONG_RECEIPTS, client)
+    if looked["id"] is None:
         raise NotFound()
-    return dict(row)
+    if looked["first"]:
+        await database.fetch(_WAS_RIGHT, address, pair)
+    return {name: value for name, value in looked.items() if name not in ("may", "first")}
+
+
+async def forget(service: Service) -> None:
+    """Forget, each hour, the addresses that may try again, and what was used from where a quarter ago; a job."""
+    while True:
+        await service.database.fetch("DELETE FROM receipt_tries WHERE until < clock_timestamp()")
+        await service.database.fetch("DELETE FROM receipts_used WHERE used_at < now() - interval '90 days'")
+        await asyncio.sleep(3_600)
+
+
+def _hash(said: bytes) -> bytes:
+    return hashlib.blake2b(said, key=secret_for(b"receipt addresses"), digest_size=16).digest()
