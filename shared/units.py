@@ -52,6 +52,11 @@ def get(id: str) -> Unit | None:
     return _register().units.get(id)
 
 
+def is_province(id: str) -> bool:
+    """Whether a unit that is known is a province."""
+    return _register().units[id].level == "province"
+
+
 def children(id: str) -> tuple[str, ...]:
     """The units directly under it, in the order of their codes."""
     return _register().children[id]

@@ -47,6 +47,7 @@ class Receiver:
         self.deliveries: list[Delivery] = []
         self.answers: Callable[[Delivery], bytes | Callable[[asyncio.StreamWriter], Any]] = lambda _: OK
         self.url = ""
+        self.connections = 0
 
     @property
     def subjects(self) -> list[str]:
@@ -80,6 +81,7 @@ async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
+        receiver.connections += 1
         try:
             await receiver.handle(reader, writer)
         except asyncio.CancelledError:

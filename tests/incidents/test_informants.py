@@ -176,6 +176,21 @@ async def test_who_used_a_receipt_rightly_goes_on_while_others_at_the_same_addre
     assert (await looked(one["receipt"]), await looked(two["receipt"])) == (200, 429)
 
 
+async def test_a_sender_writes_to_a_tip_a_hundred_times(antt: Antt) -> None:
+    tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {})
+    statuses = Counter[int]()
+    for _ in range(4):
+        # At once, so that none counts before another is written.
+        told = [antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=tip["receipt"]) for _ in range(4)]
+        statuses.update(answer.status_code for answer in await asyncio.gather(*told))
+    async with asyncio.timeout(60):
+        while statuses[201] < 100:
+            statuses[(await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=tip["receipt"])).status_code] += 1
+    answer = await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=tip["receipt"])
+    assert (kind_of(answer), answer.json()["most"]) == ((409, "too-many-messages"), 100)
+    assert len((await antt.get(f"{TIPS}/{tip['id']}/messages", antt.token())).json()) == 100
+
+
 async def test_a_receipt_that_is_none_is_refused_before_anything_is_looked_up(antt: Antt) -> None:
     for receipt in ("", "1234", "1" * 17, "1234567890123456'", "123456789012345a"):
         answer = await antt.post(MESSAGES, {"content": "Thêm"}, Antt_Receipt=receipt)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from services.incidents import jobs
 from services.incidents.webhooks import sending
+from shared import units
 from shared.service import Service
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
@@ -310,9 +311,7 @@ async def test_a_hostile_receiver_costs_a_second_and_gets_nothing(
         assert elsewhere.deliveries == []
 
 
-async def test_a_receiver_that_hangs_up_before_its_address_is_looked_at_has_failed(
-    antt: Antt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_receiver_that_hangs_up_at_once_has_failed(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     connected: list[httpcore.AsyncNetworkStream] = []
     connect = httpcore.AnyIOBackend.connect_tcp
@@ -337,7 +336,7 @@ async def test_a_receiver_that_hangs_up_before_its_address_is_looked_at_has_fail
 
         (letter,) = await eventually(dead_letters)
     assert (letter["type"], letter["attempts"]) == ("TipReceived", 4)
-    assert letter["reason"].startswith("ConnectionResetError")
+    assert letter["reason"].startswith("ReadError")
     assert [stream.get_extra_info("socket").fileno() for stream in connected] == [-1] * 4
 
 
@@ -403,18 +402,33 @@ async def test_addresses_that_are_no_receivers_are_refused(
     for url in ("ftp://a.vn", "http://u:p@a.vn/", "http://a.vn/#x", "//a.vn", "javascript:1", "http://", "file:///etc"):
         assert kind_of(await antt.post(WEBHOOKS, {"url": url}, operator(antt))) == (422, "invalid-input"), url
     webhook = await a_webhook(antt, receiver.url)
-    refused = ("169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "224.0.0.1", "::", "0.0.0.0")
+    refused = (
+        "169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "224.0.0.1", "::", "0.0.0.0", "0.1.2.3",
+        "255.255.255.255", "240.0.0.1", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1",
+    )  # fmt: skip
     assert all(map(sending.refused_address, refused))
     assert not any(map(sending.refused_address, ("127.0.0.1", "::1", "10.1.2.3", "203.0.113.9")))
-    # The address that a name led to is looked at after it was connected to, and before anything is sent.
+    # A name is looked up once, and what it leads to is looked at before anything is sent there.
     with monkeypatch.context() as patched:
         patched.setattr(sending, "refused_address", lambda address: address in ("127.0.0.1", "::1"))
         assert (await do(antt, webhook, "ping"))["failure"].startswith("RefusedAddress")
-    assert receiver.deliveries == []
+    assert (receiver.deliveries, receiver.connections) == ([], 0)
     allowed = Settings(webhook_hosts="hook.so.vn, .bca.vn")
     assert [sending.allowed_host(allowed, f"https://{h}/x") for h in ("HOOK.so.vn", "a.bca.vn", "bca.vn", "so.vn")] == [
         True, True, False, False,
     ]  # fmt: skip
+
+
+async def test_the_webhooks_of_communes_leave_room_for_the_provinces(antt: Antt, receiver: Receiver) -> None:
+    async def made(unit: str) -> tuple[int, str]:
+        answer = await antt.post(WEBHOOKS, {"url": receiver.url, "unit": unit}, operator(antt))
+        return (201, "") if answer.status_code == 201 else kind_of(answer)
+
+    full = (409, "too-many-webhooks")
+    communes = [unit for unit in units.children("2025:79") if unit in units.area(PROVINCE)]
+    assert [await made(communes[0]) for _ in range(3)] == [(201, ""), (201, ""), full]
+    assert [await made(unit) for unit in communes[1:12]] == [(201, "")] * 10 + [full]
+    assert [await made(PROVINCE) for _ in range(9)] == [(201, "")] * 8 + [full]
 
 
 async def test_over_kafka_each_event_comes_once_and_in_order(antt_on_kafka: Antt, receiver: Receiver) -> None:

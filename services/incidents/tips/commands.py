@@ -24,6 +24,7 @@ from services.incidents.tips.schemas import (
     ReportTip,
     TipOut,
     TipReceived,
+    TooManyMessages,
     WriteByReceipt,
 )
 from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
@@ -37,6 +38,8 @@ from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
 
 # Where a tip goes when its forwarding names nobody: the Criminal Procedure Code, art. 145.
+# What the sender of a tip may write to it; more is for a conversation, and each moves the tip on.
+MOST_MESSAGES = 100
 INVESTIGATION_BODY = "Cơ quan Cảnh sát điều tra"
 
 DEFAULT_CHANNEL: dict[str, Channel] = {"anyone": "web", "team_leader": "team", "system": "system"}
@@ -270,6 +273,11 @@ async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: Wr
     stands = await reading.standing(work.database, tip)
     if stands["state"] not in WRITE.of:
         raise StepNotAllowed(state=stands["state"], step="write", allowed_from=WRITE.of)
+    written = await work.database.fetchrow(
+        "SELECT count(*) AS messages FROM tip_messages WHERE tip_id = $1 AND kind <> 'question'", tip["id"]
+    )
+    if written is not None and written["messages"] >= MOST_MESSAGES:
+        raise TooManyMessages(most=MOST_MESSAGES)
     if said.answers is not None:
         question = await work.database.fetchrow(
             """SELECT EXISTS (SELECT FROM tip_messages a WHERE a.answers = q.id) AS answered

@@ -38,6 +38,7 @@ from services.incidents.tips.schemas import (
     TipReceived,
     TipShown,
     TipStatus,
+    TooManyMessages,
     WriteByReceipt,
 )
 from shared.auth import Caller
@@ -176,7 +177,7 @@ async def reopen(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
     return await commands.take_step(work, caller, tip_id, "reopen", step.reason)
 
 
-@router.post("/by-receipt/messages", status_code=201, responses=problems(TooManyWrongReceipts))
+@router.post("/by-receipt/messages", status_code=201, responses=problems(TooManyWrongReceipts, TooManyMessages))
 async def write_by_receipt(
     antt_receipt: Receipt, said: WriteByReceipt, client: ClientAddress, work: Work
 ) -> MessageOut:

@@ -18,6 +18,16 @@ from shared.http import Step as StepInput
 from shared.text import Line, Text, UnitId, Word
 
 
+class TooManyMessages(Problem):
+    """The sender has written as often to a tip as one may; questions of the police don't count."""
+
+    status, name = 409, "too-many-messages"
+    vi, en = (
+        "Đã gửi đủ số lần bổ sung cho tin này; hãy liên hệ trực tiếp Công an cấp xã.",
+        "No more can be added to this tip; speak to the commune's police directly.",
+    )
+
+
 class HasDuplicates(Problem):
     """`tips`: ten at most of those that were merged into this one."""
 

@@ -30,6 +30,8 @@ from shared.settings import settings
 
 # Each one that delivers reads the log by a connection of its own.
 MOST_WEBHOOKS = 20
+# Of these, what all units below the province may use together, and one of them alone: the province's are its own.
+MOST_BELOW_THE_PROVINCE, MOST_OF_A_UNIT = 12, 2
 
 
 class TooManyWebhooks(Problem):
@@ -76,9 +78,7 @@ async def make_webhook(work: UnitOfWork, caller: Identity, made: MakeWebhook) ->
         raise UnknownUnit(unit=unit)
     caller.require("keep_webhooks", unit)
     _require_host(caller, made.url)
-    row = await work.database.fetchrow("SELECT count(*) FROM webhooks WHERE state <> 'deleted'")
-    if row is not None and row[0] >= MOST_WEBHOOKS:
-        raise TooManyWebhooks(most=MOST_WEBHOOKS)
+    await _require_room(work, unit)
     id, secret = uuid7(), signing.new_secret()
     webhook = work.add(
         Webhook,
@@ -96,6 +96,19 @@ async def make_webhook(work: UnitOfWork, caller: Identity, made: MakeWebhook) ->
         version=1,
     )
     return WebhookWithSecret.of(webhook, secret=secret)
+
+
+async def _require_room(work: UnitOfWork, unit: str) -> None:
+    rows = await work.database.fetch("SELECT unit FROM webhooks WHERE state <> 'deleted'")
+    others = [row["unit"] for row in rows]
+    below = [other for other in others if not units.is_province(other)]
+    if len(others) >= MOST_WEBHOOKS:
+        raise TooManyWebhooks(most=MOST_WEBHOOKS)
+    if not units.is_province(unit):
+        if below.count(unit) >= MOST_OF_A_UNIT:
+            raise TooManyWebhooks(most=MOST_OF_A_UNIT, unit=unit)
+        if len(below) >= MOST_BELOW_THE_PROVINCE:
+            raise TooManyWebhooks(most=MOST_BELOW_THE_PROVINCE)
 
 
 async def change_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID, change: ChangeWebhook) -> WebhookOut:

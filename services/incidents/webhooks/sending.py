@@ -1,10 +1,11 @@
 """One delivery over HTTP to a receiver that may be slow, broken or hostile."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ _MOST_OF_BODY = 65_536
 _BODY_SECONDS = 1
 # What a receiver may ask for by Retry-After.
 _LONGEST_PAUSE_SECONDS = 3_600
+
+_NAT64, _THIS_NETWORK = ip_network("64:ff9b::/96"), ip_network("0.0.0.0/8")
 
 # Errors of the exchange: no connection, no TLS, no HTTP.
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError, OSError)
@@ -38,7 +41,8 @@ class RefusedAddress(OSError):
 
 
 class _Network(httpcore.AnyIOBackend):
-    """Connects as usual, and hangs up unheard where a name led to an address of the machine's own network fabric."""
+    """Looks a name up once and connects to what it found, unless that is of the machine's own network fabric: so no
+    such address is ever sent a packet, and a name cannot lead elsewhere after it was looked at."""
 
     async def connect_tcp(
         self,
@@ -48,22 +52,39 @@ class _Network(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        # The address that was connected to is looked at, so that a name cannot lead elsewhere after it was checked.
-        peer = stream.get_extra_info("server_addr")
-        if peer is None or refused_address(peer[0]):
-            await stream.aclose()
-            # Who has hung up already has no address any more.
-            raise ConnectionResetError("hung up at once") if peer is None else RefusedAddress(host)
-        return stream
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise httpcore.ConnectError(str(error)) from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if any(map(refused_address, addresses)):
+            raise RefusedAddress(host)
+        for last, address in enumerate(addresses, 1 - len(addresses)):
+            try:
+                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except _BROKEN:
+                if last == 0:
+                    raise
+        raise RefusedAddress(host)
 
 
 def refused_address(text: str) -> bool:
-    """Whether nothing is ever sent there: link-local (a cloud's metadata), multicast, unspecified."""
+    """Whether nothing is ever sent there: link-local (a cloud's metadata), multicast, unspecified, broadcast and what
+    is reserved; an IPv4 address that is written into an IPv6 one (mapped, 6to4, NAT64) is looked at as what it is."""
     address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_link_local or address.is_multicast or address.is_unspecified
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return refused_address(str(inner))
+    return (
+        address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or (address.is_reserved and not address.is_loopback)
+        or address in _THIS_NETWORK
+    )
 
 
 def allowed_host(settings: Settings, url: str) -> bool:
