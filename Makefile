@@ -13,10 +13,10 @@ UV = 0.13.9
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench events kafka lock clean
+.PHONY: help install run demo test test-all check bench events kafka lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 install: $(INSTALLED) ## Make .venv with the locked dependencies and the command .venv/bin/antt
 
@@ -34,8 +34,14 @@ run: $(INSTALLED) ## Serve everything on PORT from the lasting folder DATA, unti
 demo: $(INSTALLED) ## Replay what a province's force did and compare (SCENARIO=bac-lieu|buon-ho, LOG=kafka, EXIT=1)
 	$(BIN)/antt demo --scenario $(SCENARIO) --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
 
-test: $(INSTALLED) ## Run every test, those with a real PostgreSQL and a real Kafka too
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# Files go to two workers; each test of faults has installations of its own, and one worker has them all.
+PYTEST = $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+test: $(INSTALLED) ## Run the tests, those with a real PostgreSQL and a real Kafka too
+	$(PYTEST) -m "not slow"
+
+test-all: $(INSTALLED) ## Run every test, those marked `slow` too
+	$(PYTEST)
 
 check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check

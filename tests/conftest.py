@@ -25,6 +25,8 @@ from shared.log import SOURCES
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
 
+pytest_plugins = ["tests.left_out"]
+
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("antt", deadline=None)
 hypothesis.settings.load_profile("antt")
