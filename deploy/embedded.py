@@ -33,7 +33,8 @@ def create_app() -> ASGIApp:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
         else:
-            name = scope["path"].split("/", 2)[1]
+            # `OPTIONS *` asks about the server, not about a path.
+            name = scope["path"].removeprefix("/").partition("/")[0]
             app: ASGIApp = services.get(name) or RedirectResponse("/stats/v1/docs")
             await app(scope, receive, send)
 

@@ -218,13 +218,15 @@ class Tokens:
         return Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
 
 
-async def _caller(request: Request, _documented: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Identity:
+async def caller_of(
+    request: Request, _documented: Annotated[object, Depends(HTTPBearer(auto_error=False))]
+) -> Identity:
     tokens: Tokens = request.app.state.service.tokens
     return await tokens.identity(request.headers.get("authorization"))
 
 
 # The seam of access: every command and every read that needs a caller takes this one parameter.
-Caller = Annotated[Identity, Depends(_caller)]
+Caller = Annotated[Identity, Depends(caller_of)]
 
 
 def write_once(path: Path, content: bytes) -> None:

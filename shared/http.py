@@ -18,14 +18,14 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Header
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from shared.auth import Identity
+from shared.auth import Identity, caller_of
 from shared.errors import (
     BodyTooLarge,
     Changed,
@@ -92,17 +92,18 @@ class CommandRoute(APIRoute):
 
     # Whether the answer is kept for whoever repeats the request under its Idempotency-Key.
     keeps_answers: ClassVar[bool] = True
-    # FastAPI makes a route anew when it includes a router; its signature is read once, at the first request.
+    # What its parameters take is made ready at the first request.
     _parameters: list[tuple[str, str, Any]] | None = None
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        require_honoured(self)
         self.openapi_extra = self.openapi_extra or _edge_documented(self)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a Problem raised on the way changes nothing and is rendered by the application."""
         if self._parameters is None:
-            self._parameters = _parameters(self.endpoint, set(self.param_convertors))
+            self._parameters = _parameters(self)
         if scope["method"] not in (self.methods or ()):
             raise MethodNotAllowed()
         service = scope["app"].state.service
@@ -235,22 +236,55 @@ class ReadingCommand(CommandRoute):
     keeps_answers = False
 
 
-def _parameters(endpoint: Callable[..., Any], in_path: set[str]) -> list[tuple[str, str, Any]]:
-    """What each parameter of a command takes: the unit of work, the caller and where they are, a header, a value of the
-    path, or the body."""
-    found: list[tuple[str, str, Any]] = []
-    for name, parameter in inspect.signature(endpoint).parameters.items():
-        marked = getattr(parameter.annotation, "__origin__", None)
-        if marked is UnitOfWork:
-            found.append((name, "work", None))
-        elif marked is Identity:
-            found.append((name, "caller", None))
-        elif parameter.annotation is ClientAddress:
-            found.append((name, "client", None))
-        elif any(isinstance(mark, Header) for mark in getattr(parameter.annotation, "__metadata__", ())):
-            found.append((name, "header", TypeAdapter(parameter.annotation)))
-        else:
-            found.append((name, "path" if name in in_path else "body", TypeAdapter(parameter.annotation)))
+def require_honoured(route: Any) -> None:
+    """Raise TypeError at import for a command or a question that is declared to take or do what its edge does not.
+
+    The edge skips FastAPI's parsing, not FastAPI's contract: so what it can't honour is refused, and names the route.
+    """
+    declared, edge = route.dependant, getattr(route, "original_route", route)
+    foreign = [each.call for each in declared.dependencies if each.call not in _TAKEN_AS]
+    bodies = [field for field in declared.body_params if not isinstance(field.field_info, Form)]
+    is_command = isinstance(edge, CommandRoute)
+    refused = {
+        "dependencies of others": foreign,
+        "cookies": declared.cookie_params,
+        "forms and files": len(declared.body_params) - len(bodies),
+        "a second body": len(bodies) > 1 or route._embed_body_fields,
+        "background tasks or a response to change": declared.background_tasks_param_name
+        or declared.response_param_name,
+        "a choice of the answer's fields": any(getattr(route, name, None) for name in _CHOICES),
+        "queries" if is_command else "anything but one model of queries": declared.query_params
+        if is_command
+        else bodies or declared.header_params or declared.path_params or len(declared.query_params) != 1,
+        "the bare request": is_command and declared.request_param_name,
+    }
+    if found := [what for what, is_there in refused.items() if is_there]:
+        raise TypeError(f"{sorted(route.methods)} {route.path}: its edge can't honour {', '.join(found)}")
+
+
+_TAKEN_AS: dict[Any, str] = {_work: "work", caller_of: "caller", _address: "client"}
+_CHOICES = (
+    "response_model_include",
+    "response_model_exclude",
+    "response_model_exclude_unset",
+    "response_model_exclude_defaults",
+    "response_model_exclude_none",
+)
+
+
+def _parameters(route: CommandRoute) -> list[tuple[str, str, Any]]:
+    """What each parameter of a command takes, as FastAPI has understood its signature: the unit of work, the caller and
+    where they are, a header, a value of the path, or the body."""
+    declared, annotated = route.dependant, inspect.signature(route.endpoint).parameters
+    found: list[tuple[str, str, Any]] = [
+        (each.name or "", _TAKEN_AS[each.call], None) for each in declared.dependencies
+    ]
+    for kind, fields in (
+        ("path", declared.path_params),
+        ("header", declared.header_params),
+        ("body", declared.body_params),
+    ):
+        found += [(field.name, kind, TypeAdapter(annotated[field.name].annotation)) for field in fields]
     return found
 
 

@@ -17,11 +17,15 @@ from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import InvalidInput, MethodNotAllowed
-from shared.http import invalid_input
+from shared.http import invalid_input, require_honoured
 
 
 class QueryRoute(APIRoute):
     """A GET whose function takes one query model, the caller and the request."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        require_honoured(self)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a Problem raised on the way is rendered by the application."""

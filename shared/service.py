@@ -1,8 +1,7 @@
 """What every service is made of: its database, its writer, its tokens, its background tasks, and its common routes."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,23 +11,21 @@ import fastapi_offline
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
-from starlette.types import Message, Receive, Scope, Send
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
 from shared.database import UNAVAILABLE, Database
 from shared.days import now
-from shared.errors import Problem
-from shared.http import CommandRoute, install_problems, json_response, render
+from shared.http import CommandRoute, install_problems, json_response, require_honoured
+from shared.middlewares import middlewares
 from shared.queries import QueryRoute
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
-
-REQUESTS = Histogram("antt_request_seconds", "Time to answer a request.", ["service", "method", "route", "status"])
 
 # The database's time to answer whether it is there.
 _ANSWER_SECONDS = 2
@@ -144,6 +141,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        middleware=middlewares(name),
         telemetry={
             "tracing": telemetry.TRACING,
             "metrics": False,
@@ -156,7 +154,6 @@ def create_app(
         app.include_router(room, prefix=f"/{name}/v1")
     _common_routes(app, name)
     install_problems(app)
-    app.name, app.direct = name, _routes_by_path(rooms, f"/{name}/v1")
     return app
 
 
@@ -181,60 +178,45 @@ async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
         await service.database.close()
 
 
-def _routes_by_path(rooms: list[APIRouter], prefix: str) -> dict[tuple[str, str], APIRoute]:
-    """The routes that answer by themselves and whose path has no parameters, by method and path."""
-    return {
-        (method, prefix + route.path): route
-        for room in rooms
-        for route in room.routes
-        if isinstance(route, (CommandRoute, QueryRoute)) and not route.param_convertors
-        for method in route.methods or ()
-    }
-
-
 class Application(FastAPI):
-    """FastAPI, timed by route; commands and questions at a fixed path go straight to their route.
+    """FastAPI, but commands and questions at a fixed path go from our middlewares straight to their route.
 
-    FastAPI's way to a route costs more than what these do there (DECISIONS.md 1), so they do not take it, unless
-    requests are traced: then FastAPI makes the spans.
+    FastAPI's way to a route costs more than what these do there (DECISIONS.md 1), so they do not take it.
     """
 
-    name: ServiceName
-    direct: Mapping[tuple[str, str], APIRoute]
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Include a router. TypeError for a command or a question that is to do what the edge can't honour."""
+        super().include_router(router, **options)
+        for context in iter_route_contexts(self.routes):
+            if isinstance(context.original_route, CommandRoute | QueryRoute):
+                require_honoured(context)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and time it."""
-        if scope["type"] != "http":
-            return await super().__call__(scope, receive, send)
-        started, status = time.perf_counter(), 500
+    def build_middleware_stack(self) -> ASGIApp:
+        """Our middlewares → fixed paths → FastAPI."""
+        ours, self.user_middleware = self.user_middleware, []
+        fastapi = super().build_middleware_stack()
+        self.user_middleware = ours
+        direct: dict[tuple[str, str], APIRoute] = {
+            (method, str(context.path)): context.original_route
+            for context in iter_route_contexts(self.routes)
+            if isinstance(context.original_route, CommandRoute | QueryRoute)
+            and not context.original_route.param_convertors
+            for method in context.methods or ()
+        }
 
-        async def timed_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            route = None if telemetry.TRACING else self.direct.get((scope["method"], scope["path"]))
+        async def fixed(scope: Scope, receive: Receive, send: Send) -> None:
+            route = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
             if route is None:
-                await super().__call__(scope, receive, timed_send)
-            else:
-                scope.update(app=self, route=route, path_params={})
-                await _answer(route, scope, receive, timed_send)
-        finally:
-            # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
-            path = getattr(scope.get("route"), "path", "unknown")
-            REQUESTS.labels(self.name, scope["method"], path, status).observe(time.perf_counter() - started)
+                await fastapi(scope, receive, send)
+                return
+            scope.update(app=self, route=route, path_params={})
+            telemetry.name_span(scope)
+            await route.handle(scope, receive, send)
 
-
-async def _answer(route: APIRoute, scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        await route.handle(scope, receive, send)
-    except Problem as problem:
-        await render(Request(scope), problem)(scope, receive, send)
-    except Exception:
-        log.exception("request failed", route=route.path)
-        await render(Request(scope), Problem())(scope, receive, send)
+        stack: ASGIApp = fixed
+        for middleware, args, options in reversed(ours):
+            stack = middleware(stack, *args, **options)
+        return stack
 
 
 def _common_routes(app: FastAPI, name: ServiceName) -> None:

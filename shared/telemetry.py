@@ -15,6 +15,7 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from starlette.types import Scope
 
 TRACING = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
@@ -82,6 +83,14 @@ def traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
+
+
+def name_span(scope: Scope) -> None:
+    """Name the present request's span by its method and path, which is fixed; nothing when tracing is off."""
+    if TRACING:
+        span = trace.get_current_span()
+        span.set_attribute("http.route", scope["path"])
+        span.update_name(f"{scope['method']} {scope['path']}")
 
 
 def batch_span(name: str, traceparents: Sequence[str | None]) -> AbstractContextManager[Any]:
