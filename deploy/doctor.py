@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -33,6 +33,7 @@ from migrations.run import newest
 from services.incidents.deadlines import rules
 from services.incidents.deadlines.calendar import BadFile
 from shared import units
+from shared.days import now
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
 from shared.settings import Service, Settings
@@ -282,10 +283,10 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
                 f"đặt {row['name']} = on",
                 f"set {row['name']} = on",
             )
-    asked = datetime.now(UTC)
+    asked = now()
     there = await connection.fetchval("SELECT clock_timestamp()")
     # The question takes time too: the database's clock lies between ours before and after.
-    apart = max(asked - there, there - datetime.now(UTC))
+    apart = max(asked - there, there - now())
     if apart > CLOCKS_MAY_DIFFER:
         yield Finding(
             False,

@@ -29,6 +29,7 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from shared import units
+from shared.days import now
 from shared.errors import Forbidden, ForeignArea, Problem, Unauthenticated, UnknownUnit
 from shared.settings import Settings, settings
 
@@ -152,6 +153,7 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._claims = JWTClaimsRegistry(
+            now=lambda: int(now().timestamp()),
             iss={"essential": True, "value": settings.issuer},
             aud={"essential": True, "value": settings.audience},
         )
@@ -165,7 +167,7 @@ class Tokens:
         if authorization is None:
             return ANYONE
         known = self._checked.get(authorization)
-        if known is not None and known[0] > time.time():
+        if known is not None and known[0] > now().timestamp():
             return known[1]
         expires, identity = await self._check(authorization)
         self._checked[authorization] = (expires, identity)
@@ -268,13 +270,13 @@ def issue_token(
             raise ValueError("a team leader's token names the team")
         UUID(team)
     key = ECKey.import_key(msgspec.json.decode((ensure_issuer(settings) / "issuer.json").read_bytes()))
-    now = int(time.time())
+    issued = int(now().timestamp())
     claims = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": f"{role}:{team or unit}",
-        "iat": now,
-        "exp": now + int(valid.total_seconds()),
+        "iat": issued,
+        "exp": issued + int(valid.total_seconds()),
         "role": role,
         "unit": unit,
         "team": team,

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -28,9 +29,13 @@ Instant = Annotated[
 ]
 
 
+# The one clock of every service; tests set another in its place.
+_clock = partial(datetime.now, UTC)
+
+
 def now() -> datetime:
-    """This instant, in UTC."""
-    return datetime.now(UTC)
+    """This instant, in UTC. Whatever asks for the time asks this, `today`, or the database."""
+    return _clock()
 
 
 def day_of(instant: datetime) -> date:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from shared.days import now
 from shared.errors import BodyTooLarge, Problem
 from shared.settings import Settings
 
@@ -157,7 +157,7 @@ async def remove_half_written(store: ObjectStore, older: timedelta) -> None:
         return
 
     def remove() -> None:
-        before = time.time() - older.total_seconds()
+        before = (now() - older).timestamp()
         # object_store writes beside the key, under its name and a number.
         for path in Path(cast(Path, store.prefix)).rglob("*#*"):
             if path.name.rpartition("#")[2].isdigit() and path.stat().st_mtime < before:

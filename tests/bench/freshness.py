@@ -25,6 +25,7 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from shared.days import now
 from shared.log_kafka import ensure_topics, topic_of
 from shared.settings import Settings, settings
 from tests.bench import intake, load, stage
@@ -49,12 +50,12 @@ class Witness:
 
     async def listen(self) -> None:
         """Begin; nothing must have been appended yet."""
-        await self._incidents.add_listener("outbox", lambda *_: self._appends.append(time.time()))
+        await self._incidents.add_listener("outbox", lambda *_: self._appends.append(now().timestamp()))
 
         def counted(_connection: Any, _pid: int, _channel: str, position: Any) -> None:
             source, _, seq = position.split(":")
             if source == "incidents":
-                self._counts.append((int(seq), time.time()))
+                self._counts.append((int(seq), now().timestamp()))
                 self._heard.set()
 
         await self._stats.add_listener("counted", counted)

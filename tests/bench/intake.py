@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from services.incidents.tips.schemas import ReportTip, TipReceived
 from shared import units
+from shared.days import now
 from shared.outbox import Position, UnitOfWork, Writer
 from tests.bench import foundation, load, stage
 from tests.bench.stage import Figure, Stage
@@ -52,7 +53,7 @@ WHO = (
 def full_requests() -> list[bytes]:
     """Tips as people send them: with a topic and a time, half of them named, so that every check has its work."""
     chance = random.Random(2)
-    occurred_at = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
+    occurred_at = (now() - timedelta(hours=3)).isoformat()
     sent = []
     for plain in requests():
         tip = json.loads(plain.split(b"\r\n\r\n", 1)[1])
@@ -65,12 +66,12 @@ def full_requests() -> list[bytes]:
 def ordinary() -> FastAPI:
     """The baseline: what FastAPI alone needs for the same model in and the same shape out."""
     app = FastAPI()
-    id, now = UUID("0199a3c0-0000-7000-8000-000000000000"), datetime.now(UTC)
+    id, began = UUID("0199a3c0-0000-7000-8000-000000000000"), now()
 
     @app.post("/incidents/v1/tips", status_code=201)
     async def report_tip(tip: ReportTip) -> TipReceived:
         """Do nothing but answer."""
-        return TipReceived(id=id, receipt="1234567890123456", unit=tip.unit, state="received", received_at=now)
+        return TipReceived(id=id, receipt="1234567890123456", unit=tip.unit, state="received", received_at=began)
 
     return app
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -308,7 +307,7 @@ def bad_tokens() -> dict[str, str]:
         "with a list for a header": unsigned([], claims),
         "with a list for claims": unsigned({"alg": "none"}, []),
         "expired": issue_token(settings(), "commune_officer", COMMUNE, valid=timedelta(seconds=-1)),
-        "not valid yet": signed(nbf=int(time.time()) + 600),
+        "not valid yet": signed(nbf=int(now().timestamp()) + 600),
         "signed by a stranger": signed(stranger),
         "signed with the public key as a secret": jwt.encode({"alg": "HS256"}, claims, public),
         "of another issuer": signed(iss="other"),

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,8 +29,9 @@ from services.stats.vectors import lanes_of
 from shared import events
 from shared.auth import Identity
 from shared.database import Row, arrays, insert_statement, table_of
-from shared.days import day_of
+from shared.days import day_of, now
 from shared.errors import Problem
+from tests.clock import Clock, at
 from tests.conftest import COMMUNE, PROVINCE
 from tests.incidents.conftest import run_in_any_order
 
@@ -81,16 +81,14 @@ class AnyOrder(RuleBasedStateMachine):
     """One tip and the clock."""
 
     database_url: str
-    patched: pytest.MonkeyPatch
+    clock: Clock
 
     @initialize(days_ago=st.integers(0, 40), crime=st.sampled_from(CLASSES))
     def report(self, days_ago: int, crime: str) -> None:
-        self.now = datetime(2026, 2, 10, 3, tzinfo=UTC)
-        self.patched.setattr(commands, "now", lambda: self.now)
-        self.patched.setattr(commands, "today", lambda: day_of(self.now))
+        self.clock.instant = datetime(2026, 2, 10, 3, tzinfo=UTC)
         self.deadlines: dict[UUID, Row] = {}
         self.told: list[tuple[str, UUID, events.Deadline | None, events.Deadline]] = []
-        received_at = self.now - timedelta(days=days_ago)
+        received_at = self.clock.instant - timedelta(days=days_ago)
         self.tip: Row = {
             "id": uuid7(), "unit": COMMUNE, "handled_by": COMMUNE, "classified_as": None, "state": "received",
             "received_at": received_at, "received_on": day_of(received_at), "forwarded_to": None, "outcome": None,
@@ -99,13 +97,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(pace=st.sampled_from(PACES))
     def time_passes(self, pace: timedelta) -> None:
-        self.now += pace
+        self.clock.instant += pace
 
     @rule()
     def the_job_looks(self) -> None:
         work = Work(self)
         passed = [
-            r for r in self.deadlines.values() if r["to_do"] and r["state"] == "running" and r["due_at"] < self.now
+            r
+            for r in self.deadlines.values()
+            if r["to_do"] and r["state"] == "running" and r["due_at"] < self.clock.instant
         ]
         for row in sorted(passed, key=lambda row: row["due_at"]):
             commands._emit(
@@ -137,34 +137,34 @@ class AnyOrder(RuleBasedStateMachine):
             values["outcome"] = step.to if step.to in ("resolved", "rejected") else None
         elif command == "correct":
             received_at = self.tip["received_at"] + (
-                earlier if self.tip["received_at"] + earlier < self.now else -earlier
+                earlier if self.tip["received_at"] + earlier < self.clock.instant else -earlier
             )
             values |= {"unit": unit, "handled_by": unit, "received_at": received_at, "received_on": day_of(received_at)}
         before, self.tip = self.tip, {**self.tip, **values}
         if command in ("withdraw", "merge"):
             self.stood = {id: {**row, "version": 0} for id, row in self.deadlines.items()}
-        done_on = day_of(self.now - earlier) if command == "acknowledge" else None
+        done_on = day_of(self.clock.instant - earlier) if command == "acknowledge" else None
         asyncio.run(commands.on_step(Work(self), before, self.tip, command, done_on))  # type: ignore[arg-type]
         if before["state"] in ("withdrawn", "merged"):
             # It has the deadlines that it had, but for those whose end has passed.
             for row in self.stood.values():
-                if row["state"] == "running" and row["due_at"] < self.now:
+                if row["state"] == "running" and row["due_at"] < self.clock.instant:
                     row["state"] = "missed"
             assert {id: {**row, "version": 0} for id, row in self.deadlines.items()} == self.stood
 
     @precondition(lambda self: self.tip["state"] in OPEN)
     @rule(name=st.sampled_from(["decision", "report_to_investigators", "classification"]), what=st.sampled_from("cem"))
     def decide(self, name: str, what: str) -> None:
-        decision = Decision(number="1", signed_on=day_of(self.now), signer="B")
+        decision = Decision(number="1", signed_on=day_of(self.clock.instant), signer="B")
         try:
             if what == "c":
                 given: Any = MarkComplex(reason="x")
                 call: Any = commands.mark_complex
             elif what == "e":
-                given = ExtendDeadline(reason="x", requested_on=day_of(self.now), decision=decision)
+                given = ExtendDeadline(reason="x", requested_on=day_of(self.clock.instant), decision=decision)
                 call = commands.extend_deadline
             else:
-                given, call = MeetDeadline(reason="x", met_at=self.now), commands.meet_deadline
+                given, call = MeetDeadline(reason="x", met_at=self.clock.instant), commands.meet_deadline
             asyncio.run(call(Work(self), PROVINCE_OFFICER, self.tip["id"], name, given))
         except Problem:
             pass
@@ -186,7 +186,7 @@ class AnyOrder(RuleBasedStateMachine):
             if state in ("met", "late"):
                 assert (state == "met") == (row["met_at"] <= row["due_at"])
             if state == "missed":
-                assert row["due_at"] < self.now
+                assert row["due_at"] < self.clock.instant
             assert row["due_at"] > row["starts_at"]
 
     def teardown(self) -> None:
@@ -238,7 +238,8 @@ def cells(fact: events.Deadline | None) -> Cells:
 
 
 def test_whatever_happens_events_and_table_say_the_same(
-    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    databases: dict[str, str],
 ) -> None:
-    AnyOrder.database_url, AnyOrder.patched = databases["incidents"], monkeypatch
-    run_in_any_order(AnyOrder, 120, 25)
+    AnyOrder.database_url = databases["incidents"]
+    with at(now()) as AnyOrder.clock:
+        run_in_any_order(AnyOrder, 120, 25)

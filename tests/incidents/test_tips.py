@@ -1,11 +1,9 @@
 """Tips: intake, receipts, steps."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import pytest
-
-from services.incidents.tips import commands
-from shared import places
+from shared.days import now
+from tests.clock import at
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of
 
@@ -65,21 +63,19 @@ async def test_an_instant_that_has_no_civil_day_is_refused(antt: Antt) -> None:
             assert (answer.status_code, answer.json()["type"]) == (422, "urn:antt:problem:invalid-input")
 
 
-async def test_a_tip_is_dated_at_most_two_minutes_ahead(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
-    morning = datetime(2026, 11, 20, 1, tzinfo=UTC)
-    monkeypatch.setattr(places, "now", lambda: morning)
-    monkeypatch.setattr(commands, "now", lambda: morning)
+async def test_a_tip_is_dated_at_most_two_minutes_ahead(antt: Antt) -> None:
     officer = antt.token()
     tip = (await antt.post(TIPS, {"unit": COMMUNE, "content": "Đánh bạc"})).json()
-    for field in ("received_at", "occurred_at"):
-        for minutes, status in ((1, 2), (3, 4), (15 * 60, 4)):
-            ahead = {field: (morning + timedelta(minutes=minutes)).isoformat()}
-            for answer in (
-                await antt.post(TIPS, {"unit": COMMUNE, "content": "Đánh bạc", **ahead}, officer),
-                await antt.post(f"{TIPS}/{tip['id']}/correct", {"reason": "nhầm giờ", **ahead}, officer),
-            ):
-                assert answer.status_code // 100 == status, (field, minutes, answer.text)
-                assert status == 2 or kind_of(answer) == (422, "day-in-the-future")
+    with at(now()) as clock:
+        for field in ("received_at", "occurred_at"):
+            for minutes, status in ((1, 2), (3, 4), (15 * 60, 4)):
+                ahead = {field: (clock.instant + timedelta(minutes=minutes)).isoformat()}
+                for answer in (
+                    await antt.post(TIPS, {"unit": COMMUNE, "content": "Đánh bạc", **ahead}, officer),
+                    await antt.post(f"{TIPS}/{tip['id']}/correct", {"reason": "nhầm giờ", **ahead}, officer),
+                ):
+                    assert answer.status_code // 100 == status, (field, minutes, answer.text)
+                    assert status == 2 or kind_of(answer) == (422, "day-in-the-future")
 
 
 async def test_telling_the_informant_does_not_change_how_a_tip_was_closed(antt: Antt) -> None:

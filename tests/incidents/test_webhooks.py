@@ -6,7 +6,7 @@ import ssl
 import struct
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from services.incidents import jobs
 from services.incidents.webhooks import sending
 from shared import units
+from shared.days import now
 from shared.service import Service
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
@@ -186,7 +187,7 @@ async def test_the_next_attempt_is_written_down_and_a_changed_webhook_is_tried_a
 
     await eventually(failed)
     delivery = (await standing(antt, webhook))["delivery"]
-    wait = datetime.fromisoformat(delivery["next_attempt_at"]) - datetime.now(UTC)
+    wait = datetime.fromisoformat(delivery["next_attempt_at"]) - now()
     assert timedelta(seconds=780) < wait < timedelta(seconds=1_200)
     assert delivery["last_failure"].startswith("ConnectError")
     receiver.answers = lambda _: answer(200)
@@ -350,15 +351,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(antt: Antt, tmp_
 def _self_signed(folder: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now() - timedelta(days=1))
+        .not_valid_after(now() + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
         .sign(key, hashes.SHA256())
     )

@@ -1,0 +1,25 @@
+"""Another time than this machine's, set in one place: the clock of `shared/days.py`, which every service asks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from shared import days
+
+
+class Clock:
+    """A clock that stands where it was set, until a test sets it anew."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+
+@contextmanager
+def at(instant: datetime) -> Iterator[Clock]:
+    """It is this instant in all of this process, and stays so. The database has a clock of its own."""
+    clock, real = Clock(instant), days._clock
+    days._clock = lambda: clock.instant  # type: ignore[assignment]
+    try:
+        yield clock
+    finally:
+        days._clock = real
