@@ -283,6 +283,10 @@ def token(
     ],
     unit: Annotated[str, typer.Option(help="The caller's unit, as 2024:74")],
     team: Annotated[str, typer.Option(help="The leader's team, by its id")] = "",
+    scope: Annotated[
+        list[Literal["report", "records", "registry", "figures"]] | None,
+        typer.Option(help="What another system may do; may be repeated. Without one it may do nothing"),
+    ] = None,
     days: Annotated[int, typer.Option(help="How long it is valid")] = 30,
     data: Data = None,
 ) -> None:
@@ -293,7 +297,7 @@ def token(
     from shared.settings import settings
 
     try:
-        typer.echo(issue_token(settings(), role, unit, team, timedelta(days=days)))
+        typer.echo(issue_token(settings(), role, unit, team, timedelta(days=days), scope or ()))
     except ValueError as error:
         raise NotStarted(str(error)) from None
 

@@ -17,6 +17,7 @@ from shared.auth import Caller
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, Forbidden, Unauthenticated
 from shared.http import problems
+from shared.settings import settings
 
 POSITION = """
 SELECT (SELECT max(generation) FROM outbox_generations) AS generation,
@@ -58,7 +59,7 @@ def recount_room(statements: Mapping[str, str]) -> APIRouter:
         `{"generation", "seq"}`; then a line for each cell that is not zero: `{"unit", "on", "indicator",
         "count"}`, in the unit that the record names, not spread to others.
         """
-        caller.require("recount", "")
+        caller.require("recount", settings().province)
         lines = _count_anew(request.app.state.service.database, statements)
         # The snapshot is taken before the answer begins, so that a database that is down is a 503.
         return Lines(await anext(lines), lines)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import fastapi_offline
 import structlog
@@ -36,7 +37,7 @@ Task = Callable[["Service"], Coroutine[Any, Any, None]]
 class Service:
     """One running service. Rooms reach it as `request.app.state.service`."""
 
-    def __init__(self, name: ServiceName, settings: Settings) -> None:
+    def __init__(self, name: ServiceName, settings: Settings, unit_of_team: str = "") -> None:
         self.name = name
         self.settings = settings
         self.database = Database(
@@ -44,13 +45,18 @@ class Service:
         )
         self.writer = outbox.Writer(self.database, settings.intake_queue, settings.intake_batch)
         telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
-        self.tokens = auth.Tokens(settings)
+        self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
+        self._team_sql = unit_of_team
         self.secret = auth.ensure_secret(settings)
         self.keys_in_flight: set[bytes] = set()
         self.down: dict[str, str] = {}
         self.state: dict[str, Any] = {}
         # For each source whose events it needs, when the log last had news of it: an event or a watermark.
         self.heard_at: dict[str, datetime] = {}
+
+    async def _unit_of_team(self, team_id: UUID) -> str | None:
+        row = await self.database.fetchrow(self._team_sql, team_id)
+        return row["unit"] if row is not None else None
 
     async def supervise(self, name: str, task: Task) -> None:
         """Run a background task for ever; readiness is false while it is down."""
@@ -112,15 +118,19 @@ def create_app(
     rooms: list[APIRouter],
     tasks: dict[str, Task],
     opened: Callable[[Service], Awaitable[None]] | None = None,
+    unit_of_team: str = "",
 ) -> FastAPI:
-    """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics."""
+    """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics.
+
+    `unit_of_team`: the SQL by which a service that knows teams compares a leader's token with them.
+    """
     configuration = settings()
     telemetry.configure_logs(configuration.log_level)
     telemetry.configure_traces()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(name, configuration)
+        service = Service(name, configuration, unit_of_team)
         app.state.service = service
         await service.database.open()
         if opened is not None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from calendar import monthrange
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message
 
 from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
+from shared import auth
 from shared.auth import TokenRole, issue_token
 from shared.days import today
 from shared.log import SOURCES
@@ -113,9 +114,14 @@ class Antt:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
-    def token(self, role: TokenRole = "commune_officer", unit: str = COMMUNE, team: str = "") -> dict[str, str]:
-        """The header that names a caller."""
-        return {"Authorization": f"Bearer {issue_token(settings(), role, unit, team)}"}
+    def token(
+        self, role: TokenRole = "commune_officer", unit: str = "", team: str = "", scopes: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """The header that names a caller, of the commune or the province unless told; another system has all scopes."""
+        unit = unit or (PROVINCE if auth.LEVELS.get(role) == "province" else COMMUNE)
+        if scopes is None:
+            scopes = get_args(auth.Scope) if role == "system" else ()
+        return {"Authorization": f"Bearer {issue_token(settings(), role, unit, team, scopes=scopes)}"}
 
     async def get(self, path: str, caller: dict[str, str] | None = None, **query: Any) -> httpx.Response:
         """A GET; `from_` stands for `from`."""

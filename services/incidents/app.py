@@ -55,6 +55,7 @@ def create_app() -> FastAPI:
             "news": lambda service: news.listen(service, "outbox"),
             **(tasks() if settings().log == "embedded" else {}),
         },
+        unit_of_team=known_teams.UNIT_OF_TEAM,
     )
     app.include_router(open311.router)
     app.include_router(open311.reads)

@@ -30,4 +30,5 @@ def create_app() -> FastAPI:
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.keep_house(service.database),
         },
+        unit_of_team="SELECT unit FROM teams WHERE id = $1",
     )

@@ -32,7 +32,7 @@ from tests.bench.memory import figure as memory_figure
 from tests.bench.stage import Figure, Stage
 from tests.conftest import eventually
 
-CALLER = Identity("system", "system:bench", "2024:74", "")
+CALLER = Identity("system", "system:bench", "2024:74", "", frozenset({"report"}))
 A_MILLION = 1_000_000
 MOST_MEGABYTES = 300.0
 TIPS_PER_SECOND = 300.0

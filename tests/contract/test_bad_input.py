@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -306,7 +307,7 @@ def bad_tokens() -> dict[str, str]:
         "of no algorithm": unsigned({"alg": "none"}, claims),
         "with a list for a header": unsigned([], claims),
         "with a list for claims": unsigned({"alg": "none"}, []),
-        "expired": issue_token(settings(), "commune_officer", COMMUNE, valid=timedelta(seconds=-1)),
+        "expired": issue_token(settings(), "commune_officer", COMMUNE, valid=timedelta(seconds=-61)),
         "not valid yet": signed(nbf=int(now().timestamp()) + 600),
         "signed by a stranger": signed(stranger),
         "signed with the public key as a secret": jwt.encode({"alg": "HS256"}, claims, public),
@@ -318,6 +319,19 @@ def bad_tokens() -> dict[str, str]:
         "of a leader of no team's": signed(role="team_leader", team="x"),
         "that never expires": signed(exp=None),
         "of a claim of another type": signed(unit=5),
+        "of another purpose": jwt.encode({"alg": "ES256", "kid": issuer.kid, "typ": "logout+jwt"}, claims, issuer),
+        "of nobody": signed(sub=""),
+        "of a subject of blanks": signed(sub="  "),
+        "of a subject with NUL": signed(sub="a\0b"),
+        "of a subject that is no text": signed(sub="\ud800"),
+        "of a subject without end": signed(sub="a" * 300),
+        "of a leader of a NUL": signed(role="team_leader", team="a\0"),
+        "of a commune's officer over a province": signed(unit=PROVINCE),
+        "of a province's officer over a commune": signed(role="province_officer"),
+        "of an operator of a commune": signed(role="operator"),
+        "of a leader over a province": signed(role="team_leader", unit=PROVINCE, team=str(uuid4())),
+        "of an officer of a district": signed(unit="2024:718"),
+        "longer than any token": f"{good}{' ' * 9_000}",
     }
     return {
         **{name: f"Bearer {token}" for name, token in tokens.items()},

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from deploy.local.sockets import free_port
-from shared.auth import TokenRole, issue_token
+from shared.auth import Scope, TokenRole, issue_token
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 
@@ -68,7 +68,11 @@ async def records(antt: Antt) -> dict[str, str]:
 def callers(team: str) -> list[dict[str, str]]:
     """The headers of nobody, and of one caller in each role."""
     units = {"operator": PROVINCE, "province_officer": PROVINCE}
-    tokens = [issue_token(settings(), role, units.get(role, COMMUNE), team) for role in get_args(TokenRole)]
+    scopes = {"system": get_args(Scope)}
+    tokens = [
+        issue_token(settings(), role, units.get(role, COMMUNE), team, scopes=scopes.get(role, ()))
+        for role in get_args(TokenRole)
+    ]
     return [{}, *({"Authorization": f"Bearer {token}"} for token in tokens)]
 
 

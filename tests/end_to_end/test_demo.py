@@ -9,11 +9,11 @@ from typing import Any, get_args
 import pytest
 
 from deploy.cli import demo
+from deploy.demo import token_for
 from deploy.scenarios.diary import Request
 from deploy.scenarios.published import SCENARIOS, Period, Scenario
 from deploy.scenarios.replay import Answer, Connect, Post, Refused, Replay
-from shared.auth import issue_token
-from shared.settings import Service, settings
+from shared.settings import Service
 from tests.conftest import Antt
 
 BINH_DUONG = SCENARIOS["binh-duong"]
@@ -114,7 +114,7 @@ async def test_a_request_that_is_refused_ends_the_replay_with_its_reason(antt: A
 
 
 def replay_of(requests: list[Request]) -> Replay:
-    return Replay(requests, "test", ADDRESSES, lambda role, unit, team: issue_token(settings(), role, unit, team))
+    return Replay(requests, "test", ADDRESSES, token_for)
 
 
 def connected(antt: Antt, lose_every: int = 0, busy: int = 0) -> Connect:

@@ -67,7 +67,7 @@ async def test_each_row_of_an_import_is_taken_once_though_its_job_is_killed(
 ) -> None:
     number = 20_000
     rows = [{"reference": str(uuid4()), **A_PATROL} for _ in range(number)]
-    caller = issue_token(installation.settings, "system", PROVINCE)
+    caller = issue_token(installation.settings, "system", PROVINCE, scopes=["report"])
     headers = {"Authorization": f"Bearer {caller}", "Content-Type": "application/x-ndjson"}
 
     async with httpx.AsyncClient(base_url=installation.url("incidents"), headers=headers, timeout=30) as http:

@@ -120,7 +120,9 @@ class Taking:
     @cached_property
     def caller(self) -> Identity:
         """Who sent it."""
-        return Identity(self.row["role"], self.row["subject"], self.row["unit"], self.row["team"])
+        # Another system may import by its scope to report, and no row needs another one.
+        scopes = frozenset({"report"}) if self.row["role"] == "system" else frozenset[str]()
+        return Identity(self.row["role"], self.row["subject"], self.row["unit"], self.row["team"], scopes)
 
 
 async def work_off(service: Service) -> None:

@@ -91,6 +91,8 @@ def require_may_read(caller: Identity, query: Figures) -> None:
     # A province's own figures are public; what lies below is for those in charge of it.
     if unit.level != "province":
         caller.require("read_counters", query.unit)
+    elif caller.role != "anyone":
+        caller.require_role("read_counters")
 
 
 async def counters(service: Service, caller: Identity, query: Figures) -> Answer:

@@ -13,7 +13,7 @@ from shared.errors import NotFound
 
 async def list_members(database: Database, caller: Identity, query: ListMembers) -> MemberPage:
     """A page of the members in the caller's reach."""
-    own_team, area = caller.reach("read_records", query.unit)
+    own_team, area = caller.reach("read_registry", query.unit)
     rows = await database.fetch(
         """SELECT member.*, to_jsonb(term) AS term
         FROM members member
@@ -36,7 +36,7 @@ async def list_members(database: Database, caller: Identity, query: ListMembers)
 
 async def read_member(database: Database, caller: Identity, member_id: UUID) -> MemberHistory:
     """One member with every term. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_records")
+    caller.require_role("read_registry")
     row = await database.fetchrow(
         """SELECT member.*, team.unit AS team_unit, team.id AS team_id, (
           SELECT jsonb_agg(to_jsonb(term) ORDER BY term.from_on) FROM member_terms term
@@ -49,7 +49,7 @@ async def read_member(database: Database, caller: Identity, member_id: UUID) -> 
     )
     if row is None:
         raise NotFound(id=member_id)
-    caller.require("read_records", row["team_unit"], str(row["team_id"]))
+    caller.require("read_registry", row["team_unit"], str(row["team_id"]))
     terms = row["terms"]
     latest = next(term for term in terms if term["id"] == str(row["term_id"]))
     return MemberHistory(**dict(member_out(row, latest)), terms=[term_out(term) for term in terms])

@@ -15,7 +15,7 @@ from shared.errors import NotFound
 
 async def list_teams(database: Database, caller: Identity, query: ListTeams) -> TeamPage:
     """A page of the teams in the caller's reach."""
-    team_id, area = caller.reach("read_records", query.unit)
+    team_id, area = caller.reach("read_registry", query.unit)
     rows = await database.fetch(
         """SELECT * FROM teams
         WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2)
@@ -31,11 +31,11 @@ async def list_teams(database: Database, caller: Identity, query: ListTeams) -> 
 
 async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:
     """One team. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_records")
+    caller.require_role("read_registry")
     row = await database.fetchrow("SELECT * FROM teams WHERE id = $1", team_id)
     if row is None:
         raise NotFound(id=team_id)
-    caller.require("read_records", row["unit"], str(team_id))
+    caller.require("read_registry", row["unit"], str(team_id))
     return team_out(row)
 
 

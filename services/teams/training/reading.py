@@ -18,7 +18,7 @@ from shared.errors import NotFound
 
 async def list_training_classes(database: Database, caller: Identity, query: ListTrainingClasses) -> TrainingClassPage:
     """A page of the classes in the caller's area; a leader sees those that gave the own team a certificate."""
-    own_team, area = caller.reach("read_records", query.unit)
+    own_team, area = caller.reach("read_registry", query.unit)
     rows = await database.fetch(
         """SELECT * FROM training_classes class
         WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text[] IS NULL OR unit = ANY($2))
@@ -35,7 +35,7 @@ async def list_training_classes(database: Database, caller: Identity, query: Lis
 
 async def list_certificates(database: Database, caller: Identity, query: ListCertificates) -> CertificatePage:
     """A page of the certificates in the caller's reach."""
-    own_team, area = caller.reach("read_records", query.unit)
+    own_team, area = caller.reach("read_registry", query.unit)
     rows = await database.fetch(
         """SELECT certificate.* FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
         WHERE ($1::uuid IS NULL OR certificate.id > $1) AND ($2::text[] IS NULL OR team.unit = ANY($2))
@@ -54,7 +54,7 @@ async def list_certificates(database: Database, caller: Identity, query: ListCer
 
 async def read_certificate(database: Database, caller: Identity, certificate_id: UUID) -> CertificateOut:
     """One certificate. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_records")
+    caller.require_role("read_registry")
     row = await database.fetchrow(
         """SELECT certificate.*, team.unit AS team_unit
         FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
@@ -63,7 +63,7 @@ async def read_certificate(database: Database, caller: Identity, certificate_id:
     )
     if row is None:
         raise NotFound(id=certificate_id)
-    caller.require("read_records", row["team_unit"], str(row["team_id"]))
+    caller.require("read_registry", row["team_unit"], str(row["team_id"]))
     return CertificateOut.model_validate(dict(row))
 
 
@@ -75,9 +75,9 @@ async def certificate_corrections(database: Database, caller: Identity, certific
 
 async def training_corrections(database: Database, caller: Identity, class_id: UUID) -> list[CorrectionOut]:
     """What was corrected of the class. NotFound without one, ForeignArea outside the caller's area."""
-    caller.require_role("read_records")
+    caller.require_role("read_registry")
     row = await database.fetchrow("SELECT unit FROM training_classes WHERE id = $1", class_id)
     if row is None:
         raise NotFound(id=class_id)
-    caller.require("read_records", row["unit"])
+    caller.require("read_registry", row["unit"])
     return await corrections_of(database, class_id)
