@@ -4,6 +4,7 @@ It listens on a Unix socket only; DATA/postgres.socket names the socket's folder
 and root may enter. So every connection is trusted, and the role `antt` is a superuser.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -158,15 +159,18 @@ def servers_in(folder: Path) -> set[int]:
     return found
 
 
-def server_user() -> str:
-    """The user that the server runs as: ourselves (empty), or an own one in place of root."""
+def server_user(name: str = SERVER_USER) -> str:
+    """The user that the server runs as: ourselves (empty), or an own one in place of root, made if absent."""
     if os.geteuid() != 0:
         return ""
-    try:
-        pwd.getpwnam(SERVER_USER)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", SERVER_USER], check=True)
-    return SERVER_USER
+    # Of two useradd at once the second replaces the user that the first has made, and the number with it.
+    with Path("/etc/passwd").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            subprocess.run(["useradd", "--system", "--shell", "/usr/sbin/nologin", name], check=True)
+    return name
 
 
 def make_cluster(folder: Path, user: str) -> None:

@@ -3,8 +3,11 @@
 import os
 import pwd
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -76,6 +79,33 @@ def test_root_gives_the_server_to_a_user_that_may_do_little(served: Path) -> Non
     # One power at most: that of passing through folders which are closed to others.
     assert int(status["CapEff"], 16).bit_count() == 1
     assert status["Groups"].split() in ([], [status["Gid"].split()[0]])
+
+
+@pytest.mark.skipif(not is_root(), reason="only root is replaced by another user")
+def test_servers_that_start_together_on_a_fresh_machine_have_one_user(tmp_path: Path) -> None:
+    name, begin = f"antt-test-{uuid4().hex[:8]}", tmp_path / "begin"
+    program = f"""
+import pwd, time
+from pathlib import Path
+from uuid import uuid4
+from deploy.local.postgres import server_user
+print("ready", flush=True)
+while not Path({str(begin)!r}).exists():
+    time.sleep(0.001)
+print(pwd.getpwnam(server_user({name!r})).pw_uid)
+"""
+    try:
+        servers = [
+            subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        for server in servers:
+            assert server.stdout
+            assert server.stdout.readline() == "ready\n"
+        begin.touch()
+        numbers = {server.communicate(timeout=60)[0] for server in servers}
+        assert numbers == {f"{pwd.getpwnam(name).pw_uid}\n"}
+    finally:
+        subprocess.run(["userdel", name], check=False)
 
 
 def test_a_second_server_of_a_folder_is_refused_in_words(served: Path) -> None:

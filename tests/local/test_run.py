@@ -23,11 +23,11 @@ PATIENCE = 120
 
 @contextmanager
 def antt_run(
-    data: Path, port: int, terminal: int | None = None, **environment: str
+    data: Path, port: int, terminal: int | None = None, beside: str = "told", **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`antt run` as a process of its own, what it tells in DATA.told; asked to end at the end, if it still lives."""
+    """`antt run` as a process of its own, what it tells in DATA.told (or what `beside` says); ended at the end."""
     command = [sys.executable, "-m", "deploy.cli", "run", "--data", str(data), "--port", str(port)]
-    with data.with_suffix(".told").open("wb") as told:
+    with data.with_suffix(f".{beside}").open("wb") as told:
         run = subprocess.Popen(
             [*command, "--log", "embedded"], stderr=terminal or told, env={**os.environ, **environment}
         )
@@ -38,9 +38,9 @@ def antt_run(
         run.wait(PATIENCE)
 
 
-def told(data: Path) -> str:
+def told(data: Path, beside: str = "told") -> str:
     """What `antt run` has told the person at the terminal."""
-    return data.with_suffix(".told").read_text()
+    return data.with_suffix(f".{beside}").read_text()
 
 
 async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(folder: Path) -> None:
@@ -94,9 +94,10 @@ async def test_nothing_outlives_a_killed_supervisor_and_the_next_run_is_fine(fol
 async def test_a_second_run_of_a_folder_is_refused_in_words(folder: Path) -> None:
     with antt_run(folder, free_port()) as first:
         await eventually(lambda: (folder / "supervisord.conf").exists(), PATIENCE)
-        with antt_run(folder, free_port()) as second:
+        # The first has its own to tell meanwhile.
+        with antt_run(folder, free_port(), beside="second") as second:
             assert second.wait(PATIENCE) == 1
-            assert told(folder) == f"antt: {folder} is already served: stop process {first.pid} first\n"
+            assert told(folder, "second") == f"antt: {folder} is already served: stop process {first.pid} first\n"
 
 
 async def test_a_port_that_somebody_has_is_told_in_words(folder: Path) -> None:
