@@ -85,7 +85,7 @@ async def test_a_request_is_a_tip_with_its_topic_place_and_sealed_sender(antt: A
             media_url="http://169.254.169.254/latest/meta-data",
             address_string="12 Lê Lợi",
             device_id="IMEI-1",
-            **{"attribute[occurred_at]": "2026-11-02T20:00:00+07:00"},
+            **{"attribute[occurred_at]": "2025-11-02T20:00:00+07:00"},
         ),
     )
     assert answer.status_code == 201
@@ -94,7 +94,7 @@ async def test_a_request_is_a_tip_with_its_topic_place_and_sealed_sender(antt: A
     assert set(created) == {"service_request_id", "service_notice", "account_id"}
     (tip,) = await tips(antt)
     assert (tip["unit"], tip["topic"], tip["channel"], tip["named"]) == (COMMUNE, "gambling", "app", True)
-    assert tip["occurred_at"] == "2026-11-02T13:00:00Z"
+    assert tip["occurred_at"] == "2025-11-02T13:00:00Z"
     assert tip["content"].startswith("Tụ tập đánh bạc trong nhà trọ\n\nĐịa chỉ: 12 Lê Lợi\n\n")
     assert tip["content"].endswith("http://169.254.169.254/latest/meta-data")
     assert not {"Bưởi", "0912", "buoi@example.vn", "IMEI-1"} & set(json.dumps(tip, ensure_ascii=False).split())
@@ -205,7 +205,7 @@ async def test_a_key_lists_what_it_sent_and_nothing_else(antt: Antt) -> None:
     for query, status in (
         ({}, 403),
         ({"api_key": "x"}, 403),
-        ({"api_key": mine, "start_date": "2026-01-01T00:00:00Z", "end_date": "2026-11-01T00:00:00Z"}, 400),
+        ({"api_key": mine, "start_date": "2025-01-01T00:00:00Z", "end_date": "2025-11-01T00:00:00Z"}, 400),
         ({"api_key": mine, "start_date": "2026-01-01"}, 400),
         ({"api_key": mine, "start_date": "0001-01-01T00:00:00+14:00"}, 400),
         ({"api_key": mine, "status": "secret"}, 400),
@@ -326,6 +326,7 @@ PIP_INSTALL = [
     "-q",
     "--disable-pip-version-check",
     "--require-hashes",
+    "--no-cache-dir",  # so that what only a cache holds is missed here too
     "--no-deps",
     "--no-build-isolation",
     "-r",
@@ -335,18 +336,16 @@ CLIENTS = Path(__file__).with_name("open311_clients")
 
 @pytest.fixture(scope="session")
 def clients() -> Path:
-    """The Python of an environment with the locked clients, made once for each lock."""
-    lock = (CLIENTS / "requirements.lock").read_bytes()
-    folder = Path(__file__).parents[2] / "var" / f"open311-clients-{sha256(lock).hexdigest()[:12]}"
+    """The Python of an environment with the locked clients, made once for their locks."""
+    locks = [CLIENTS / "build.lock", CLIENTS / "requirements.lock"]
+    known = sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:12]
+    folder = Path(__file__).parents[2] / "var" / f"open311-clients-{known}"
     python = folder / "bin" / "python"
     if not (folder / "made").exists():
         venv.create(folder, clear=True, with_pip=True)
-        # The clients have no wheels; what builds them comes with Python itself.
-        subprocess.run(
-            [python, *PIP_INSTALL, CLIENTS / "requirements.lock"],
-            check=True,
-            timeout=120,
-        )
+        # Some of the clients have no wheels, so what builds them is locked too, and is there first.
+        for lock in locks:
+            subprocess.run([python, *PIP_INSTALL, lock], check=True, timeout=300)
         (folder / "made").touch()
     return python
 
