@@ -4,6 +4,7 @@
 # `make demo SCENARIO=bac-lieu` (or buon-ho) replays another province.
 LOG = embedded
 EXIT =
+TESTS =
 SCENARIO = binh-duong
 PORT = 8000
 DATA = var/data
@@ -13,7 +14,7 @@ UV = 0.13.9
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all check bench events kafka lock clean
+.PHONY: help install run demo test test-all test-any-day check bench events kafka lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -42,6 +43,10 @@ test: $(INSTALLED) ## Run the tests, those with a real PostgreSQL and a real Kaf
 
 test-all: $(INSTALLED) ## Run every test, those marked `slow` too
 	$(PYTEST)
+
+# `make test-any-day TESTS="tests/stats --on '2027-02-05 23:50'"` runs some of them on one day.
+test-any-day: $(INSTALLED) ## Run the tests on days that are not today, with the clock moved for all processes (needs gcc)
+	$(BIN)/python -m tests.any_day $(TESTS)
 
 check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check
