@@ -18,11 +18,11 @@ from joserfc.jwk import ECKey, OctKey
 from shared.auth import ensure_issuer, issue_token
 from shared.days import now
 from shared.settings import settings
-from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, WHOLE_MONTHS, Antt
 
 TIPS = "/incidents/v1/tips"
 NOWHERE = f"{TIPS}/01a201dd-18ff-775c-97dc-1b19c01ef6a5"
-MONTH = {"from": "2026-11-01", "to": "2026-11-30"}
+MONTH = WHOLE_MONTHS
 FOREIGN_COMMUNE = "2025:25747"  # of the province served, and not the officer's
 TOMORROW = now() + timedelta(days=1)
 
@@ -61,7 +61,7 @@ BAD = {
     "an occurrence in the future": Bad(422, "day-in-the-future", tip(occurred_at=TOMORROW.isoformat())),
     "the last instant of the calendar": Bad(422, "invalid-input", tip(occurred_at="9999-12-31T23:59:59-12:00")),
     "the first instant of the calendar": Bad(422, "invalid-input", tip(occurred_at="0001-01-01T00:00:00+14:00")),
-    "a time without its zone": Bad(422, "invalid-input", tip(occurred_at="2026-11-02T20:00:00")),
+    "a time without its zone": Bad(422, "invalid-input", tip(occurred_at="2025-11-02T20:00:00")),
     "a time as a number": Bad(422, "invalid-input", tip(occurred_at=1_700_000_000)),
     "a number for a text": Bad(422, "invalid-input", tip(content=5)),
     "a list for an object": Bad(422, "invalid-input", [tip()]),
@@ -96,7 +96,7 @@ BAD = {
         role="commune_officer",
     ),
     "a citizen who speaks for an officer": Bad(401, "unauthenticated", tip(channel="officer")),
-    "a citizen who dates a tip": Bad(401, "unauthenticated", tip(received_at="2026-11-02T20:00:00+07:00")),
+    "a citizen who dates a tip": Bad(401, "unauthenticated", tip(received_at="2025-11-02T20:00:00+07:00")),
     "a step without a token": Bad(401, "unauthenticated", {}, path="{tip}/report"),
     "a step by who may not": Bad(403, "forbidden", {"classified_as": "feedback"}, path="{tip}/classify", role="system"),
     "a foreign area": Bad(403, "foreign-area", tip(unit=FOREIGN_COMMUNE), role="commune_officer"),
@@ -144,7 +144,7 @@ BAD = {
         None,
         "GET",
         "/stats/v1/counters",
-        query={"unit": PROVINCE, "from": "2026-11-30", "to": "2026-11-01"},
+        query={"unit": PROVINCE, "from": "2025-11-30", "to": "2025-11-01"},
     ),
     "counters of an indicator that is none": Bad(
         422, "invalid-input", None, "GET", "/stats/v1/counters", query={"unit": PROVINCE, **MONTH, "indicator": "x"}
@@ -158,7 +158,7 @@ BAD = {
         None,
         "GET",
         "/stats/v1/counters",
-        query={"unit": PROVINCE, "from": "2026-11-01", "to": "2026-11-15"},
+        query={"unit": PROVINCE, "from": "2025-11-01", "to": "2025-11-15"},
     ),
     "counters once a write is counted that never was": Bad(
         503,
@@ -206,8 +206,8 @@ async def rows(databases: dict[str, str]) -> AsyncIterator[Rows]:
 
 async def made(antt: Antt) -> dict[str, str]:
     """The path of a tip and the id of a team that are there."""
-    decision = {"number": "12/QĐ-UBND", "signed_on": "2026-10-01", "signer": "Nguyễn Văn A"}
-    team = {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2026-11-01", "decision": decision}
+    decision = {"number": "12/QĐ-UBND", "signed_on": "2025-10-01", "signer": "Nguyễn Văn A"}
+    team = {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2025-11-01", "decision": decision}
     created = await antt.post("/teams/v1/teams", team, antt.token())
     received = await antt.post(TIPS, tip())
     return {"team": created.json()["id"], "tip": f"{TIPS}/{received.json()['id']}"}

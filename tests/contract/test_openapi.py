@@ -19,7 +19,7 @@ from shared.settings import Service, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 
 SERVICES = get_args(Service)
-DECISION = {"number": "12/QĐ-UBND", "signed_on": "2026-10-01", "signer": "Nguyễn Văn A"}
+DECISION = {"number": "12/QĐ-UBND", "signed_on": "2025-10-01", "signer": "Nguyễn Văn A"}
 
 # What a document cannot say, since it depends on the register of units, on days and on records: what is valid by its
 # schema and yet 422. Tokens are given by us, each role in turn, not by schemathesis. Streams have their own test.
@@ -48,11 +48,11 @@ async def records(antt: Antt) -> dict[str, str]:
     """One record of each kind, by the name of its path parameter."""
     officer = antt.token()
     made: dict[str, str] = {}
-    patrol = {"kind": "patrol", "started_at": "2026-11-02T20:00:00+07:00", "ended_at": "2026-11-02T23:00:00+07:00"}
+    patrol = {"kind": "patrol", "started_at": "2025-11-02T20:00:00+07:00", "ended_at": "2025-11-02T23:00:00+07:00"}
     for name, path, body in (
-        ("team_id", "/teams/v1/teams", {"name": "Tổ 1", "from_on": "2026-11-01", "decision": DECISION}),
+        ("team_id", "/teams/v1/teams", {"name": "Tổ 1", "from_on": "2025-11-01", "decision": DECISION}),
         ("tip_id", "/incidents/v1/tips", {"content": "Gây rối trật tự"}),
-        ("case_id", "/incidents/v1/cases", {"kind": "gambling", "found_on": "2026-11-02"}),
+        ("case_id", "/incidents/v1/cases", {"kind": "gambling", "found_on": "2025-11-02"}),
         ("activity_id", "/incidents/v1/activities", patrol),
     ):
         answer = await antt.post(path, {"unit": COMMUNE, **body}, officer)
@@ -163,10 +163,10 @@ async def test_the_documentation_works_without_internet(service: Service, antt: 
 
 
 async def test_a_stream_for_a_bad_question_is_a_problem_and_no_broken_stream(antt: Antt) -> None:
-    month = {"from": "2026-11-01", "to": "2026-11-30"}
+    month = {"from": "2025-11-01", "to": "2025-11-30"}
     for status, query in (
         (422, {"unit": "2024:99999", **month}),
-        (422, {"unit": COMMUNE, "from": "0", "to": "2026-11-30"}),
+        (422, {"unit": COMMUNE, "from": "0", "to": "2025-11-30"}),
         (401, {"unit": COMMUNE, **month}),
     ):
         answer = await antt.http.get("/stats/v1/live", params=query)

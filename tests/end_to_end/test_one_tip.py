@@ -18,7 +18,7 @@ async def walk(antt: Antt) -> None:
         return str(answer.headers["antt-position"])
 
     async def figures(position: str, *names: str) -> dict[str, int]:
-        counters = await antt.counters(position, COMMUNE, from_="2026-01-01", to="2030-12-31")
+        counters = await antt.counters(position, COMMUNE, from_="2025-01-01", to="2030-12-31")
         return {name: counters[name] for name in names}
 
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Nghi tổ chức đánh bạc ở nhà trọ"}, {})
@@ -48,11 +48,11 @@ async def walk(antt: Antt) -> None:
     await takes(f"{tip['id']}/acknowledge", {"number": "05/BN-CSĐT", "received_on": status["received_at"][:10]})
 
     case = await opened(
-        antt, CASES, {"unit": COMMUNE, "kind": "gambling", "found_on": "2026-11-02", "tip_id": tip["id"]}
+        antt, CASES, {"unit": COMMUNE, "kind": "gambling", "found_on": "2025-11-02", "tip_id": tip["id"]}
     )
     found = await figures(case["position"], "cases_found", "cases_found_via_tips", "cases_resolved_via_tips")
     assert found == {"cases_found": 1, "cases_found_via_tips": 1, "cases_resolved_via_tips": 0}
-    position = await takes(f"{case['id']}/resolve", {"resolved_on": "2026-11-10"}, CASES)
+    position = await takes(f"{case['id']}/resolve", {"resolved_on": "2025-11-10"}, CASES)
     assert await figures(position, "cases_resolved", "cases_resolved_via_tips") == {
         "cases_resolved": 1,
         "cases_resolved_via_tips": 1,

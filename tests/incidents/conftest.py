@@ -20,7 +20,7 @@ NFD, NFC = "Le\u0302\u0303 ho\u0323\u0302i", "L\u1ec5 h\u1ed9i"
 
 def a_case(**values: Any) -> dict[str, Any]:
     """A case as it is opened."""
-    return {"unit": COMMUNE, "kind": "gambling", "found_on": "2026-11-02", **values}
+    return {"unit": COMMUNE, "kind": "gambling", "found_on": "2025-11-02", **values}
 
 
 def a_patrol(**values: Any) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def a_patrol(**values: Any) -> dict[str, Any]:
     return {
         "kind": "patrol",
         "unit": COMMUNE,
-        "started_at": "2026-11-02T20:00:00+07:00",
-        "ended_at": "2026-11-02T23:00:00+07:00",
+        "started_at": "2025-11-02T20:00:00+07:00",
+        "ended_at": "2025-11-02T23:00:00+07:00",
         **values,
     }
 
@@ -115,8 +115,8 @@ async def a_team(antt: Antt, unit: str = COMMUNE) -> str:
     team = {
         "unit": unit,
         "name": "Tổ 1",
-        "from_on": "2026-11-01",
-        "decision": {"number": "15/QĐ-UBND", "signed_on": "2026-10-28", "signer": "Nguyễn Văn Hòa"},
+        "from_on": "2025-11-01",
+        "decision": {"number": "15/QĐ-UBND", "signed_on": "2025-10-28", "signer": "Nguyễn Văn Hòa"},
     }
     answer = await antt.post("/teams/v1/teams", team, antt.token("operator", PROVINCE))
     assert answer.status_code == 201, answer.text

@@ -27,7 +27,7 @@ BAD = (422, "invalid-input")
 
 async def test_what_an_officer_enters_is_confirmed_and_counts_at_once(antt: Antt) -> None:
     patrol = await opened(antt, ACTIVITIES, a_patrol(joint=True))
-    assert (patrol["state"], patrol["joint"], patrol["held_on"]) == ("confirmed", True, "2026-11-02")
+    assert (patrol["state"], patrol["joint"], patrol["held_on"]) == ("confirmed", True, "2025-11-02")
     traffic = await opened(antt, ACTIVITIES, traffic_control(turns=2501))
     assert (traffic["turns"], "joint" in traffic) == (2501, False)
     duty = await opened(antt, ACTIVITIES, a_duty(target=NFD))
@@ -86,7 +86,7 @@ async def test_an_officers_correction_is_confirmed_and_moves_the_count(antt: Ant
     officer = antt.token("province_officer", PROVINCE)
     entered = await opened(antt, ACTIVITIES, traffic_control(), officer)
     right = traffic_control(
-        unit=ELSEWHERE, turns=7, started_at="2026-10-31T23:59:00+07:00", ended_at="2026-11-01T01:00:00+07:00"
+        unit=ELSEWHERE, turns=7, started_at="2025-10-31T23:59:00+07:00", ended_at="2025-11-01T01:00:00+07:00"
     )
     corrected = await antt.post(
         f"{ACTIVITIES}/{entered['id']}/correct", {"reason": "nhầm xã", "activity": right}, officer
@@ -94,11 +94,11 @@ async def test_an_officers_correction_is_confirmed_and_moves_the_count(antt: Ant
     assert (corrected.status_code, corrected.json()["state"], corrected.json()["held_on"]) == (
         200,
         "confirmed",
-        "2026-10-31",
+        "2025-10-31",
     )
     position = corrected.headers["antt-position"]
     assert (await antt.counters(position, unit=COMMUNE))["traffic_control_turns"] == 0
-    october = {"from_": "2026-10-01", "to": "2026-10-31"}
+    october = {"from_": "2025-10-01", "to": "2025-10-31"}
     assert (await antt.counters(position, unit=ELSEWHERE, **october))["traffic_control_turns"] == 7
 
 
@@ -110,7 +110,7 @@ async def test_a_correction_keeps_the_kind_and_is_held_to_the_same_rules(antt: A
         (a_patrol(turns=3), BAD),
         (a_patrol(unit=ELSEWHERE), (403, "foreign-area")),
         (a_patrol(unit=OLD_COMMUNE), (422, "unit-not-in-force")),
-        (a_patrol(ended_at="2026-11-02T19:00:00+07:00"), BAD),
+        (a_patrol(ended_at="2025-11-02T19:00:00+07:00"), BAD),
         (None, BAD),
     ):
         answer = await antt.post(f"{base}/correct", {"reason": "nhầm", "activity": activity}, officer)
@@ -132,7 +132,7 @@ async def test_a_patrol_can_be_changed_while_a_case_is_being_opened_on_it(
         await other_process.execute(
             """WITH opened AS (
               INSERT INTO cases (id, unit, kind, found_on, state, recorded_by, version)
-              VALUES (uuidv7(), $1, 'theft', '2026-11-02', 'open', 'another process', 1) RETURNING id)
+              VALUES (uuidv7(), $1, 'theft', '2025-11-02', 'open', 'another process', 1) RETURNING id)
             INSERT INTO case_links (id, case_id, kind, linked_id, linked_by, linked_at, version)
             SELECT uuidv7(), id, 'patrol', $2, 'another process', now(), 1 FROM opened""",
             COMMUNE,
@@ -155,8 +155,8 @@ async def test_an_activity_may_belong_to_a_district_or_a_province(antt: Antt) ->
 
 
 async def test_an_activity_counts_on_the_civil_day_it_began(antt: Antt) -> None:
-    before_dawn = a_patrol(started_at="2026-11-02T17:30:00Z", ended_at="2026-11-02T18:30:00Z")
-    assert (await opened(antt, ACTIVITIES, before_dawn))["held_on"] == "2026-11-03"
+    before_dawn = a_patrol(started_at="2025-11-02T17:30:00Z", ended_at="2025-11-02T18:30:00Z")
+    assert (await opened(antt, ACTIVITIES, before_dawn))["held_on"] == "2025-11-03"
 
 
 async def test_a_team_leader_enters_for_the_own_team_only(antt: Antt) -> None:
@@ -223,13 +223,13 @@ async def test_bad_input_at_any_field_of_an_activity_is_one_clear_problem_and_ch
         (a_patrol(unit="2025:00004"), (422, "unit-not-served")),
         (a_patrol(unit=OLD_COMMUNE), (422, "unit-not-in-force")),
         (a_patrol(team_id="1"), BAD),
-        (a_patrol(started_at="2026-11-02T20:00:00"), BAD),
+        (a_patrol(started_at="2025-11-02T20:00:00"), BAD),
         (a_patrol(started_at=1793620800), BAD),
         (a_patrol(started_at="0001-01-01T00:00:00+14:00"), BAD),
         (a_patrol(ended_at="9999-12-31T23:59:59-12:00"), BAD),
         (a_patrol(started_at="9999-12-31T23:59:59-12:00", ended_at="9999-12-31T23:59:59-12:00"), BAD),
-        (a_patrol(ended_at="2026-11-02T19:59:59+07:00"), BAD),
-        (a_patrol(ended_at="2026-11-09T20:00:01+07:00"), BAD),
+        (a_patrol(ended_at="2025-11-02T19:59:59+07:00"), BAD),
+        (a_patrol(ended_at="2025-11-09T20:00:01+07:00"), BAD),
         (a_patrol(ended_at=soon, started_at=now().isoformat()), (422, "day-in-the-future")),
         (a_patrol(joint="yes"), BAD),
         (a_patrol(turns=4), BAD),

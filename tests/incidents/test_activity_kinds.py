@@ -58,7 +58,7 @@ async def test_a_kind_counts_all_that_it_tells_and_nothing_else_and_its_correcti
 
 
 async def counted(antt: Antt, position: str) -> dict[str, int]:
-    """What is counted in November 2026, by the counters and by the recount."""
+    """What is counted in November 2025, by the counters and by the recount."""
     counters = {name: count for name, count in (await antt.counters(position)).items() if count}
     _, cells = await recounted(antt)
     assert {indicator: count for (_, _, indicator), count in cells.items()} == counters
@@ -124,7 +124,7 @@ async def test_bad_input_at_any_field_of_a_kind_is_one_clear_problem_and_changes
             ({"sent_to": "2024:00001"}, (422, "unit-not-in-force")),
             ({"sent_to": COMMUNE}, BAD),
             ({"sent_to": OLD_COMMUNE}, (422, "unit-not-in-force")),
-            ({"ended_at": "2027-11-04T20:00:00+07:00", "started_at": "2026-11-02T20:00:00+07:00"}, BAD),
+            ({"ended_at": "2026-11-04T20:00:00+07:00", "started_at": "2025-11-02T20:00:00+07:00"}, BAD),
         )),
         *((a_patrol(**wrong), BAD) for wrong in (
             {"form": "mass"}, {"found_cases": -1}, {"found_cases": 1_001}, {"members": -1}, {"members": 10_001},
@@ -140,8 +140,8 @@ async def test_bad_input_at_any_field_of_a_kind_is_one_clear_problem_and_changes
 
 @pytest.mark.parametrize("digits", [60_000, 1_000_000])
 async def test_a_number_of_very_many_digits_is_refused_at_once(antt: Antt, digits: int) -> None:
-    body = b'{"kind": "counselling", "unit": "%s", "started_at": "2026-11-02T20:00:00+07:00", ' % COMMUNE.encode()
-    body += b'"ended_at": "2026-11-02T21:00:00+07:00", "persons": %s}' % (b"9" * digits)
+    body = b'{"kind": "counselling", "unit": "%s", "started_at": "2025-11-02T20:00:00+07:00", ' % COMMUNE.encode()
+    body += b'"ended_at": "2025-11-02T21:00:00+07:00", "persons": %s}' % (b"9" * digits)
     headers = {**antt.token(), "Content-Type": "application/json"}
     answer = await antt.http.post(ACTIVITIES, content=body, headers=headers)
     assert answer.status_code == (413 if digits > 65_536 else 422)
@@ -149,8 +149,8 @@ async def test_a_number_of_very_many_digits_is_refused_at_once(antt: Antt, digit
 
 
 async def test_a_mobilisation_may_last_as_long_as_its_order_says(antt: Antt) -> None:
-    month = {"started_at": "2026-10-01T07:00:00+07:00", "ended_at": "2026-10-31T17:00:00+07:00"}
-    assert (await opened(antt, ACTIVITIES, told("mobilisation", **month)))["held_on"] == "2026-10-01"
+    month = {"started_at": "2025-10-01T07:00:00+07:00", "ended_at": "2025-10-31T17:00:00+07:00"}
+    assert (await opened(antt, ACTIVITIES, told("mobilisation", **month)))["held_on"] == "2025-10-01"
     assert kind_of(await antt.post(ACTIVITIES, told("security_duty", **month), antt.token())) == BAD
 
 
@@ -166,8 +166,8 @@ async def test_members_may_be_named_by_their_ids_which_count_where_no_number_is_
 
 def test_three_working_days_after_an_entry_it_is_no_longer_confirmed_in_time() -> None:
     for entered, last_day in (
-        ("2026-11-02T23:59:59", "2026-11-05"),
-        ("2026-11-06T00:00:00", "2026-11-11"),
+        ("2025-11-03T23:59:59", "2025-11-06"),
+        ("2025-11-07T00:00:00", "2025-11-12"),
         ("2026-02-13T08:00:00", "2026-02-25"),  # Tết
     ):
         assert confirm_by(datetime.fromisoformat(f"{entered}+07:00")) == date.fromisoformat(last_day)

@@ -23,7 +23,7 @@ from tests.stats.writing import sql
 
 NOWHERE = "019a0000-0000-7000-8000-000000000000"
 ELSEWHERE = "2025:25747"  # another commune of the province
-DECISION = {"number": "12/QĐ-XPVPHC", "signed_on": "2026-11-04", "signer": "Trần Thị B"}
+DECISION = {"number": "12/QĐ-XPVPHC", "signed_on": "2025-11-04", "signer": "Trần Thị B"}
 SEIZED = [{"kind": "weapons", "quantity": 1, "unit": "piece"}]
 
 
@@ -33,7 +33,7 @@ async def test_a_case_is_found_through_what_it_is_linked_to(antt: Antt) -> None:
     via_tip = await opened(antt, CASES, a_case(tip_id=tip["id"]))
     via_patrol = await opened(antt, CASES, a_case(patrol_id=patrol["id"]))
     assert (via_tip["found_through"], via_patrol["found_through"]) == ("tip", "patrol")
-    resolved = await antt.post(f"{CASES}/{via_tip['id']}/resolve", {"resolved_on": "2026-11-05"}, antt.token())
+    resolved = await antt.post(f"{CASES}/{via_tip['id']}/resolve", {"resolved_on": "2025-11-05"}, antt.token())
     counters = await antt.counters(resolved.headers["antt-position"])
     assert (counters["cases_found_via_tips"], counters["cases_found_by_patrol"]) == (1, 1)
     assert counters["cases_resolved_via_tips"] == 1
@@ -67,7 +67,7 @@ async def test_a_case_may_be_found_through_any_number_of_tips_patrols_and_other_
 async def test_figures_follow_a_link_that_is_added_or_taken_back_after_the_case_was_closed(antt: Antt) -> None:
     officer, tip, patrol = antt.token(), await a_tip(antt), await a_patrol_of(antt)
     base = f"{CASES}/{(await opened(antt, CASES, a_case()))['id']}"
-    await antt.post(f"{base}/resolve", {"resolved_on": "2026-11-05"}, officer)
+    await antt.post(f"{base}/resolve", {"resolved_on": "2025-11-05"}, officer)
 
     async def figures(answer: httpx.Response) -> tuple[int, ...]:
         assert answer.status_code == 200, answer.text

@@ -15,9 +15,9 @@ from tests.incidents.test_any_order import difference, without_deadlines
 from tests.incidents.test_recount import Cells, counted, recounted
 
 UNITS = (COMMUNE, "2025:25747")
-FOUND_ON = ("2026-11-02", "2026-11-03")
-LATER = ("2026-11-03", "2026-11-04")
-DECISION = {"number": "12/QĐ-XPVPHC", "signed_on": "2026-11-04", "signer": "Trần Thị B"}
+FOUND_ON = ("2025-11-02", "2025-11-03")
+LATER = ("2025-11-03", "2025-11-04")
+DECISION = {"number": "12/QĐ-XPVPHC", "signed_on": "2025-11-04", "signer": "Trần Thị B"}
 FOUND_BY = {
     "tip": "cases_found_via_tips",
     "patrol": "cases_found_by_patrol",
@@ -94,8 +94,8 @@ class CasesInAnyOrder(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Two records of each kind to link to; what earlier examples left behind is no part of this one."""
-        tip = {"unit": COMMUNE, "content": "Đánh bạc", "received_at": "2026-10-01T00:00:00+07:00"}
-        there = {"started_at": "2026-10-01T20:00:00+07:00", "ended_at": "2026-10-01T23:00:00+07:00"}
+        tip = {"unit": COMMUNE, "content": "Đánh bạc", "received_at": "2025-10-01T00:00:00+07:00"}
+        there = {"started_at": "2025-10-01T20:00:00+07:00", "ended_at": "2025-10-01T23:00:00+07:00"}
         for kind, path, body in (
             ("tip", "/incidents/v1/tips", tip),
             ("patrol", ACTIVITIES, a_patrol(**there)),

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from services.incidents.deadlines import commands, rules
-from services.incidents.deadlines.calendar import days_later, months_later
-from shared.days import now, today
+from services.incidents.deadlines.calendar import days_later, last_day, months_later
+from shared.days import VIETNAM, now, today
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import kind_of
 from tests.incidents.test_recount import recounted
@@ -19,7 +19,7 @@ from tests.incidents.test_recount import recounted
 TIPS, DEADLINES = "/incidents/v1/tips", "/incidents/v1/deadlines"
 ELSEWHERE = "2025:25747"  # another commune of the province
 CRIME = {"classified_as": "crime_report"}
-DECISION = {"number": "12/QĐ-VKS", "signed_on": "2026-11-02", "signer": "Trần Văn Bình"}
+DECISION = {"number": "12/QĐ-VKS", "signed_on": "2025-11-03", "signer": "Trần Văn Bình"}
 
 
 @pytest.fixture(autouse=True)
@@ -175,16 +175,18 @@ async def test_the_file_of_a_forwarded_tip_stays_due_after_its_informant_was_not
 async def test_a_deadline_that_passes_is_told_once_and_counts_on_the_day_it_was_due(
     antt: Antt, databases: dict[str, str]
 ) -> None:
-    tip = await a_tip(antt, "2026-11-02T08:00:00+07:00")
+    tip = await a_tip(antt, "2025-11-03T08:00:00+07:00")
     due = await missed(antt, tip, "classification")
-    assert (due["due_on"], due["to_do"], due["met_at"]) == ("2026-11-03", True, None)
+    assert (due["due_on"], due["to_do"], due["met_at"]) == ("2025-11-04", True, None)
     assert await told(databases) == [("DeadlineMissed", due["id"])]
     await step(antt, tip, "report")
-    assert await counted_on(antt, "incidents:1:3", "2026-11-03") == {"deadlines_missed": 1}
+    assert await counted_on(antt, "incidents:1:3", "2025-11-04") == {"deadlines_missed": 1}
     position = await step(antt, tip, "classify", classified_as="feedback")
     assert (await states(antt, tip))["classification"] == "late"
-    assert await counted_on(antt, position, "2026-11-03") == {"deadlines_missed": 1, "deadlines_met_late": 1}
-    assert await told(databases) == [("DeadlineMissed", due["id"]), ("DeadlineMet", due["id"])]
+    assert await counted_on(antt, position, "2025-11-04") == {"deadlines_missed": 1, "deadlines_met_late": 1}
+    # A week later, in its class, another deadline passes.
+    events = [event for event in await told(databases) if event[1] == due["id"]]
+    assert events == [("DeadlineMissed", due["id"]), ("DeadlineMet", due["id"])]
 
 
 async def test_before_27_february_2025_a_crime_had_to_be_reported_within_24_hours_after_it_within_12(
@@ -193,7 +195,7 @@ async def test_before_27_february_2025_a_crime_had_to_be_reported_within_24_hour
     for received_at, unit, hours in (
         ("2025-02-26T23:59:59+07:00", OLD_COMMUNE, 24),
         ("2025-02-27T00:00:00+07:00", OLD_COMMUNE, 12),
-        ("2026-11-02T09:00:00+07:00", COMMUNE, 12),
+        ("2025-11-03T09:00:00+07:00", COMMUNE, 12),
     ):
         tip = await a_tip(antt, received_at, unit)
         await step(antt, tip, "report")
@@ -228,8 +230,8 @@ async def test_in_a_difficult_area_there_is_twice_the_time(own_deadlines: Path, 
     areas = f'\n[[difficult]]\nunits = ["{COMMUNE}", "2024:74"]\nfrom = 2025-01-01\n'
     set_deadlines(own_deadlines, national() + areas)
     for received_at, unit, hours, difficult in (
-        ("2026-11-02T09:00:00+07:00", COMMUNE, 24, True),
-        ("2026-11-02T09:00:00+07:00", ELSEWHERE, 12, False),
+        ("2025-11-03T09:00:00+07:00", COMMUNE, 24, True),
+        ("2025-11-03T09:00:00+07:00", ELSEWHERE, 12, False),
         ("2025-02-26T09:00:00+07:00", OLD_COMMUNE, 48, True),  # a unit stands for all below it
         ("2024-12-31T09:00:00+07:00", OLD_COMMUNE, 24, False),
     ):
@@ -244,13 +246,13 @@ async def test_in_a_difficult_area_there_is_twice_the_time(own_deadlines: Path, 
 async def test_a_correction_of_the_reception_moves_what_is_due_and_takes_back_what_was_wrongly_missed(
     antt: Antt, databases: dict[str, str]
 ) -> None:
-    tip = await a_tip(antt, "2026-11-02T08:00:00+07:00")
+    tip = await a_tip(antt, "2025-11-03T08:00:00+07:00")
     due = await missed(antt, tip, "classification")
     right = now() - timedelta(hours=1)
     position = await step(antt, tip, "correct", reason="nhầm ngày", received_at=right.isoformat())
     due = (await deadlines(antt, tip))["classification"]
     assert (due["state"], instant(due["due_at"])) == ("running", right + timedelta(hours=24))
-    assert await counted_on(antt, position, "2026-11-03") == {}
+    assert await counted_on(antt, position, "2025-11-04") == {}
     assert [type for type, _ in await told(databases)] == ["DeadlineMissed", "DeadlineChanged"]
     # The other way round it is missed after all, and told again, since it had been taken back.
     await step(antt, tip, "correct", reason="nhầm giờ", received_at=(right - timedelta(days=5)).isoformat())
@@ -284,12 +286,12 @@ async def test_another_class_has_other_deadlines(antt: Antt) -> None:
 async def test_nothing_of_a_withdrawn_or_merged_tip_counts_and_what_closing_leaves_is_given_up(antt: Antt) -> None:
     other = await a_tip(antt)
     for command, body in (("withdraw", {"reason": "nhầm"}), ("merge", {"into": other})):
-        tip = await classified(antt, "2026-11-02T08:00:00+07:00")
+        tip = await classified(antt, "2025-11-03T08:00:00+07:00")
         await missed(antt, tip, "report_to_investigators")
         position = await step(antt, tip, command, **body)
         assert set((await states(antt, tip)).values()) == {"void"}
-        assert await counted_on(antt, position, "2026-11-02") == {}
-        assert await counted_on(antt, position, "2026-11-03") == {}
+        assert await counted_on(antt, position, "2025-11-03") == {}
+        assert await counted_on(antt, position, "2025-11-04") == {}
     await step(antt, tip, "split", reason="vụ khác")
     assert (await states(antt, tip))["classification"] == "late"
     assert (await states(antt, tip))["report_to_investigators"] == "missed"
@@ -337,7 +339,7 @@ async def test_a_withdrawn_tip_that_is_reopened_has_its_deadlines_as_they_stood(
         rows = (await antt.get(f"{TIPS}/{tip}/deadlines", antt.token())).json()
         return {(d["name"], d["round"]): {k: v for k, v in d.items() if k != "version"} for d in rows}
 
-    old = await classified(antt, "2026-10-12T08:00:00+07:00")
+    old = await classified(antt, "2025-10-13T08:00:00+07:00")
     for name in ("report_to_investigators", "file_transfer", "decision"):
         await missed(antt, old, name)
     # Another was decided once, and begins its second round.
@@ -417,22 +419,31 @@ async def test_the_rule_of_an_extension_holds_to_the_day(own_deadlines: Path, an
         """,
     )
     officer = antt.token()
-    # Received on Monday 19 October: the 20th day is Sunday 8 November, so it ends on Monday the 9th.
-    tip = await a_tip(antt, "2026-10-19T08:00:00+07:00")
+    # Its twenty days have just passed, whatever day it is.
+    received_at = datetime.combine(today() - timedelta(days=45), time(8), VIETNAM)
+    ends_at = days_later(received_at, 20)
+    ends_on, most = last_day(ends_at), last_day(months_later(ends_at - timedelta(microseconds=1), 2))
+    tip = await a_tip(antt, received_at)
     due = await missed(antt, tip, "decision")
-    assert due["due_on"] == "2026-11-09"
+    assert due["due_on"] == ends_on.isoformat()
     extend = f"{TIPS}/{tip}/deadlines/decision/extend"
 
-    def extension(**values: Any) -> dict[str, Any]:
-        return {"reason": "chờ giám định", "requested_on": "2026-11-04", "decision": DECISION, **values}
+    def extension(until: date | None = None, **values: Any) -> dict[str, Any]:
+        last = {"until": until.isoformat()} if until else {}
+        requested_on = (ends_on - timedelta(days=5)).isoformat()
+        return {"reason": "chờ giám định", "requested_on": requested_on, "decision": DECISION, **last, **values}
 
     for values, at, code in (
-        ({"requested_on": "2026-11-05"}, "requested_on", "too-late"),
-        ({"requested_on": "2026-10-18"}, "requested_on", "before-beginning"),
-        ({"until": "2026-11-09"}, "until", "not-later"),
-        ({"until": "2027-01-12"}, "until", "too-far"),
+        (extension(requested_on=(ends_on - timedelta(days=4)).isoformat()), "requested_on", "too-late"),
+        (
+            extension(requested_on=(received_at.date() - timedelta(days=1)).isoformat()),
+            "requested_on",
+            "before-beginning",
+        ),
+        (extension(until=ends_on), "until", "not-later"),
+        (extension(until=most + timedelta(days=1)), "until", "too-far"),
     ):
-        refused = await antt.post(extend, extension(**values), officer)
+        refused = await antt.post(extend, values, officer)
         assert (refused.status_code, refused.json()["errors"][0]["at"], refused.json()["errors"][0]["code"]) == (
             422,
             at,
@@ -441,27 +452,27 @@ async def test_the_rule_of_an_extension_holds_to_the_day(own_deadlines: Path, an
     # Two minutes before midnight the next day is no longer refused: clocks differ.
     too_late = (today() + timedelta(days=2)).isoformat()
     in_the_future: list[dict[str, Any]] = [{"requested_on": too_late}, {"decision": DECISION | {"signed_on": too_late}}]
-    for values in in_the_future:
-        assert kind_of(await antt.post(extend, extension(**values), officer)) == (422, "day-in-the-future")
+    for future in in_the_future:
+        assert kind_of(await antt.post(extend, extension(**future), officer)) == (422, "day-in-the-future")
     # Requested in time and decided in time, but entered after the end: it was not missed after all.
-    await eventually(lambda: counted_on(antt, None, "2026-11-09"))
-    answer = await antt.post(extend, extension(until="2027-01-11"), officer)
+    await eventually(lambda: counted_on(antt, None, ends_on.isoformat()))
+    answer = await antt.post(extend, extension(until=most), officer)
     assert answer.status_code == 200, answer.text
     extended = answer.json()
-    assert (extended["state"], extended["due_on"], extended["extended"]) == ("running", "2027-01-11", True)
-    assert await counted_on(antt, answer.headers["antt-position"], "2026-11-09") == {}
+    assert (extended["state"], extended["due_on"], extended["extended"]) == ("running", most.isoformat(), True)
+    assert await counted_on(antt, answer.headers["antt-position"], ends_on.isoformat()) == {}
 
 
 async def test_an_officer_records_that_it_was_done_by_telephone_in_time(antt: Antt, databases: dict[str, str]) -> None:
     officer = antt.token()
-    tip = await classified(antt, "2026-11-02T08:00:00+07:00")
+    tip = await classified(antt, "2025-11-03T08:00:00+07:00")
     due = await missed(antt, tip, "report_to_investigators")
     meet = f"{TIPS}/{tip}/deadlines/report_to_investigators/meet"
-    too_early = await antt.post(meet, {"reason": "điện thoại", "met_at": "2026-11-02T07:59:00+07:00"}, officer)
+    too_early = await antt.post(meet, {"reason": "điện thoại", "met_at": "2025-11-03T07:59:00+07:00"}, officer)
     assert (too_early.status_code, too_early.json()["errors"][0]["code"]) == (422, "before-beginning")
-    answer = await antt.post(meet, {"reason": "điện thoại trực ban", "met_at": "2026-11-02T20:00:00+07:00"}, officer)
+    answer = await antt.post(meet, {"reason": "điện thoại trực ban", "met_at": "2025-11-03T20:00:00+07:00"}, officer)
     assert (answer.json()["state"], answer.json()["met_by"]) == ("met", "meet")
-    counted = await counted_on(antt, answer.headers["antt-position"], "2026-11-02")
+    counted = await counted_on(antt, answer.headers["antt-position"], "2025-11-03")
     assert counted == {"deadlines_met": 1, "tips_reported_to_investigators_in_time": 1}
     assert [type for type, subject in await told(databases) if subject == due["id"]] == [
         "DeadlineMissed",
@@ -489,7 +500,7 @@ async def test_only_who_handles_the_tip_decides_about_its_deadlines(antt: Antt) 
 
 async def test_the_work_list_tells_what_is_due_soon_and_overdue_in_the_callers_reach_page_by_page(antt: Antt) -> None:
     province = antt.token("province_officer", PROVINCE)
-    late = [await a_tip(antt, f"2026-11-0{day}T08:00:00+07:00") for day in (4, 2, 3)]
+    late = [await a_tip(antt, f"2025-11-0{day}T08:00:00+07:00") for day in (5, 3, 4)]
     soon = await a_tip(antt, now() - timedelta(hours=20))
     foreign = await a_tip(antt, now() - timedelta(hours=21), ELSEWHERE)
     crime = await classified(antt)
@@ -521,7 +532,7 @@ async def test_the_work_list_tells_what_is_due_soon_and_overdue_in_the_callers_r
         page = await antt.http.get(page.links["next"]["url"], headers=province)
     assert paged == everything
     (first, *_) = (await antt.get(DEADLINES, province, state="overdue")).json()["items"]
-    assert (first["overdue"], first["tip_state"], first["due_on"]) == (True, "received", "2026-11-03")
+    assert (first["overdue"], first["tip_state"], first["due_on"]) == (True, "received", "2025-11-04")
     assert first["title"] == {"vi": "Tiếp nhận, phân loại", "en": "Receiving and classifying"}
     for wrong in (
         {"state": "late"},
@@ -534,11 +545,11 @@ async def test_the_work_list_tells_what_is_due_soon_and_overdue_in_the_callers_r
 
 
 async def test_a_tip_its_list_and_its_export_show_what_is_still_due_the_first_to_end_first(antt: Antt) -> None:
-    late, crime = await a_tip(antt, "2026-11-02T08:00:00+07:00"), await classified(antt)
+    late, crime = await a_tip(antt, "2025-11-03T08:00:00+07:00"), await classified(antt)
     officer = antt.token()
     shown = {tip: (await antt.get(f"/incidents/v1/tips/{tip}", officer)).json()["due"] for tip in (late, crime)}
     assert [(due["name"], due["overdue"]) for due in shown[late]] == [("classification", True)]
-    assert instant(shown[late][0]["due_at"]) == instant("2026-11-03T08:00:00+07:00")
+    assert instant(shown[late][0]["due_at"]) == instant("2025-11-04T08:00:00+07:00")
     assert [(due["name"], due["overdue"]) for due in shown[crime]] == [
         ("report_to_investigators", False), ("file_transfer", False), ("decision", False),
     ]  # fmt: skip
@@ -548,14 +559,14 @@ async def test_a_tip_its_list_and_its_export_show_what_is_still_due_the_first_to
         csv.DictReader((await antt.get("/incidents/v1/tips/export", officer)).text.lstrip("\ufeff").splitlines())
     )
     assert [(row["Thời hạn gần nhất"][:10], row["Quá hạn"]) for row in rows if row["Mã tin"] == late] == [
-        ("2026-11-03", "có")
+        ("2025-11-04", "có")
     ]
     await step(antt, crime, "withdraw", reason="người báo tin rút")
     assert (await antt.get(f"/incidents/v1/tips/{crime}", officer)).json()["due"] == []
 
 
 async def test_what_is_done_leaves_the_work_list(antt: Antt) -> None:
-    tip = await a_tip(antt, "2026-11-02T08:00:00+07:00")
+    tip = await a_tip(antt, "2025-11-03T08:00:00+07:00")
     await missed(antt, tip, "classification")
     await step(antt, tip, "report")
     await step(antt, tip, "reject", reason="tin giả")
@@ -563,10 +574,10 @@ async def test_what_is_done_leaves_the_work_list(antt: Antt) -> None:
 
 
 async def test_the_recount_and_the_counters_agree_on_every_kind(antt: Antt) -> None:
-    in_time, never_done, done_late = [await classified(antt, "2026-11-02T08:00:00+07:00") for _ in range(3)]
+    in_time, never_done, done_late = [await classified(antt, "2025-11-03T08:00:00+07:00") for _ in range(3)]
     await antt.post(
         f"{TIPS}/{in_time}/deadlines/report_to_investigators/meet",
-        {"reason": "điện thoại", "met_at": "2026-11-02T09:00:00+07:00"},
+        {"reason": "điện thoại", "met_at": "2025-11-03T09:00:00+07:00"},
         antt.token(),
     )
     await step(antt, done_late, "forward")
@@ -575,10 +586,10 @@ async def test_the_recount_and_the_counters_agree_on_every_kind(antt: Antt) -> N
     await missed(antt, done_late, "file_transfer")
     await missed(antt, in_time, "file_transfer")
     position, cells = await recounted(antt)
-    for day in ("2026-11-02", "2026-11-03", "2026-11-09"):
+    for day in ("2025-11-03", "2025-11-04", "2025-11-10"):
         counted = await counted_on(antt, f"incidents:1:{position['seq']}", day)
         assert {i: n for (_, on, i), n in cells.items() if on == day and i in counted} == counted
-    assert cells[COMMUNE, "2026-11-02", "deadlines_missed"] == 2
-    assert cells[COMMUNE, "2026-11-02", "deadlines_met_late"] == 1
-    assert cells[COMMUNE, "2026-11-02", "tips_reported_to_investigators_in_time"] == 1
-    assert cells[COMMUNE, "2026-11-09", "deadlines_missed"] == 3
+    assert cells[COMMUNE, "2025-11-03", "deadlines_missed"] == 2
+    assert cells[COMMUNE, "2025-11-03", "deadlines_met_late"] == 1
+    assert cells[COMMUNE, "2025-11-03", "tips_reported_to_investigators_in_time"] == 1
+    assert cells[COMMUNE, "2025-11-10", "deadlines_missed"] == 3

@@ -13,7 +13,7 @@ AGAIN = "22 giờ tối qua có nhóm thanh niên tụ tập net po gây mất t
 OTHER = "Mất một xe máy Wave màu xanh để trong sân nhà trọ"
 
 
-async def a_tip(antt: Antt, content: str = NIGHT, at: str = "2026-11-10T08:00:00+07:00", **values: Any) -> str:
+async def a_tip(antt: Antt, content: str = NIGHT, at: str = "2025-11-10T08:00:00+07:00", **values: Any) -> str:
     """The id of a tip that an officer of the province entered."""
     tip = {"unit": COMMUNE, "content": content, "received_at": at, **values}
     id: str = (await opened(antt, TIPS, tip, antt.token("province_officer", PROVINCE)))["id"]
@@ -30,10 +30,10 @@ async def suggested(antt: Antt, tip: str, caller: dict[str, str] | None = None, 
 
 async def test_the_same_told_twice_is_suggested_with_a_score_and_why(antt: Antt) -> None:
     tip = await a_tip(antt)
-    twin = await a_tip(antt, at="2026-11-10T10:00:00+07:00")
-    again = await a_tip(antt, AGAIN, "2026-11-11T09:00:00+07:00")
+    twin = await a_tip(antt, at="2025-11-10T10:00:00+07:00")
+    again = await a_tip(antt, AGAIN, "2025-11-11T09:00:00+07:00")
     await a_tip(antt, OTHER)
-    await a_tip(antt, at="2026-10-20T08:00:00+07:00")
+    await a_tip(antt, at="2025-10-20T08:00:00+07:00")
     first, second = await suggested(antt, tip)
     assert (first["id"], first["content"]) == (twin, NIGHT)
     assert first["why"] == {"text": 1.0, "time": 0.988, "place": 1.0}
@@ -69,7 +69,7 @@ async def test_neighbours_are_near_and_only_what_the_caller_may_read_is_shown(an
 
 async def test_a_draft_is_checked_before_it_is_entered_and_nothing_is_kept_of_it(antt: Antt) -> None:
     tip = await a_tip(antt)
-    draft = {"unit": COMMUNE, "content": AGAIN, "received_at": "2026-11-10T12:00:00+07:00"}
+    draft = {"unit": COMMUNE, "content": AGAIN, "received_at": "2025-11-10T12:00:00+07:00"}
     answer = await antt.post(f"{TIPS}/duplicates/check", draft, antt.token(), Idempotency_Key="k")
     assert answer.status_code == 200, answer.text
     (found,) = answer.json()["items"]

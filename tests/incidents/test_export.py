@@ -116,12 +116,12 @@ async def test_who_reported_a_tip_is_in_no_file(antt: Antt) -> None:
 async def test_cases_and_activities_are_counted_and_exported_by_the_same_filters(antt: Antt) -> None:
     tip = await opened(antt, TIPS, {"unit": COMMUNE, "content": "Đánh bạc"})
     await opened(antt, CASES, a_case(links=[{"kind": "tip", "id": tip["id"]}]))
-    await opened(antt, CASES, a_case(kind="theft", found_on="2026-10-02"))
-    for activity in (a_patrol(), traffic_control(), a_duty(started_at="2026-11-01T20:00:00+07:00")):
+    await opened(antt, CASES, a_case(kind="theft", found_on="2025-10-02"))
+    for activity in (a_patrol(), traffic_control(), a_duty(started_at="2025-11-01T20:00:00+07:00")):
         await opened(antt, ACTIVITIES, activity)
     asked: dict[str, list[dict[str, Any]]] = {
-        CASES: [{}, {"kind": "theft"}, {"found_through": "tip"}, {"to": "2026-10-31"}, {"state": "resolved"}],
-        ACTIVITIES: [{}, {"kind": "traffic_control"}, {"from_": "2026-11-02"}, {"state": "entered"}],
+        CASES: [{}, {"kind": "theft"}, {"found_through": "tip"}, {"to": "2025-10-31"}, {"state": "resolved"}],
+        ACTIVITIES: [{}, {"kind": "traffic_control"}, {"from_": "2025-11-02"}, {"state": "entered"}],
     }
     for path, queries in asked.items():
         found = []

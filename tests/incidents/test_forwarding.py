@@ -96,7 +96,7 @@ async def test_an_agency_acknowledges_what_was_forwarded_to_it(antt: Antt) -> No
     at, officer = f"{TIPS}/{tip['id']}", antt.token()
     assert (await antt.post(f"{at}/forward", {}, officer)).json()["forwarded_to"] == "Cơ quan Cảnh sát điều tra"
     assert kind_of(await antt.post(f"{at}/take-over", {}, officer)) == (422, "invalid-input")
-    receipt = {"number": "12/BN-CSĐT", "received_on": "2026-11-20"}
+    receipt = {"number": "12/BN-CSĐT", "received_on": "2025-11-20"}
     late = {**receipt, "received_on": "2999-01-01"}
     assert kind_of(await antt.post(f"{at}/acknowledge", late, officer)) == (422, "day-in-the-future")
     answer = await antt.post(f"{at}/acknowledge", receipt, officer)

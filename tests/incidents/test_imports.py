@@ -116,7 +116,7 @@ async def test_a_row_is_refused_as_a_single_request_is_and_its_neighbours_are_ta
             a_patrol(),
             a_patrol(unit="2025:99999"),
             "{",
-            a_patrol(ended_at="2026-11-02T19:00:00+07:00"),
+            a_patrol(ended_at="2025-11-02T19:00:00+07:00"),
             traffic_control(turns=-1),
             a_patrol(unit=OLD_COMMUNE),
             a_patrol(colour="red"),
@@ -127,7 +127,7 @@ async def test_a_row_is_refused_as_a_single_request_is_and_its_neighbours_are_ta
     assert await rejections(antt, row) == [
         (2, [("unit", "unknown-unit", "2025:99999")]),
         (3, [("", "json_invalid", None)]),
-        (4, [("ended_at", "before-start", "2026-11-02T19:00:00+07:00")]),
+        (4, [("ended_at", "before-start", "2025-11-02T19:00:00+07:00")]),
         (5, [("turns", "greater_than_equal", "-1")]),
         (6, [("unit", "unit-not-in-force", OLD_COMMUNE)]),
         (7, [("colour", "extra_forbidden", None)]),
@@ -262,10 +262,10 @@ async def test_a_known_case_is_linked_to_what_a_row_tells_anew(antt: Antt) -> No
 
     assert counts(await take()) == ("done", 1, 0, 0, 0)
     # What a row corrects and links is one change, each part of it told after the other.
-    right = {"kind": "theft", "found_on": "2026-10-30"}
+    right = {"kind": "theft", "found_on": "2025-10-30"}
     row = await take(**right, tip_id=tip["id"], patrol_id=patrol["id"])
     assert counts(row) == ("done", 0, 1, 0, 0)
-    october = await antt.counters(row["position"], from_="2026-10-01", to="2026-10-31")
+    october = await antt.counters(row["position"], from_="2025-10-01", to="2025-10-31")
     assert (october["cases_found"], october["cases_found_via_tips"]) == (1, 1)
     november = await antt.counters(row["position"])
     assert (november["cases_found"], november["cases_found_via_tips"]) == (0, 0)
@@ -273,12 +273,12 @@ async def test_a_known_case_is_linked_to_what_a_row_tells_anew(antt: Antt) -> No
     links = [{"kind": "activity", "id": duty["id"]}]
     assert counts(await take(**right, links=links)) == ("done", 0, 1, 0, 0)
     assert counts(await take(**right, tip_id=tip["id"], links=links)) == ("done", 0, 0, 1, 0)
-    row = await take(found_on="2026-10-29", tip_id=unknown)
+    row = await take(found_on="2025-10-29", tip_id=unknown)
     assert counts(row) == ("done", 0, 0, 0, 1)
     answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", caller)
     assert answer.json()["items"][0]["errors"][0]["code"] == "unknown-tip"
     (case,) = (await antt.get(CASES, caller)).json()["items"]
-    assert (case["kind"], case["found_on"], case["version"]) == ("theft", "2026-10-30", 3)
+    assert (case["kind"], case["found_on"], case["version"]) == ("theft", "2025-10-30", 3)
     assert [link["id"] for link in case["links"]] == [tip["id"], patrol["id"], duty["id"]]
     steps = (await antt.get(f"{CASES}/{case['id']}/steps", caller)).json()
     assert [step["command"] for step in steps] == ["correct", "link", "link", "link"]
@@ -588,7 +588,7 @@ async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
 async def test_rows_before_the_place_where_a_file_breaks_are_taken(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "CHUNK_ROWS", 2)
     heading = ("kind", "unit", "started_at", "ended_at")
-    patrol = ("patrol", COMMUNE, "02/11/2026 20:00", "02/11/2026 23:00")
+    patrol = ("patrol", COMMUNE, "02/11/2025 20:00", "02/11/2025 23:00")
     content = a_csv(heading, *[patrol] * 5, ('"patrol', *patrol[1:]))
     row = await imported(antt, content, media_type="text/csv", atomic=False)
     assert (counts(row), row["problem"]["code"]) == (("failed", 5, 0, 0, 0), "unreadable-csv")
@@ -599,7 +599,7 @@ async def test_rows_before_the_place_where_a_file_breaks_are_taken(antt: Antt, m
 
 async def test_each_format_arrives_and_a_broken_file_tells_why(antt: Antt) -> None:
     heading = ("kind", "unit", "started_at", "ended_at")
-    patrol = ("patrol", COMMUNE, "02/11/2026 20:00", "02/11/2026 23:00")
+    patrol = ("patrol", COMMUNE, "02/11/2025 20:00", "02/11/2025 23:00")
     row = await imported(antt, a_csv(heading, patrol), media_type="text/csv; charset=utf-8", filename="Tuần tra.csv")
     assert (counts(row), row["filename"]) == (("done", 1, 0, 0, 0), "Tuần tra.csv")
     assert counts(await imported(antt, an_xlsx(heading, patrol), media_type=XLSX)) == ("done", 1, 0, 0, 0)

@@ -38,12 +38,12 @@ async def test_an_empty_service_recounts_nothing_at_the_beginning(antt: Antt) ->
 
 async def test_the_recount_tells_each_cell_that_is_not_zero_with_the_position_of_its_snapshot(antt: Antt) -> None:
     patrol = await opened(antt, ACTIVITIES, a_patrol())
-    await opened(antt, ACTIVITIES, traffic_control(turns=60, started_at="2026-11-01T17:00:00Z"))
+    await opened(antt, ACTIVITIES, traffic_control(turns=60, started_at="2025-11-01T17:00:00Z"))
     await opened(antt, CASES, a_case(patrol_id=patrol["id"]))
     last = await opened(antt, CASES, a_case())
     position, cells = await recounted(antt)
     assert last["position"] == f"incidents:1:{position['seq']}"
-    on = "2026-11-02"
+    on = "2025-11-02"
     assert cells == {
         (COMMUNE, on, "patrols"): 1,
         (COMMUNE, on, "traffic_control_turns"): 60,

@@ -171,7 +171,7 @@ async def test_the_database_folds_vietnamese_as_the_register_of_units_does(datab
 
 
 async def test_tips_are_found_by_what_is_due(antt: Antt) -> None:
-    late = await a_tip(antt, received_at="2026-10-01T08:00:00+07:00")
+    late = await a_tip(antt, received_at="2025-10-01T08:00:00+07:00")
     fresh = await a_tip(antt, content="Mất trộm gà")
     for caller in (antt.token(), antt.token("province_officer", PROVINCE)):
         listed = (await antt.get("/incidents/v1/deadlines", caller, state="overdue")).json()["items"]

@@ -15,7 +15,7 @@ NOWHERE = "2025:00000"
 
 
 async def uncounted(antt: Antt, position: str) -> int:
-    answer = await antt.get("/stats/v1/counters", unit="2025:79", from_="2026-11-01", to="2026-11-30", counted=position)
+    answer = await antt.get("/stats/v1/counters", unit="2025:79", from_="2025-11-01", to="2025-11-30", counted=position)
     return int(answer.json()["freshness"]["uncounted"])
 
 
@@ -43,7 +43,7 @@ async def test_what_cannot_be_counted_is_kept_with_its_reason_and_the_rest_flows
 
 
 async def test_a_number_too_large_for_one_fact_never_runs_over_into_another_indicator(antt: Antt) -> None:
-    turns = {"kind": "traffic_control", "unit": COMMUNE, "held_on": "2026-11-02", "state": "confirmed", "turns": 2**63}
+    turns = {"kind": "traffic_control", "unit": COMMUNE, "held_on": "2025-11-02", "state": "confirmed", "turns": 2**63}
     position = await append("incidents", "ActivityConfirmed", {"after": turns})
     counters = await antt.counters(position)
     assert (counters["traffic_control_turns"], counters["security_duties"]) == (0, 0)

@@ -192,8 +192,8 @@ async def test_a_service_that_follows_a_recovered_one_learns_again_what_stands(a
 
 
 async def enter_team(antt: Antt, name: str) -> str:
-    decision = {"number": "12/QĐ-UBND", "signed_on": "2026-10-01", "signer": "Chủ tịch UBND"}
-    team = {"unit": COMMUNE, "name": name, "from_on": "2026-10-01", "decision": decision}
+    decision = {"number": "12/QĐ-UBND", "signed_on": "2025-10-01", "signer": "Chủ tịch UBND"}
+    team = {"unit": COMMUNE, "name": name, "from_on": "2025-10-01", "decision": decision}
 
     async def once() -> str | None:
         answer = await antt.post("/teams/v1/teams", team, antt.token("operator", PROVINCE))

@@ -13,7 +13,7 @@ from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.stats.writing import append, connect, report, reporting, sql, tip
 
-DECISION = {"number": "12/QĐ-UBND", "signed_on": "2026-10-01", "signer": "Chủ tịch UBND"}
+DECISION = {"number": "12/QĐ-UBND", "signed_on": "2025-10-01", "signer": "Chủ tịch UBND"}
 
 
 async def differing(antt: Antt) -> dict[tuple[str, str], tuple[int, int]]:
@@ -26,7 +26,7 @@ async def differing(antt: Antt) -> dict[tuple[str, str], tuple[int, int]]:
 async def a_bit_of_everything(antt: Antt) -> str:
     """Facts of each service, old and new, a correction and a withdrawal; the position of incidents."""
     operator = antt.token("operator", PROVINCE)
-    team = {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2026-10-01", "decision": DECISION}
+    team = {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2025-10-01", "decision": DECISION}
     answer = await antt.post("/teams/v1/teams", team, operator)
     assert answer.status_code == 201, answer.text
     await antt.counters(answer.headers["antt-position"])
@@ -34,8 +34,8 @@ async def a_bit_of_everything(antt: Antt) -> str:
     patrol = {
         "kind": "patrol",
         "unit": COMMUNE,
-        "started_at": "2026-11-02T20:00:00Z",
-        "ended_at": "2026-11-02T22:00:00Z",
+        "started_at": "2025-11-02T20:00:00Z",
+        "ended_at": "2025-11-02T22:00:00Z",
     }
     assert (await antt.post("/incidents/v1/activities", patrol, operator)).status_code == 201
     for step, body in (

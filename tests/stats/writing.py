@@ -74,7 +74,7 @@ async def append(service: Service, type: str, data: Any, version: int = 1, times
     return f"{service}:1:{rows[-1]['seq']}"
 
 
-def tip(unit: str = COMMUNE, day: str = "2026-11-02", **fields: str) -> dict[str, Any]:
+def tip(unit: str = COMMUNE, day: str = "2025-11-02", **fields: str) -> dict[str, Any]:
     """The data of an event that tells of a new tip."""
     return {"after": {"unit": unit, "received_on": day, "state": "received", "supplied_by": "citizen", **fields}}
 

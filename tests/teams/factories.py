@@ -9,14 +9,14 @@ from tests.conftest import COMMUNE, PROVINCE, Antt
 
 TEAMS, MEMBERS = "/teams/v1/teams", "/teams/v1/members"
 CLASSES, CERTIFICATES = "/teams/v1/training-classes", "/teams/v1/certificates"
-DECISION = {"number": "15/QĐ-UBND", "signed_on": "2026-10-28", "signer": "Nguyễn Văn Hòa"}
+DECISION = {"number": "15/QĐ-UBND", "signed_on": "2025-10-28", "signer": "Nguyễn Văn Hòa"}
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
 _numbers = count(1)
 
 
 def a_team(**values: Any) -> dict[str, Any]:
     """The input of a team."""
-    return {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2026-11-01", "decision": DECISION, **values}
+    return {"unit": COMMUNE, "name": "Tổ 1", "from_on": "2025-11-01", "decision": DECISION, **values}
 
 
 def a_member(team_id: str, **values: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def a_member(team_id: str, **values: Any) -> dict[str, Any]:
         "born_on": "1990-05-01",
         "origin": "recruited",
         "role": "member",
-        "from_on": "2026-11-02",
+        "from_on": "2025-11-02",
         "decision": DECISION,
         **values,
     }
@@ -55,7 +55,7 @@ async def member(antt: Antt, team_id: str, **values: Any) -> str:
 
 async def training_class(antt: Antt, **values: Any) -> str:
     """The id of a new training class."""
-    body = {"unit": COMMUNE, "title": "Tập huấn nghiệp vụ", "held_on": "2026-11-10", **values}
+    body = {"unit": COMMUNE, "title": "Tập huấn nghiệp vụ", "held_on": "2025-11-10", **values}
     id: str = (await entered(antt, CLASSES, body))["id"]
     return id
 

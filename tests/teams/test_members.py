@@ -37,28 +37,28 @@ async def test_a_recognised_member_is_counted_by_role_and_none_of_the_person_lea
 async def test_a_promotion_and_a_transfer_end_one_term_the_day_before_another_begins(antt: Antt) -> None:
     first, second = await team(antt), await team(antt)
     path = f"{MEMBERS}/{await member(antt, first)}"
-    promoted = await step(antt, f"{path}/change-role", role="leader", from_on="2026-11-06")
+    promoted = await step(antt, f"{path}/change-role", role="leader", from_on="2025-11-06")
     assert (promoted.status_code, promoted.json()["term"]["role"]) == (200, "leader"), promoted.text
     assert promoted.headers["etag"] == '"2"'
-    moved = await step(antt, f"{path}/transfer", team_id=second, role="member", from_on="2026-11-09")
+    moved = await step(antt, f"{path}/transfer", team_id=second, role="member", from_on="2025-11-09")
     assert (moved.status_code, moved.json()["term"]["team_id"]) == (200, second), moved.text
-    gone = await step(antt, f"{path}/release", until_on="2026-11-12", ground="own_request", reason="chuyển nơi ở")
-    assert (gone.status_code, gone.json()["released_on"]) == (200, "2026-11-12"), gone.text
+    gone = await step(antt, f"{path}/release", until_on="2025-11-12", ground="own_request", reason="chuyển nơi ở")
+    assert (gone.status_code, gone.json()["released_on"]) == (200, "2025-11-12"), gone.text
     read = await antt.get(path, antt.token("operator", PROVINCE))
     assert read.headers["etag"] == '"4"'
     keys = ("team_id", "role", "from_on", "until_on", "ended_for")
     assert [tuple(term[key] for key in keys) for term in read.json()["terms"]] == [
-        (first, "member", "2026-11-02", "2026-11-05", "role_changed"),
-        (first, "leader", "2026-11-06", "2026-11-08", "transferred"),
-        (second, "member", "2026-11-09", "2026-11-12", "own_request"),
+        (first, "member", "2025-11-02", "2025-11-05", "role_changed"),
+        (first, "leader", "2025-11-06", "2025-11-08", "transferred"),
+        (second, "member", "2025-11-09", "2025-11-12", "own_request"),
     ]
     position = gone.headers["antt-position"]
     for day, level in (("01", 0), ("02", 1), ("05", 1), ("06", 1), ("08", 1), ("09", 1), ("12", 1), ("13", 0)):
-        counters = await antt.counters(position, to=f"2026-11-{day}")
+        counters = await antt.counters(position, to=f"2025-11-{day}")
         assert counters["members"] == level, day
         assert counters["members_leader"] == (day in ("06", "08")), day
     for after in ("change-role", "release"):
-        values = {"role": "deputy", "from_on": "2026-11-14", "until_on": "2026-11-14", "ground": "health"}
+        values = {"role": "deputy", "from_on": "2025-11-14", "until_on": "2025-11-14", "ground": "health"}
         wanted = ("role", "from_on") if after == "change-role" else ("until_on", "ground")
         answer = await step(antt, f"{path}/{after}", **{key: values[key] for key in wanted})
         assert refusal(answer) == (409, "step-not-allowed")
@@ -73,12 +73,12 @@ async def test_a_team_has_one_leader_at_a_time_also_when_two_are_entered_at_once
     assert {refusal(answer)[1] for answer in answers if answer.status_code == 409} == {"leader-exists"}
     leader = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
     deputy = await member(antt, team_id, role="deputy")
-    assert refusal(await step(antt, f"{MEMBERS}/{deputy}/change-role", role="leader", from_on="2026-11-06")) == (
+    assert refusal(await step(antt, f"{MEMBERS}/{deputy}/change-role", role="leader", from_on="2025-11-06")) == (
         409,
         "leader-exists",
     )
-    await step(antt, f"{MEMBERS}/{leader}/change-role", role="member", from_on="2026-11-06")
-    promoted = await step(antt, f"{MEMBERS}/{deputy}/change-role", role="leader", from_on="2026-11-06")
+    await step(antt, f"{MEMBERS}/{leader}/change-role", role="member", from_on="2025-11-06")
+    promoted = await step(antt, f"{MEMBERS}/{deputy}/change-role", role="leader", from_on="2025-11-06")
     assert promoted.status_code == 200, promoted.text
 
 
@@ -91,19 +91,19 @@ async def test_a_person_is_in_one_team_at_a_time_and_a_namesake_is_another_perso
     assert refusal(await antt.post(MEMBERS, again, operator)) == (409, "already-in-force")
     assert (await antt.post(MEMBERS, {**again, "namesake": True}, operator)).status_code == 201
     assert (await antt.post(MEMBERS, {**again, "full_name": "Nguyễn Văn Hoa"}, operator)).status_code == 201
-    await step(antt, f"{MEMBERS}/{id}/release", until_on="2026-11-05", ground="own_request")
-    overlapping = await antt.post(MEMBERS, {**again, "from_on": "2026-11-05"}, operator)
+    await step(antt, f"{MEMBERS}/{id}/release", until_on="2025-11-05", ground="own_request")
+    overlapping = await antt.post(MEMBERS, {**again, "from_on": "2025-11-05"}, operator)
     assert refusal(overlapping) == (409, "already-in-force")
-    assert (await antt.post(MEMBERS, {**again, "from_on": "2026-11-06"}, operator)).status_code == 201
+    assert (await antt.post(MEMBERS, {**again, "from_on": "2025-11-06"}, operator)).status_code == 201
 
 
 async def test_only_who_is_eligible_on_a_day_that_can_be_is_recognised(antt: Antt) -> None:
     operator = antt.token("operator", PROVINCE)
     team_id = await team(antt)
     refusals: list[tuple[dict[str, Any], tuple[int, str]]] = [
-        ({"born_on": "2008-11-03"}, (422, "member-not-eligible")),
-        ({"born_on": "1955-11-02"}, (422, "member-not-eligible")),
-        ({"from_on": "2026-10-31"}, (422, "day-too-early")),
+        ({"born_on": "2007-11-03"}, (422, "member-not-eligible")),
+        ({"born_on": "1954-11-02"}, (422, "member-not-eligible")),
+        ({"from_on": "2025-10-31"}, (422, "day-too-early")),
         ({"from_on": "2100-01-01", "born_on": "2050-01-01"}, (422, "day-in-the-future")),
         ({"team_id": UNKNOWN}, (404, "not-found")),
         ({"origin": "army"}, (422, "invalid-input")),
@@ -113,25 +113,25 @@ async def test_only_who_is_eligible_on_a_day_that_can_be_is_recognised(antt: Ant
         assert refusal(await antt.post(MEMBERS, {**a_member(team_id), **values}, operator)) == problem, values
     assert (await antt.get(MEMBERS, operator)).json()["items"] == []
     for values in (
-        {"born_on": "2008-11-02"},
-        {"born_on": "1955-11-03"},
-        {"born_on": "1955-11-02", "over_70_decision": True},
+        {"born_on": "2007-11-02"},
+        {"born_on": "1954-11-03"},
+        {"born_on": "1954-11-02", "over_70_decision": True},
     ):
         await member(antt, team_id, **values)
 
 
 async def test_the_steps_of_a_member_keep_the_order_of_days(antt: Antt) -> None:
-    team_id, other = await team(antt), await team(antt, from_on="2026-11-10")
-    path = f"{MEMBERS}/{await member(antt, team_id, from_on='2026-11-05')}"
-    early = await step(antt, f"{path}/change-role", role="deputy", from_on="2026-11-05")
+    team_id, other = await team(antt), await team(antt, from_on="2025-11-10")
+    path = f"{MEMBERS}/{await member(antt, team_id, from_on='2025-11-05')}"
+    early = await step(antt, f"{path}/change-role", role="deputy", from_on="2025-11-05")
     assert refusal(early) == (422, "day-too-early")
-    same = await step(antt, f"{path}/change-role", role="member", from_on="2026-11-06")
+    same = await step(antt, f"{path}/change-role", role="member", from_on="2025-11-06")
     assert refusal(same) == (409, "step-not-allowed")
-    home = await step(antt, f"{path}/transfer", team_id=team_id, role="deputy", from_on="2026-11-06")
+    home = await step(antt, f"{path}/transfer", team_id=team_id, role="deputy", from_on="2025-11-06")
     assert refusal(home) == (409, "step-not-allowed")
-    unborn = await step(antt, f"{path}/transfer", team_id=other, role="deputy", from_on="2026-11-09")
+    unborn = await step(antt, f"{path}/transfer", team_id=other, role="deputy", from_on="2025-11-09")
     assert refusal(unborn) == (422, "day-too-early")
-    before = await step(antt, f"{path}/release", until_on="2026-11-04", ground="health")
+    before = await step(antt, f"{path}/release", until_on="2025-11-04", ground="health")
     assert refusal(before) == (422, "day-too-early")
     future = await step(antt, f"{path}/release", until_on="2100-01-01", ground="health")
     assert refusal(future) == (422, "day-in-the-future")
@@ -165,7 +165,7 @@ async def test_persons_are_shown_to_officers_of_the_area_and_to_the_leader_of_th
     assert (await antt.get(MEMBERS, elsewhere)).json()["items"] == []
     assert refusal(await antt.post(MEMBERS, a_member(mine), leader)) == (403, "forbidden")
     assert refusal(await antt.post(MEMBERS, a_member(mine), elsewhere)) == (403, "foreign-area")
-    release = {"until_on": "2026-11-05", "ground": "health", "decision": DECISION}
+    release = {"until_on": "2025-11-05", "ground": "health", "decision": DECISION}
     assert refusal(await antt.post(f"{MEMBERS}/{id}/release", release, elsewhere)) == (403, "foreign-area")
 
 
@@ -173,15 +173,15 @@ async def test_a_list_tells_who_was_in_a_team_on_a_day(antt: Antt) -> None:
     operator = antt.token("operator", PROVINCE)
     first, second = await team(antt), await team(antt)
     stayed, moved = await member(antt, first), await member(antt, first)
-    await step(antt, f"{MEMBERS}/{moved}/transfer", team_id=second, role="leader", from_on="2026-11-06")
+    await step(antt, f"{MEMBERS}/{moved}/transfer", team_id=second, role="leader", from_on="2025-11-06")
 
     async def listed(**query: str) -> list[tuple[str, str]]:
         items = (await antt.get(MEMBERS, operator, **query)).json()["items"]
         return [(item["id"], item["term"]["role"]) for item in items]
 
     assert await listed(team_id=first) == [(stayed, "member")]
-    assert await listed(team_id=first, on="2026-11-05") == [(stayed, "member"), (moved, "member")]
-    assert await listed(team_id=first, on="2026-11-06") == [(stayed, "member")]
+    assert await listed(team_id=first, on="2025-11-05") == [(stayed, "member"), (moved, "member")]
+    assert await listed(team_id=first, on="2025-11-06") == [(stayed, "member")]
     assert await listed(unit=COMMUNE) == [(stayed, "member"), (moved, "leader")]
     assert await listed(unit="2025:25747") == []
     answer = await antt.get(MEMBERS, operator, limit=1)
@@ -196,11 +196,11 @@ async def test_a_term_begun_after_the_reform_belongs_to_the_unit_that_its_team_c
     body = a_member(team_id, from_on="2024-07-01", decision=decision)
     entry = await entered(antt, MEMBERS, body)
     assert entry["term"]["unit"] == "2024:25942"
-    promoted = await step(antt, f"{MEMBERS}/{entry['id']}/change-role", role="deputy", from_on="2026-11-06")
+    promoted = await step(antt, f"{MEMBERS}/{entry['id']}/change-role", role="deputy", from_on="2025-11-06")
     assert promoted.json()["term"]["unit"] == COMMUNE
     position = promoted.headers["antt-position"]
     for day in ("05", "06"):
-        counters = await antt.counters(position, unit=COMMUNE, to=f"2026-11-{day}")
+        counters = await antt.counters(position, unit=COMMUNE, to=f"2025-11-{day}")
         assert (counters["teams"], counters["members"], counters["members_deputy"]) == (1, 1, day == "06")
 
 
@@ -226,10 +226,10 @@ async def test_every_days_level_is_the_number_of_terms_that_hold_it(
     operator = antt.token("operator", PROVINCE)
     teams = [await team(antt), await team(antt)]
     members: list[str] = []
-    day, position = date(2026, 11, 2), ""
+    day, position = date(2025, 11, 2), ""
     for verb, whom, role, where, days in steps:
         # A step may be refused, as one that goes back in time is; what it would have done must not be counted.
-        day = min(max(day + timedelta(days=days), date(2026, 11, 2)), date(2026, 11, 20))
+        day = min(max(day + timedelta(days=days), date(2025, 11, 2)), date(2025, 11, 20))
         if verb == "recognise" or not members:
             answer = await antt.post(MEMBERS, a_member(teams[where], role=role, from_on=f"{day}"), operator)
             members += [answer.json()["id"]] if answer.status_code == 201 else []
@@ -246,7 +246,7 @@ async def test_every_days_level_is_the_number_of_terms_that_hold_it(
     for item in (await antt.get(MEMBERS, operator, limit=500)).json()["items"]:
         terms += (await antt.get(f"{MEMBERS}/{item['id']}", operator)).json()["terms"]
     for number in range(1, 23):
-        today = f"2026-11-{number:02}"
+        today = f"2025-11-{number:02}"
         held = [term["role"] for term in terms if term["from_on"] <= today <= (term["until_on"] or "9")]
         counters = await antt.counters(position or None, unit=COMMUNE, to=today)
         assert counters["members"] == len(held), today

@@ -41,28 +41,28 @@ async def test_a_level_is_recounted_as_one_more_on_its_first_day_and_one_less_af
     leader, deputy = await member(antt, team_id, role="leader"), await member(antt, team_id, role="deputy")
     class_id = await training_class(antt)
     for number, member_id in enumerate((leader, deputy)):
-        body = {"training_class_id": class_id, "member_id": member_id, "number": f"{number}", "issued_on": "2026-11-10"}
+        body = {"training_class_id": class_id, "member_id": member_id, "number": f"{number}", "issued_on": "2025-11-10"}
         certificate = await entered(antt, CERTIFICATES, body)
     await antt.post(
         f"{CERTIFICATES}/{certificate['id']}/revoke", {"reason": "cấp nhầm"}, antt.token("operator", PROVINCE)
     )
-    await step(antt, f"{MEMBERS}/{leader}/change-role", role="member", from_on="2026-11-12")
-    last = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-15")
+    await step(antt, f"{MEMBERS}/{leader}/change-role", role="member", from_on="2025-11-12")
+    last = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2025-11-15")
     position, cells = await recounted(antt)
     assert last.headers["antt-position"] == f"teams:1:{position['seq']}"
     assert cells == {
-        (COMMUNE, "2026-11-01", "teams"): 1,
-        (COMMUNE, "2026-11-16", "teams"): -1,
-        (COMMUNE, "2026-11-02", "members"): 2,
-        (COMMUNE, "2026-11-16", "members"): -2,
-        (COMMUNE, "2026-11-02", "members_leader"): 1,
-        (COMMUNE, "2026-11-12", "members_leader"): -1,
-        (COMMUNE, "2026-11-12", "members_member"): 1,
-        (COMMUNE, "2026-11-16", "members_member"): -1,
-        (COMMUNE, "2026-11-02", "members_deputy"): 1,
-        (COMMUNE, "2026-11-16", "members_deputy"): -1,
-        (COMMUNE, "2026-11-10", "training_classes"): 1,
-        (COMMUNE, "2026-11-10", "trainees_certified"): 1,
+        (COMMUNE, "2025-11-01", "teams"): 1,
+        (COMMUNE, "2025-11-16", "teams"): -1,
+        (COMMUNE, "2025-11-02", "members"): 2,
+        (COMMUNE, "2025-11-16", "members"): -2,
+        (COMMUNE, "2025-11-02", "members_leader"): 1,
+        (COMMUNE, "2025-11-12", "members_leader"): -1,
+        (COMMUNE, "2025-11-12", "members_member"): 1,
+        (COMMUNE, "2025-11-16", "members_member"): -1,
+        (COMMUNE, "2025-11-02", "members_deputy"): 1,
+        (COMMUNE, "2025-11-16", "members_deputy"): -1,
+        (COMMUNE, "2025-11-10", "training_classes"): 1,
+        (COMMUNE, "2025-11-10", "trainees_certified"): 1,
     }
 
 

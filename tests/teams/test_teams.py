@@ -16,7 +16,7 @@ async def test_a_new_team_is_answered_as_it_was_decided_and_counted_from_its_fir
     assert answer.headers["etag"] == '"1"'
     position = answer.headers["antt-position"]
     assert (await antt.counters(position))["teams"] == 1
-    assert (await antt.counters(position, from_="2026-10-01", to="2026-10-31"))["teams"] == 0
+    assert (await antt.counters(position, from_="2025-10-01", to="2025-10-31"))["teams"] == 0
     read = await antt.get(f"{TEAMS}/{entry['id']}", officer)
     assert (read.json(), read.headers["etag"]) == (entry, '"1"')
 
@@ -42,21 +42,21 @@ async def test_a_change_of_name_needs_the_version_that_was_read(antt: Antt) -> N
 async def test_a_dissolved_team_ends_with_the_terms_of_its_members_and_takes_no_change(antt: Antt) -> None:
     team_id = await team(antt)
     leader, released = await member(antt, team_id, role="leader"), await member(antt, team_id)
-    await step(antt, f"{MEMBERS}/{released}/release", until_on="2026-11-05", ground="health")
-    answer = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-10", reason="sáp nhập khu phố")
+    await step(antt, f"{MEMBERS}/{released}/release", until_on="2025-11-05", ground="health")
+    answer = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2025-11-10", reason="sáp nhập khu phố")
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["until_on"], answer.json()["dissolution"]["number"]) == ("2026-11-10", DECISION["number"])
+    assert (answer.json()["until_on"], answer.json()["dissolution"]["number"]) == ("2025-11-10", DECISION["number"])
     position = answer.headers["antt-position"]
-    last_day = await antt.counters(position, to="2026-11-10")
+    last_day = await antt.counters(position, to="2025-11-10")
     assert (last_day["teams"], last_day["members"], last_day["members_leader"]) == (1, 1, 1)
-    day_after = await antt.counters(position, to="2026-11-11")
+    day_after = await antt.counters(position, to="2025-11-11")
     assert (day_after["teams"], day_after["members"], day_after["members_leader"]) == (0, 0, 0)
     operator = antt.token("operator", PROVINCE)
     read = (await antt.get(f"{MEMBERS}/{leader}", operator)).json()
-    assert (read["released_on"], read["terms"][0]["ended_for"]) == ("2026-11-10", "team_dissolved")
+    assert (read["released_on"], read["terms"][0]["ended_for"]) == ("2025-11-10", "team_dissolved")
     read = (await antt.get(f"{MEMBERS}/{released}", operator)).json()
-    assert (read["released_on"], read["terms"][0]["ended_for"]) == ("2026-11-05", "health")
-    again = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-11")
+    assert (read["released_on"], read["terms"][0]["ended_for"]) == ("2025-11-05", "health")
+    again = await step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2025-11-11")
     assert refusal(again) == (409, "team-dissolved")
 
 
@@ -66,7 +66,7 @@ async def test_nobody_enters_a_team_while_it_is_dissolved(antt: Antt) -> None:
         team_id = await team(antt)
         recognition, dissolution = await asyncio.gather(
             antt.post(MEMBERS, a_member(team_id), operator),
-            step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2026-11-10"),
+            step(antt, f"{TEAMS}/{team_id}/dissolve", until_on="2025-11-10"),
         )
         refused = [refusal(answer) for answer in (recognition, dissolution) if answer.status_code >= 400]
         assert set(refused) <= {(409, "conflict"), (409, "team-dissolved")}
@@ -78,10 +78,10 @@ async def test_nobody_enters_a_team_while_it_is_dissolved(antt: Antt) -> None:
 
 async def test_a_team_is_not_dissolved_before_what_its_members_did_in_it(antt: Antt) -> None:
     team_id = await team(antt)
-    await member(antt, team_id, from_on="2026-11-08")
+    await member(antt, team_id, from_on="2025-11-08")
     path = f"{TEAMS}/{team_id}/dissolve"
-    assert refusal(await step(antt, path, until_on="2026-11-07")) == (409, "terms-outlast-team")
-    assert refusal(await step(antt, path, until_on="2026-10-31")) == (422, "day-too-early")
+    assert refusal(await step(antt, path, until_on="2025-11-07")) == (409, "terms-outlast-team")
+    assert refusal(await step(antt, path, until_on="2025-10-31")) == (422, "day-too-early")
     assert refusal(await step(antt, path, until_on="2100-01-01")) == (422, "day-in-the-future")
 
 

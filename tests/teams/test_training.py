@@ -23,7 +23,7 @@ def a_certificate(class_id: str, member_id: str, **values: Any) -> dict[str, Any
         "training_class_id": class_id,
         "member_id": member_id,
         "number": "01/GCN",
-        "issued_on": "2026-11-12",
+        "issued_on": "2025-11-12",
         **values,
     }
 
@@ -32,15 +32,15 @@ async def test_a_class_counts_on_its_last_day_and_a_certificate_on_its_day_of_is
     operator = antt.token("operator", PROVINCE)
     team_id = await team(antt)
     member_id = await member(antt, team_id)
-    await step(antt, f"{MEMBERS}/{member_id}/change-role", role="deputy", from_on="2026-11-12")
-    class_id = await training_class(antt, started_on="2026-11-08")
+    await step(antt, f"{MEMBERS}/{member_id}/change-role", role="deputy", from_on="2025-11-12")
+    class_id = await training_class(antt, started_on="2025-11-08")
     answer = await antt.post(CERTIFICATES, a_certificate(class_id, member_id), operator)
     assert answer.status_code == 201, answer.text
     entry = answer.json()
     assert (entry["unit"], entry["team_id"], entry["role"]) == (COMMUNE, team_id, "deputy")
     position = answer.headers["antt-position"]
     for day, figures in (("10", (1, 0)), ("12", (0, 1))):
-        counters = await antt.counters(position, from_=f"2026-11-{day}", to=f"2026-11-{day}")
+        counters = await antt.counters(position, from_=f"2025-11-{day}", to=f"2025-11-{day}")
         assert (counters["training_classes"], counters["trainees_certified"]) == figures
     read = await antt.get(f"{CERTIFICATES}/{entry['id']}", operator)
     assert (read.json(), read.headers["etag"]) == (entry, '"1"')
@@ -65,10 +65,10 @@ async def test_a_revoked_certificate_no_longer_counts_and_makes_room_for_another
 async def test_a_certificate_is_for_who_was_a_member_on_a_day_after_the_class(antt: Antt) -> None:
     operator = antt.token("operator", PROVINCE)
     class_id, member_id = await training_class(antt), await member(antt, await team(antt))
-    await step(antt, f"{MEMBERS}/{member_id}/release", until_on="2026-11-14", ground="own_request")
+    await step(antt, f"{MEMBERS}/{member_id}/release", until_on="2025-11-14", ground="own_request")
     refusals: list[tuple[dict[str, Any], tuple[int, str]]] = [
-        ({"issued_on": "2026-11-15"}, (409, "not-a-member-then")),
-        ({"issued_on": "2026-11-09"}, (422, "day-too-early")),
+        ({"issued_on": "2025-11-15"}, (409, "not-a-member-then")),
+        ({"issued_on": "2025-11-09"}, (422, "day-too-early")),
         ({"issued_on": "2100-01-01"}, (422, "day-in-the-future")),
         ({"member_id": UNKNOWN}, (404, "not-found")),
         ({"training_class_id": UNKNOWN}, (404, "not-found")),
@@ -78,7 +78,7 @@ async def test_a_certificate_is_for_who_was_a_member_on_a_day_after_the_class(an
         body = {**a_certificate(class_id, member_id), **values}
         assert refusal(await antt.post(CERTIFICATES, body, operator)) == problem, values
     assert (await antt.get(CERTIFICATES, operator)).json()["items"] == []
-    await entered(antt, CERTIFICATES, a_certificate(class_id, member_id, issued_on="2026-11-14"))
+    await entered(antt, CERTIFICATES, a_certificate(class_id, member_id, issued_on="2025-11-14"))
 
 
 async def test_a_class_of_a_district_or_province_is_held_under_the_edition_of_its_day(antt: Antt) -> None:
@@ -89,7 +89,7 @@ async def test_a_class_of_a_district_or_province_is_held_under_the_edition_of_it
         assert answer.status_code == 201, answer.text
     counters = await antt.counters(answer.headers["antt-position"], unit=PROVINCE, from_="2024-07-01", to="2024-09-30")
     assert counters["training_classes"] == 2
-    late = {**body, "unit": PROVINCE, "held_on": "2026-11-01"}
+    late = {**body, "unit": PROVINCE, "held_on": "2025-11-01"}
     assert refusal(await antt.post(CLASSES, late, operator)) == (422, "unit-not-in-force")
     reversed_days = {**body, "unit": PROVINCE, "started_on": "2024-09-21"}
     assert refusal(await antt.post(CLASSES, reversed_days, operator)) == (422, "day-too-early")
