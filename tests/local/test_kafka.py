@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from jgo.maven import Artifact
 
 from deploy.local import AlreadyRunning, NotStarted, kafka
+from deploy.local.jars import jars
 from tests.conftest import eventually
 from tests.local.conftest import children_of, gone, parent_of
 
@@ -74,7 +75,7 @@ async def test_no_broker_outlives_its_killed_parent(folder: Path) -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, Path]:
     """A Maven repository of this test's own: each jar there, and where its original lies."""
-    originals = kafka.jars()
+    originals = jars(kafka.LOCK, "Apache Kafka")
     root = Path(os.path.commonpath(originals))
     copies = {tmp_path / original.relative_to(root): original for original in originals}
     monkeypatch.setenv("M2_REPO", str(tmp_path))
@@ -97,7 +98,7 @@ def test_a_jar_that_is_not_what_the_lock_says_is_fetched_again(
         shutil.copy(repository[damaged], damaged)
 
     monkeypatch.setattr(Artifact, "resolve", resolve)
-    assert set(kafka.jars()) == set(repository)
+    assert set(jars(kafka.LOCK, "Apache Kafka")) == set(repository)
     assert fetched == [damaged.name]
 
 
@@ -108,4 +109,4 @@ def test_a_jar_that_is_still_wrong_when_fetched_is_not_run(
     forged.unlink()
     monkeypatch.setattr(Artifact, "resolve", lambda artifact: forged.write_bytes(b"another jar"))
     with pytest.raises(NotStarted, match="checksum"):
-        kafka.jars()
+        jars(kafka.LOCK, "Apache Kafka")
