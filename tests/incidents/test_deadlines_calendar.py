@@ -46,6 +46,14 @@ def test_tet_is_as_long_as_the_government_announced() -> None:
     ]  # fmt: skip
 
 
+def test_a_year_for_which_nothing_is_announced_yet_has_the_holidays_of_the_law() -> None:
+    # Tết Mậu Thân begins on 26 January 2028.
+    assert {"26/01", "27/01", "28/01"} <= set(days_off("2028-01-24", "2028-01-28"))
+    assert days_off("2028-02-28", "2028-03-03") == []
+    for year in range(2029, 2090):
+        assert not is_working_day(date(year, 9, 2)), year
+
+
 def test_days_that_the_government_swapped_are_worked_and_free_as_it_said() -> None:
     for off, worked in (
         ("2024-04-29", "2024-05-04"),
