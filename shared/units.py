@@ -15,6 +15,8 @@ from pathlib import Path
 from sys import intern
 from typing import Literal, NamedTuple, cast
 
+from shared.text import without_unseen
+
 Level = Literal["province", "district", "commune"]
 
 # Each edition with its first day, in order. Facts older than the 2024 edition are told in it.
@@ -178,7 +180,7 @@ def search(
 
 def fold(text: str) -> str:
     """The text as it is searched: lower case, no diacritics (hoà = hòa = hoa, đ = d), single spaces."""
-    letters = unicodedata.normalize("NFD", text.lower())
+    letters = unicodedata.normalize("NFD", without_unseen(text).lower())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return " ".join(plain.replace("đ", "d").split())
 
@@ -194,7 +196,7 @@ def sort_key(name: str) -> str:
     Names that differ by their tones alone are ordered by these, word by word: ngang, huyền, hỏi, ngã, sắc,
     nặng. Upper case, tone placement and surplus spaces make no difference.
     """
-    words = unicodedata.normalize("NFD", name.lower()).split()
+    words = unicodedata.normalize("NFD", without_unseen(name).lower()).split()
     tones = ("".join(_TONES.get(letter, "") for letter in word) or "0" for word in words)
     # The tab comes before a space, so that a name comes before every longer one that begins with it.
     return f"{' '.join(words).translate(_RANKS)}\t{''.join(tones)}"
