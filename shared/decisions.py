@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.days import QueryDay
+from shared.days import Day
 from shared.http import Input
 from shared.places import require_not_future
 from shared.text import Line
@@ -13,7 +13,7 @@ class Decision(Input):
 
     number: Line
     # Read back from JSON columns too, where a day is a text.
-    signed_on: QueryDay
+    signed_on: Day
     signer: Line
 
     def columns(self, name: str) -> dict[str, Any]:

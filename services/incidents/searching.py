@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from services.incidents.steps import invalid
 from shared.auth import Identity
 from shared.database import Database, Row
-from shared.days import VIETNAM, QueryDay, day_of, today
+from shared.days import VIETNAM, Day, day_of, today
 from shared.errors import ForeignArea
 from shared.http import Input, Page
 from shared.places import served
@@ -44,8 +44,8 @@ class Search(Input):
     """What every kind of record is searched by: a unit and all below it, and a period of civil days, both included."""
 
     unit: Annotated[UnitId | None, Query()] = None
-    from_: Annotated[QueryDay | None, Field(alias="from")] = None
-    to: Annotated[QueryDay | None, Query()] = None
+    from_: Annotated[Day | None, Field(alias="from")] = None
+    to: Annotated[Day | None, Query()] = None
 
 
 class SearchPage(Page):

@@ -344,3 +344,14 @@ def test_a_row_of_columns_is_the_json_of_a_request() -> None:
     row = msgspec.json.decode(columns.json_of(["b", "a", 15, "Ấp 1; Ấp 2"]))
     assert row == {"items": [{"item": "a"}, {"item": "b"}], "order": {"number": "15"}, "hamlets": ["Ấp 1", "Ấp 2"]}
     assert LONGEST_ROW == 65_536
+
+
+@pytest.mark.parametrize("written", ["45598", "20241103", "0"])
+def test_a_number_in_a_column_of_days_or_instants_is_a_rejected_row(written: str) -> None:
+    tips = a_csv(("unit", "content", "received_at"), (COMMUNE, "x", written))
+    assert found(read("csv", tips, "tips")) == [(2, [("received_at", "datetime_parsing")])]
+    cases = ("unit", "kind", "found_on"), (COMMUNE, "gambling", written)
+    assert found(read("csv", a_csv(*cases), "cases")) == [(2, [("found_on", "date_parsing")])]
+    assert found(read("xlsx", an_xlsx(*cases), "cases")) == [(2, [("found_on", "date_parsing")])]
+    number = ("unit", "kind", "found_on"), (COMMUNE, "gambling", int(written))
+    assert found(read("xlsx", an_xlsx(*number), "cases")) == [(2, [("found_on", "date_type")])]

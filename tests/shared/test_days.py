@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from shared.auth import Tokens, issue_token
-from shared.days import now, today
+from shared.days import Day, Instant, now, today
 from shared.errors import Unauthenticated
 from shared.settings import settings
 from shared.store import open_store, remove_half_written
@@ -46,3 +47,34 @@ async def test_what_is_old_in_the_store_is_so_by_the_one_clock(tmp_path: Path, m
     with at(now() + timedelta(days=2)):
         await remove_half_written(store, timedelta(days=1))
     assert not (tmp_path / "a#1").exists()
+
+
+NUMBERS = ["20261128", "45598", "0", "1732752000", "-1", "45598.5", "1e5", "20241103T083000Z", "2024-W44-7", "2024-308"]
+
+
+@pytest.mark.parametrize(
+    "given", [*NUMBERS, "2024-1-3", "2024-13-01", "2024-02-30", "٢٠٢٤-١١-٠٣", "2024-11-03T00:00:00"]
+)
+def test_a_day_is_iso_8601_in_its_extended_form_and_no_number(given: str) -> None:
+    for as_json in (f'"{given}"', given):
+        with pytest.raises(ValidationError):
+            TypeAdapter(Day).validate_json(as_json)
+    with pytest.raises(ValidationError):
+        TypeAdapter(Day).validate_python(given)
+
+
+@pytest.mark.parametrize(
+    "given", [*NUMBERS, "2024-11-03", "2024-11-03T08:30:00", "2024-11-03T25:00Z", "2024-11-03T0830Z"]
+)
+def test_an_instant_is_iso_8601_in_its_extended_form_and_no_number(given: str) -> None:
+    for as_json in (f'"{given}"', given):
+        with pytest.raises(ValidationError):
+            TypeAdapter(Instant).validate_json(as_json)
+    with pytest.raises(ValidationError):
+        TypeAdapter(Instant).validate_python(given)
+
+
+@pytest.mark.parametrize("given", ["2024-11-03T08:30+07:00", "2024-11-03 08:30:00+07:00", "2024-11-03t01:30:00.000z"])
+def test_a_blank_for_the_t_and_missing_seconds_are_accepted(given: str) -> None:
+    meant = datetime(2024, 11, 3, 1, 30, tzinfo=UTC)
+    assert TypeAdapter(Instant).validate_json(f'"{given}"') == TypeAdapter(Instant).validate_python(given) == meant

@@ -14,7 +14,7 @@ from pathlib import Path
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.days import VIETNAM, day_of
+from shared.days import VIETNAM, Day, day_of
 from shared.settings import settings
 
 SWAPS = Path(__file__).with_name("swaps.toml")
@@ -28,8 +28,8 @@ class Swap(BaseModel):
     """A working day that the government made a day of rest, and the day worked instead."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    off: date
-    worked: date
+    off: Day
+    worked: Day
     source: str = Field(min_length=1)
 
 

@@ -22,7 +22,7 @@ from services.incidents.deadlines.calendar import (
 )
 from services.incidents.tips.workflow import STEPS
 from shared import units
-from shared.days import today
+from shared.days import Day, today
 from shared.events import TipClass
 from shared.settings import Settings, settings
 from shared.text import Line, Word
@@ -91,7 +91,7 @@ class Extension(Time):
 class Rule(Time):
     """How long a deadline is, for which tips."""
 
-    since: date = Field(date.min, alias="from")
+    since: Day = Field(date.min, alias="from")
     classes: list[TipClass] | None = Field(None, min_length=1)
     area: Area | None = None
     complex: Time | None = None
@@ -136,7 +136,7 @@ class Difficult(_Row):
     """Units of difficult access, with all below them."""
 
     units: frozenset[Annotated[str, AfterValidator(_known_unit)]]
-    since: date = Field(date.min, alias="from")
+    since: Day = Field(date.min, alias="from")
 
 
 class Deadlines(_Row):

@@ -1,12 +1,11 @@
 """What crosses HTTP in the shapes of GeoReport v2; every name is the standard's."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from shared.days import day_of
+from shared.days import Instant
 from shared.errors import InvalidInput
 from shared.text import Line, Text
 
@@ -15,16 +14,6 @@ Format = Literal["json", "xml"]
 _Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 _Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 _MOST_FIELDS = 100
-
-
-def _has_a_day(instant: datetime) -> datetime:
-    if instant.tzinfo is None or not 1900 < instant.year < 9999:
-        raise ValueError("give an instant with its time zone, as 2026-11-22T15:24:00+07:00")
-    day_of(instant)
-    return instant
-
-
-Instant = Annotated[datetime, AfterValidator(_has_a_day)]
 
 
 class NewRequest(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from shared.days import QueryDay
+from shared.days import Day
 from shared.http import Input
 from shared.text import Line, UnitId
 
@@ -82,7 +82,7 @@ class AskPlace(Input):
 
     longitude: Annotated[Longitude, Query()]
     latitude: Annotated[Latitude, Query()]
-    on: QueryDay | None = None
+    on: Day | None = None
 
 
 class PlaceOut(BaseModel):

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from services.stats.indicators import INDICATORS
-from shared.days import QueryDay
+from shared.days import Day
 from shared.http import Input
 from shared.log import SOURCES
 from shared.outbox import Position
@@ -48,11 +48,11 @@ class Figures(Input):
     """
 
     unit: UnitId
-    from_: Annotated[QueryDay, Field(alias="from")]
-    to: QueryDay
+    from_: Annotated[Day, Field(alias="from")]
+    to: Day
     indicator: Annotated[tuple[IndicatorName, ...], Query()] = ()
     edition: Literal["2024", "2025"] | None = None
-    known_at: QueryDay | None = None
+    known_at: Day | None = None
     counted: Annotated[str, AfterValidator(_positions)] | None = None
 
 

@@ -8,8 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
 from services.teams.corrections import Reason
-from services.teams.schemas import Day
-from shared.days import QueryDay
+from shared.days import Day
 from shared.decisions import Decision
 from shared.events import Role
 from shared.http import Input, Page
@@ -145,4 +144,4 @@ class ListMembers(Page):
 
     team_id: Annotated[UUID | None, Query()] = None
     unit: Annotated[UnitId | None, Query()] = None
-    on: Annotated[QueryDay | None, Query()] = None
+    on: Annotated[Day | None, Query()] = None

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.teams.corrections import Reason
-from services.teams.schemas import Day
+from shared.days import Day
 from shared.decisions import Decision
 from shared.http import Input, Page
 from shared.text import Line, UnitId

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
 from services.teams.corrections import Reason
-from services.teams.schemas import Day
+from shared.days import Day
 from shared.events import Role
 from shared.http import Input, Page
 from shared.text import Line, UnitId
