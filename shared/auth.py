@@ -33,6 +33,8 @@ from joserfc.jwt import JWTClaimsRegistry
 from shared import units
 from shared.days import now
 from shared.errors import Forbidden, ForeignArea, Problem, Unauthenticated, UnknownUnit
+from shared.jurisdiction import area as area_of
+from shared.jurisdiction import lineage
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -128,7 +130,7 @@ class Identity(NamedTuple):
         reach = self.extent(action)
         if reach is None:
             raise Unauthenticated() if self.role == "anyone" else Forbidden(action=action)
-        if reach == AREA and unit not in units.area(self.unit):
+        if reach == AREA and unit not in area_of(self.unit):
             raise ForeignArea(unit=unit)
         if reach == TEAM and (team is None or str(team) != self.team):
             raise ForeignArea(unit=unit)
@@ -146,10 +148,10 @@ class Identity(NamedTuple):
         self.require_role(action)
         if unit is not None and units.get(unit) is None:
             raise UnknownUnit(unit=unit)
-        below = units.area(unit) if unit is not None else None
+        below = area_of(unit) if unit is not None else None
         if self.extent(action) == TEAM:
             return UUID(self.team), sorted(below) if below is not None else None
-        area = units.area(self.unit) if below is None else units.area(self.unit) & below
+        area = area_of(self.unit) if below is None else area_of(self.unit) & below
         if not area:
             raise ForeignArea(unit=unit)
         return None, sorted(area)
@@ -246,7 +248,7 @@ class Tokens:
             if unit is None:
                 # Where nothing is known of the team, there is nothing of it either.
                 return identity
-            if identity.unit not in {unit, *units.predecessors(unit), *units.successors(unit)}:
+            if identity.unit not in lineage(unit):
                 raise ForeignArea(unit=identity.unit)
             holds_until = min(holds_until, now().timestamp() + _TEAM_HOLDS_SECONDS)
         self._checked[token] = (holds_until, identity)

@@ -1,25 +1,14 @@
 """Where and when a fact may be: a unit that the deployment serves, of the edition that holds on the fact's day."""
 
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 
 from shared import units
 from shared.days import day_of, now
 from shared.errors import DayInTheFuture, UnitNotInForce, UnitNotServed, UnknownUnit
-from shared.settings import settings
+from shared.jurisdiction import served as served
 
 # Clocks of other systems may run ahead of ours by this much.
 _CLOCK_TOLERANCE = timedelta(minutes=2)
-
-
-@lru_cache
-def _served(province: str) -> frozenset[str]:
-    return units.served(province)
-
-
-def served() -> frozenset[str]:
-    """The units that this deployment serves, of both editions."""
-    return _served(settings().province)
 
 
 def require_place(unit: str, day: date) -> None:

@@ -9,9 +9,10 @@ import asyncpg
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from shared import events, units
+from shared import events
 from shared.errors import InvalidInput, Problem
 from shared.follower import follow_events
+from shared.jurisdiction import lineage
 from shared.log import Record
 from shared.outbox import UnitOfWork
 from shared.settings import settings
@@ -53,7 +54,7 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
         await asyncio.sleep(0.05)
     if known["withdrawn"]:
         raise InvalidInput(errors=[{"at": "team_id", "code": "withdrawn-team", "message": "the team was withdrawn"}])
-    if unit != known["unit"] and unit not in units.area(known["unit"]) and known["unit"] not in units.area(unit):
+    if unit not in lineage(known["unit"]):
         raise InvalidInput(
             errors=[{"at": "team_id", "code": "foreign-team", "message": "the team serves another unit"}]
         )

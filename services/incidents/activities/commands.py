@@ -25,6 +25,7 @@ from shared.auth import Identity
 from shared.database import Row
 from shared.days import day_of, now
 from shared.errors import UnitNotInForce, UnknownUnit
+from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
 from shared.places import require_not_future, require_past, require_place
 
@@ -143,7 +144,7 @@ def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
         raise UnknownUnit(unit=activity.sent_to)
     if activity.sent_to[:4] != units.edition_on(held_on):
         raise UnitNotInForce(unit=activity.sent_to, day=held_on, edition=units.edition_on(held_on))
-    if activity.sent_to in units.area(activity.unit):
+    if activity.sent_to in area_of(activity.unit):
         raise invalid("sent_to", "own-area", "a mobilisation sends a team outside its own area")
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import msgspec
 
 from services.incidents.changes.schemas import ReadChanges, cursor_of, mark_of
-from shared import units
 from shared.auth import Identity
 from shared.cloudevents import cloud_event, outline, source_of
 from shared.database import Database
 from shared.errors import Problem
+from shared.jurisdiction import area as area_of
 from shared.log import CountedBeyondRecovery, Mark, Record, SourceWentBack, newest_mark, read_once
 from shared.news import news_of
 from shared.service import Service
@@ -94,7 +94,7 @@ async def changes(service: Service, caller: Identity, query: ReadChanges) -> byt
 
 
 async def _find(database: Database, mark: Mark, caller: Identity, query: ReadChanges) -> Found:
-    area, records, looked_at = units.area(caller.unit), list[Record](), 0
+    area, records, looked_at = area_of(caller.unit), list[Record](), 0
     most = query.limit
     while looked_at < _MOST_LOOKED_AT:
         async with database.connection() as connection:

@@ -1,8 +1,8 @@
 """What may happen to an import, and who sees it beside who sent it: queued → running → done, failed or cancelled."""
 
 from services.incidents.imports.schemas import State
-from shared import units
 from shared.auth import Identity
+from shared.jurisdiction import area as area_of
 
 # In these an import stays as it is.
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -10,4 +10,4 @@ ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
 def overseen(caller: Identity) -> list[str]:
     """The units whose imports a caller sees, and may cancel, beside the own."""
-    return sorted(units.area(caller.unit)) if caller.may("handle_imports") else []
+    return sorted(area_of(caller.unit)) if caller.may("handle_imports") else []

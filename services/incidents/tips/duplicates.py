@@ -15,6 +15,7 @@ from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import day_of, now
+from shared.jurisdiction import area as area_of
 from shared.places import require_place, served
 
 # How much of the score each part gives; together 1.
@@ -69,7 +70,7 @@ async def _suggest(
     here = _same(unit)
     neighbours = (await lookup.known(database)).neighbours(unit) or neighbours_on_record(unit)
     around = here.union(*map(_same, neighbours)) & served()
-    reads = units.area(caller.unit)
+    reads = area_of(caller.unit)
     window = timedelta(days=days)
     rows = await database.fetch(_ALIKE, content, sorted(around), received_at, occurred_at, window, itself, LEAST_TEXT)
     found = []
@@ -100,7 +101,7 @@ async def _suggest(
 def _same(unit: str) -> frozenset[str]:
     """The commune itself and, of the other edition, those that are the same place; a district or province alone."""
     known = units.get(unit)
-    return units.area(unit) if known is not None and known.level == "commune" else frozenset((unit,))
+    return area_of(unit) if known is not None and known.level == "commune" else frozenset((unit,))
 
 
 @lru_cache(maxsize=4096)

@@ -18,10 +18,10 @@ from services.incidents.tips.schemas import (
     TipShown,
     TipStatus,
 )
-from shared import units
 from shared.auth import Identity
 from shared.database import Database, Row
 from shared.errors import NotFound
+from shared.jurisdiction import area as area_of
 
 
 def _without_signs(text: str) -> str:
@@ -120,7 +120,7 @@ async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipSho
     row = await database.fetchrow(f"SELECT {SHOWN} FROM tips WHERE id = $1", tip_id)
     if row is None:
         raise NotFound(id=tip_id)
-    area = units.area(caller.unit)
+    area = area_of(caller.unit)
     seen_by = next((row[name] for name in ("handled_by", "forwarded_to") if row[name] in area), row["unit"])
     caller.require("read_tips", seen_by, str(row["team_id"]) if row["team_id"] else None)
     return TipShown.model_validate(dict(row))

@@ -24,11 +24,11 @@ from services.incidents.changes.schemas import mark_of
 from services.incidents.webhooks import sending
 from services.incidents.webhooks.models import Webhook
 from services.incidents.webhooks.sending import Outcome
-from shared import units
 from shared.cloudevents import cloud_event, source_of, taken_back_event
 from shared.database import Row
 from shared.days import now
 from shared.errors import Changed
+from shared.jurisdiction import area as area_of
 from shared.log import CountedBeyondRecovery, Mark, open_log, read_generations
 from shared.outbox import UnitOfWork
 from shared.service import Service
@@ -166,7 +166,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
         if not await _send(service, pool, webhook, place, event, told):
             return
         place = told
-    area, types = units.area(webhook["unit"]), webhook["types"].split()
+    area, types = area_of(webhook["unit"]), webhook["types"].split()
     mark, kept_at = place.mark, monotonic()
     batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
     async with aclosing(batches):

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from services.incidents.webhooks.commands import require_may_keep
 from services.incidents.webhooks.schemas import DeadLetter, DeadLetters, Delivery, Webhooks, WebhookStanding
-from shared import units
 from shared.auth import Identity
 from shared.database import Database, Row
 from shared.errors import NotFound
 from shared.http import Page, position_text
+from shared.jurisdiction import area as area_of
 from shared.outbox import Position
 
 _STANDING = """
@@ -27,7 +27,7 @@ async def list_webhooks(database: Database, caller: Identity) -> Webhooks:
     rows = await database.fetch(
         f"""{_STANDING} WHERE w.state <> 'deleted' AND w.unit = ANY($1)
           AND ($2::text IS NULL OR w.made_by = $2) ORDER BY w.id""",
-        sorted(units.area(caller.unit)),
+        sorted(area_of(caller.unit)),
         caller.subject if caller.role == "system" else None,
     )
     return Webhooks(items=[_standing(dict(row)) for row in rows])

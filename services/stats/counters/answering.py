@@ -17,6 +17,7 @@ from services.stats.indicators import INDICATORS
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
+from shared.jurisdiction import area as area_of
 from shared.news import news_of
 from shared.outbox import Position
 from shared.places import served
@@ -117,7 +118,7 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
     query = permitted(caller, query)
     if caller.role == "anyone":
         raise Unauthenticated()
-    area, home, unit = units.area(caller.unit), units.get(caller.unit), units.get(query.unit)
+    area, home, unit = area_of(caller.unit), units.get(caller.unit), units.get(query.unit)
     assert home is not None
     assert unit is not None
     below = [child for child in units.children(query.unit) if child in served() and child in area]
