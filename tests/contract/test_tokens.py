@@ -23,7 +23,7 @@ from tests.incidents.conftest import a_case, a_patrol, a_team, kind_of
 OTHER_COMMUNE = "2025:26785"
 TIP = {"unit": COMMUNE, "content": "x"}
 MEMBERS, CHANGES = f"/teams/v1/members?unit={COMMUNE}", "/incidents/v1/changes"
-FIGURES = f"/stats/v1/counters?unit={COMMUNE}&from=2026-11-02&to=2026-11-03"
+FIGURES = f"/stats/v1/counters?unit={COMMUNE}&from=2025-11-02&to=2025-11-03"
 
 # What each scope opens, as requests: GET without a body, POST with one.
 OPENS: dict[str, list[tuple[str, Any]]] = {
@@ -42,8 +42,8 @@ OPENS: dict[str, list[tuple[str, Any]]] = {
             {
                 "unit": COMMUNE,
                 "name": "Tổ 1",
-                "from_on": "2026-11-01",
-                "decision": {"number": "1", "signed_on": "2026-10-28", "signer": "A"},
+                "from_on": "2025-11-01",
+                "decision": {"number": "1", "signed_on": "2025-10-28", "signer": "A"},
             },
         ),
     ],

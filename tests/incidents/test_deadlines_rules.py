@@ -12,7 +12,7 @@ from services.incidents.deadlines.rules import NATIONAL, Area, Time, read
 from shared.events import TipClass
 from shared.settings import settings
 
-RECEIVED_AT = datetime(2026, 11, 2, 1, tzinfo=UTC)
+RECEIVED_AT = datetime(2025, 11, 3, 1, tzinfo=UTC)
 RULE = '[[deadline]]\nname = "decision"\nvi = "Giải quyết"\nen = "Decision"\nmet_by = ["resolve"]\n[[deadline.rule]]\n'
 
 
@@ -38,19 +38,19 @@ def test_the_report_to_the_investigation_body_is_due_by_the_rules_of_the_day() -
         ("2025-02-26", "difficult", 48),
         ("2025-02-27", "ordinary", 12),
         ("2025-02-27", "difficult", 24),
-        ("2026-11-02", "ordinary", 12),
+        ("2025-11-03", "ordinary", 12),
     ):
         for crime in ("denunciation_of_crime", "crime_report", "recommendation_to_prosecute"):
             assert length("report_to_investigators", crime, "difficult" if area == "difficult" else "ordinary", on) == {
                 "hours": hours
             }
     for other in set(get_args(TipClass)) - {"denunciation_of_crime", "crime_report", "recommendation_to_prosecute"}:
-        assert length("report_to_investigators", other, "ordinary", "2026-11-02") is None
-    assert length("file_transfer", "crime_report", "ordinary", "2026-11-02") == {"days": 7}
-    assert length("decision", "crime_report", "ordinary", "2026-11-02") == {"days": 20}
-    assert length("decision", "feedback", "ordinary", "2026-11-02") == {"working_days": 15}
-    assert length("decision", None, "ordinary", "2026-11-02") is None
-    assert length("classification", None, "difficult", "2026-11-02") == {"hours": 24}
+        assert length("report_to_investigators", other, "ordinary", "2025-11-03") is None
+    assert length("file_transfer", "crime_report", "ordinary", "2025-11-03") == {"days": 7}
+    assert length("decision", "crime_report", "ordinary", "2025-11-03") == {"days": 20}
+    assert length("decision", "feedback", "ordinary", "2025-11-03") == {"working_days": 15}
+    assert length("decision", None, "ordinary", "2025-11-03") is None
+    assert length("classification", None, "difficult", "2025-11-03") == {"hours": 24}
 
 
 def test_a_first_day_keeps_older_tips_out(tmp_path: Path) -> None:
