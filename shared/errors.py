@@ -60,6 +60,15 @@ class WrongMediaType(Problem):
     vi, en = "Chỉ nhận application/json.", "Only application/json is accepted."
 
 
+class EncodingUnsupported(Problem):
+    status, name = 415, "encoding-unsupported"
+    vi, en = (
+        "Nội dung gửi lên phải không nén (không dùng Content-Encoding).",
+        "Send the body without a Content-Encoding.",
+    )
+    headers: ClassVar = {"Accept-Encoding": "identity"}
+
+
 class Unauthenticated(Problem):
     status, name = 401, "unauthenticated"
     vi, en = "Cần mã truy cập hợp lệ.", "A valid token is needed."

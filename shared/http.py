@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlencode
@@ -140,8 +141,9 @@ class CommandRoute(APIRoute):
     async def _run(
         self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, key: "_Key | None"
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-        if_match = headers.get(b"if-match")
-        if if_match is None and scope["method"] in ("PATCH", "PUT"):
+        # Several lines of a list are one list.
+        if_match = b",".join([value for name, value in scope["headers"] if name == b"if-match"]).strip()
+        if not if_match and scope["method"] in ("PATCH", "PUT"):
             raise PreconditionRequired()
         status = self.status_code or 200
         arguments = self._arguments(scope, headers, body, caller)
@@ -217,7 +219,8 @@ class CommandRoute(APIRoute):
     def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
         if body and not _JSON.match(headers.get(b"content-type", b"")):
             raise WrongMediaType()
-        return of.validate_json(body or b"{}")
+        # Some clients begin JSON with a byte order mark, which RFC 8259 lets a reader ignore.
+        return of.validate_json(body.removeprefix(BOM_UTF8) or b"{}")
 
     def _content(self, scope: Scope, result: Any) -> bytes:
         content: bytes = result.__pydantic_serializer__.to_json(result)
@@ -349,6 +352,11 @@ def invalid_input(errors: Sequence[Any]) -> InvalidInput:
             for error in errors
         ]
     )
+
+
+def repeated(name: str) -> InvalidInput:
+    """The problem of a parameter that is given twice but taken once: neither value is silently the last one."""
+    return InvalidInput(errors=[{"at": name, "code": "repeated", "message": "given more than once"}])
 
 
 def language_of(request: Request) -> str:
@@ -490,7 +498,10 @@ def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
     return [
         method
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches({**asked, "method": method})[0] == Match.FULL for route in app.routes)
+        # HEAD is answered wherever GET is (shared/middlewares.py).
+        if any(
+            route.matches({**asked, "method": method.replace("HEAD", "GET")})[0] == Match.FULL for route in app.routes
+        )
     ]
 
 

@@ -7,12 +7,13 @@ FastAPI's own stack, routing and validation. So what is added by `add_middleware
 import time
 
 import structlog
+from anyio import CancelScope
 from fastapi import Request
 from prometheus_client import Histogram
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import Problem
+from shared.errors import EncodingUnsupported, Problem
 from shared.http import render
 
 log = structlog.get_logger()
@@ -75,9 +76,81 @@ class Answered:
                 await render(Request(scope), problem)(scope, receive, send)
 
 
+class Bodiless:
+    """Answers HEAD as GET without its body, and 304 for what If-None-Match names: once for every GET and every ETag."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; what would have followed an answer without its body is not read."""
+        known = _said(scope, b"if-none-match") if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else ""
+        if not known and scope.get("method") != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+        silent, ended = scope["method"] == "HEAD", False
+
+        async def bare_send(message: Message) -> None:
+            nonlocal silent, ended
+            if message["type"] == "http.response.start":
+                if message["status"] in (200, 206) and _is_known(_said(message, b"etag"), known):
+                    kept = [(name, value) for name, value in message["headers"] if name.lower() not in _OF_A_BODY]
+                    message, silent = {**message, "status": 304, "headers": kept}, True
+                await send(message)
+            elif not silent:
+                await send(message)
+            elif not ended:
+                ended = True
+                await send({"type": "http.response.body", "body": b""})
+                if message.get("more_body"):
+                    rest.cancel()
+
+        with CancelScope() as rest:
+            try:
+                await self.app(asked, receive, bare_send)
+            finally:
+                scope["route"] = asked.get("route")
+
+
+class Plain:
+    """Refuses a body in a Content-Encoding, which nothing here unpacks, when somebody begins to read it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and _said(scope, b"content-encoding").strip().lower() not in ("", "identity"):
+            receive = _refuse_encoding
+        await self.app(scope, receive, send)
+
+
+async def _refuse_encoding() -> Message:
+    # Raised where the body is read, so that each standard answers in its own shape.
+    raise EncodingUnsupported()
+
+
+# Headers that speak of a body, which a 304 does not have.
+_OF_A_BODY = {b"content-length", b"content-type", b"content-disposition", b"content-range", b"accept-ranges"}
+
+
+def _is_known(etag: str, known: str) -> bool:
+    """Whether an If-None-Match names the tag: `*`, or in a list, where a weak tag is as good (RFC 9110, 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return bool(etag) and ("*" in tags or etag.removeprefix("W/") in tags)
+
+
+def _said(of: Scope | Message, name: bytes) -> str:
+    """A header's value, of several lines joined; empty without one."""
+    return ", ".join([value.decode("latin-1") for key, value in of["headers"] if key == name])
+
+
 def middlewares(service: str) -> list[Middleware]:
     """What happens to each request of a service, the first one outermost."""
     return [
         Middleware(Measured, service=service),
+        Middleware(Bodiless),
         Middleware(Answered),
+        Middleware(Plain),
     ]

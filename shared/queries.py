@@ -6,18 +6,19 @@ and remembered, for the same questions come again and again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Set
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, get_origin
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import InvalidInput, MethodNotAllowed
-from shared.http import invalid_input, require_honoured
+from shared.http import invalid_input, repeated, require_honoured
 
 
 class QueryRoute(APIRoute):
@@ -83,12 +84,36 @@ def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
     for name, value in pairs:
         if name in _lists(model):
             values.setdefault(name, []).append(value)
+        elif name in values:
+            raise repeated(name)
         else:
             values[name] = value
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise invalid_input(error.errors(include_url=False, include_context=False, include_input=False)) from None
+
+
+def require_once(query_string: bytes, lists: Set[str]) -> None:
+    """Raise InvalidInput for a parameter that a query string names more than once and that is no list."""
+    seen: set[str] = set()
+    for part in query_string.split(b"&"):
+        name = unquote_plus(part.partition(b"=")[0].decode("latin-1"))
+        if name in seen and name not in lists:
+            raise repeated(name[:100])
+        seen.add(name)
+
+
+def lists_of(dependant: Dependant) -> set[str]:
+    """The names of a route's query parameters that are lists."""
+    found = set().union(*(lists_of(each) for each in dependant.dependencies))
+    for field in dependant.query_params:
+        annotated = field.field_info.annotation
+        if isinstance(annotated, type) and issubclass(annotated, BaseModel):
+            found |= _lists(annotated)
+        elif get_origin(annotated) in (tuple, list, set):
+            found.add(field.alias)
+    return found
 
 
 @lru_cache

@@ -22,7 +22,7 @@ from shared.database import UNAVAILABLE, Database
 from shared.days import now
 from shared.http import CommandRoute, install_problems, json_response, require_honoured
 from shared.middlewares import middlewares
-from shared.queries import QueryRoute
+from shared.queries import QueryRoute, lists_of, require_once
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
 
@@ -214,9 +214,19 @@ class Application(FastAPI):
             for method in context.methods or ()
         }
 
+        lists = {
+            name
+            for context in iter_route_contexts(self.routes)
+            if isinstance(context.original_route, APIRoute)
+            for name in lists_of(context.original_route.dependant)
+        }
+
         async def fixed(scope: Scope, receive: Receive, send: Send) -> None:
             route = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
             if route is None:
+                # FastAPI would take the last one. Open311 has a way of its own to read and to refuse.
+                if b"&" in scope.get("query_string", b"") and "/open311/" not in scope["path"]:
+                    require_once(scope["query_string"], lists)
                 await fastapi(scope, receive, send)
                 return
             scope.update(app=self, route=route, path_params={})

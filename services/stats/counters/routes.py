@@ -35,19 +35,19 @@ async def indicators() -> list[IndicatorOut]:
 @router.get("/counters", response_model=CountersOut, responses=_UNCHANGED)
 async def counters(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
     """The figures of one unit over one range, both days included; without a token, whole months of the province."""
-    return _answer(request, await answering.counters(request.app.state.service, caller, query))
+    return _answer(await answering.counters(request.app.state.service, caller, query))
 
 
 @router.get("/series", response_model=SeriesOut, responses=_UNCHANGED)
 async def series(query: Annotated[Series, Query()], caller: Caller, request: Request) -> Response:
     """The figures of one unit by day, month, quarter or year; at most 400 periods."""
-    return _answer(request, await answering.series(request.app.state.service, caller, query))
+    return _answer(await answering.series(request.app.state.service, caller, query))
 
 
 @router.get("/breakdown", response_model=BreakdownOut, responses=_UNCHANGED)
 async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
     """The figures of the units right below a unit, a row each, and of what belongs to none of them alone."""
-    return _answer(request, await answering.breakdown(request.app.state.service, caller, query))
+    return _answer(await answering.breakdown(request.app.state.service, caller, query))
 
 
 def _may_watch(query: Annotated[Figures, Query()], caller: Caller) -> Figures:
@@ -65,7 +65,5 @@ async def live(
         yield ServerSentEvent(raw_data=answer)
 
 
-def _answer(request: Request, answer: answering.Answer) -> Response:
-    if request.headers.get("if-none-match") == answer.etag:
-        return Response(status_code=304, headers={"ETag": answer.etag})
+def _answer(answer: answering.Answer) -> Response:
     return Response(answer.body, headers={"ETag": answer.etag}, media_type="application/json")
