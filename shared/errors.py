@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from shared.words import in_vietnamese
+
 
 class Problem(Exception):
     """What went wrong, for a machine (`type`, extension members) and for a person (`title`, Vietnamese or English).
@@ -23,16 +25,23 @@ class Problem(Exception):
         self.members = members
 
     def body(self, language: str) -> bytes:
-        """The answer's JSON in `vi` or `en`."""
+        """The answer's JSON in `vi` or `en`, the sentences of `errors` included."""
+        members = self.members
+        if language != "en" and "errors" in members:
+            members = {**members, "errors": [_in_vietnamese(error) for error in members["errors"]]}
         return msgspec.json.encode(
             {
                 "type": f"urn:antt:problem:{self.name}",
                 "title": self.en if language == "en" else self.vi,
                 "status": self.status,
-                **self.members,
+                **members,
             },
             enc_hook=str,
         )
+
+
+def _in_vietnamese(error: dict[str, Any]) -> dict[str, Any]:
+    return {**error, "message": in_vietnamese(error["message"])} if "message" in error else error
 
 
 class InvalidInput(Problem):

@@ -18,6 +18,7 @@ from shared.errors import InvalidInput, NotFound, Problem
 from shared.http import CommandRoute, Headers, invalid_input, json_response, language_of
 from shared.places import served
 from shared.settings import settings
+from shared.words import in_vietnamese
 
 log = structlog.get_logger()
 
@@ -73,9 +74,13 @@ def _element(name: str, content: Any) -> ElementTree.Element:
 def told(request: Request, problem: Problem) -> Response:
     """A problem in the standard's shape: a list of codes and descriptions, which never repeat the input."""
     status = _STATUS.get(problem.status, problem.status)
-    title = problem.en if language_of(request) == "en" else problem.vi
+    in_english = language_of(request) == "en"
+    title = problem.en if in_english else problem.vi
     errors = problem.members.get("errors") if isinstance(problem, InvalidInput) else None
-    descriptions = [f"{error['at']}: {error['message']}" for error in errors or ()] or [f"{title} ({problem.name})"]
+    descriptions = [
+        f"{error['at']}: {error['message'] if in_english else in_vietnamese(error['message'])}"
+        for error in errors or ()
+    ] or [f"{title} ({problem.name})"]
     listed = [{"code": status, "description": description} for description in descriptions]
     # The standard's own format where an address names none.
     format: Format = "json" if request.path_params.get("format") == "json" else "xml"
