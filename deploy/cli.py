@@ -82,7 +82,7 @@ def serve(
         host=settings().host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http="shared.protocol:BoundedProtocol",
         # Each request is counted and timed in /metrics; a line for each would cost more than most of them.
         access_log=False,
         # The application decides how logs are written.

@@ -73,9 +73,13 @@ class Together(Generic[Result]):
                 del self._reading[question]
 
 
-@lru_cache(maxsize=4_096)
 def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
     """The question that a query string asks. InvalidInput for one that the model refuses; the model is frozen."""
+    # What is remembered is bounded in bytes too: nobody asks a longer question all day.
+    return (_remembered if len(query_string) <= _REMEMBERED_BYTES else _parsed)(model, query_string)
+
+
+def _parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
     try:
         pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
     except ValueError:
@@ -92,6 +96,10 @@ def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:
         return model.model_validate(values)
     except ValidationError as error:
         raise invalid_input(error.errors(include_url=False, include_context=False, include_input=False)) from None
+
+
+_REMEMBERED_BYTES = 1_000
+_remembered = lru_cache(maxsize=4_096)(_parsed)
 
 
 def require_once(query_string: bytes, lists: Set[str]) -> None:

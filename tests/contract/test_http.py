@@ -167,6 +167,11 @@ async def test_a_query_parameter_given_twice_is_refused_where_it_is_no_list(antt
     assert [error["code"] for error in answer.json()["errors"]] == ["repeated"]
 
 
+async def test_positions_to_wait_for_are_few(antt: Antt) -> None:
+    answer = await send(antt, "GET", f"{FIGURES}&counted={','.join(['incidents:1:1'] * 4_000)}")
+    assert [error["code"] for error in answer.json()["errors"]] == ["string_too_long"]
+
+
 async def test_a_list_is_given_by_repeating_it(antt: Antt) -> None:
     answer = await send(antt, "GET", f"{FIGURES}&indicator=tips_received&indicator=patrols")
     assert set(answer.json()["counters"]) == {"tips_received", "patrols"}

@@ -53,7 +53,7 @@ class Figures(Input):
     indicator: Annotated[tuple[IndicatorName, ...], Query()] = ()
     edition: Literal["2024", "2025"] | None = None
     known_at: Day | None = None
-    counted: Annotated[str, AfterValidator(_positions)] | None = None
+    counted: Annotated[str, Field(max_length=200), AfterValidator(_positions)] | None = None
 
 
 class Series(Figures):
