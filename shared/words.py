@@ -74,8 +74,12 @@ VIETNAMESE: dict[str, str] = {
     "1 to 255 characters": "Từ 1 đến 255 ký tự.",
     "give a day as 2026-11-30": "Ghi ngày theo dạng 2026-11-30.",
     "give an instant with its time zone, as {}": "Ghi ngày giờ kèm múi giờ, như {}.",
+    "give an instant as {}": "Ghi ngày giờ kèm múi giờ, như {}.",
+    "the calendar has no such day": "Lịch không có ngày này.",
+    "no clock or calendar has such an instant": "Không có thời điểm này.",
     "content marked with a secrecy level is not accepted here": "Không nhận nội dung có đóng dấu độ mật.",
-    "control characters are not accepted": "Không nhận ký tự điều khiển.",
+    # Said in both languages by who refuses it (shared/text.py).
+    "có {}, hãy xóa hoặc gõ lại đoạn đó; there is {}": "Có {0}, hãy xóa hoặc gõ lại đoạn đó.",
     "must not be empty": "Không được để trống.",
     "the team was withdrawn": "Tổ này đã bị rút khỏi danh sách.",
     "the team serves another unit": "Tổ này phụ trách đơn vị khác.",

@@ -41,8 +41,8 @@ def sentence(node: ast.Constant | ast.JoinedStr) -> str:
 
 
 def test_every_sentence_that_refuses_a_value_has_a_vietnamese_one() -> None:
-    # What an import says of a whole file is in both languages already.
-    sentences = {said: at for said, at in spoken().items() if said != "7 7"}
+    # What an import says of a whole file, and what is said of a character, is in both languages already.
+    sentences = {said: at for said, at in spoken().items() if said not in ("7 7", "{why}")}
     assert len(sentences) > 50
     missing = {at: said for said, at in sentences.items() if in_vietnamese(said).startswith("Giá trị không hợp lệ (")}
     assert not missing, "add these to shared/words.py"
