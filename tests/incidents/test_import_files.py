@@ -32,7 +32,7 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 def read(format: Format, content: bytes, of: Of = "activities") -> list[Entry]:
     """The rows of a file."""
-    return list(READERS[format](io.BytesIO(content), KINDS_OF_ROWS[of]))
+    return list(READERS[format](io.BytesIO(content), KINDS_OF_ROWS[of], []))
 
 
 def found(entries: list[Entry]) -> list[Any]:
@@ -155,7 +155,7 @@ def test_an_informant_is_in_no_report_wherever_the_name_stands() -> None:
         {"unit": COMMUNE, "content": "a", "informant": {"name": name}},
     ]
     entries = read("ndjson", "\n".join(json.dumps(row) for row in rows).encode(), "tips")
-    assert [entry.line for entry in entries if entry.errors] == [1, 2, 3, 4]
+    assert [entry.line for entry in entries if entry.errors] == [2, 3, 4]
     assert name not in str([entry.errors for entry in entries])
 
 
@@ -212,7 +212,11 @@ def test_a_file_that_ends_in_the_middle_keeps_what_was_whole() -> None:
 
 def test_a_heading_names_each_field_once() -> None:
     assert refused("csv", a_csv((*HEADING, "unit"), (*PATROL, "x"))).members == {"column": "unit"}
-    assert refused("xlsx", an_xlsx((*HEADING, "colour"), (*PATROL, "red"))).members == {"column": "colour", "number": 5}
+    assert refused("xlsx", an_xlsx((*HEADING, "colour"), (*PATROL, "red"))).members == {
+        "column": "colour",
+        "number": 5,
+        "sheet": "Sheet",
+    }
     assert refused("csv", b"").name == "unknown-column"
     assert found(read("csv", a_csv(HEADING, (*PATROL, "more"), (*PATROL, ""), PATROL[:3]))) == [
         (2, [("", "too-many-columns")]),
@@ -247,7 +251,7 @@ def test_macros_and_links_to_other_files_spoil_a_workbook(part: str) -> None:
 ENTITIES = b"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>"""
 
 
-@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "[Content_Types].xml"])
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"])
 def test_no_entity_is_ever_expanded(part: str) -> None:
     content = an_xlsx(HEADING, PATROL)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

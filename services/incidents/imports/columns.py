@@ -138,6 +138,11 @@ def fields_of(annotation: Any, name: str = "") -> Iterator[tuple[str, Convert]]:
         yield name, _CONVERTERS.get(annotation, _text)
 
 
+def any_column(heading: Sequence[Cell], fields: dict[str, Convert]) -> bool:
+    """Whether any cell of a heading names a field."""
+    return any(_NUMBERED.sub("0", _name(cell)) in fields for cell in heading if cell is not None)
+
+
 class Columns:
     """The columns of one file, by its heading. Raises UnknownColumn or DuplicateColumn, for either spoils every row."""
 

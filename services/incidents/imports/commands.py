@@ -101,6 +101,7 @@ async def start_import(
         updated=0,
         unchanged=0,
         rejected=0,
+        left_out=0,
         created_at=now(),
         key=hashed,
         version=1,

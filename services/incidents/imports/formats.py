@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
-from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns
+from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
 from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
 from services.incidents.imports.rows import Kind
 from services.incidents.imports.schemas import Format
@@ -17,12 +17,21 @@ LONGEST_ROW = 65_536
 
 
 class Entry(NamedTuple):
-    """A row of a file: its line, what it says or what is wrong with it, and its size in bytes."""
+    """A row of a file: its line, what it says or what is wrong with it, its size in bytes, and of XLSX its sheet.
+
+    `place`: where it comes in the file; of a further sheet beyond every line of those before.
+    """
 
     line: int
     value: Any
     errors: Errors
     size: int
+    sheet: str | None = None
+    place: int = 0
+
+
+# More lines than a sheet, or a file, has.
+_LINES_OF_A_SHEET = 4_000_000
 
 
 class UnreadableCsv(FileRefused):
@@ -33,7 +42,12 @@ class UnreadableCsv(FileRefused):
     )
 
 
-def read_ndjson(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
+class NoSheet(FileRefused):
+    name = "no-visible-sheet"
+    vi, en = "Tệp không có trang tính nào đang hiển thị.", "The file has no sheet that is visible."
+
+
+def read_ndjson(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
     """A JSON object a line, as a single request would have it; empty lines are passed over."""
     number = 0
     while line := file.readline(LONGEST_ROW + 1):
@@ -47,7 +61,7 @@ def read_ndjson(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
             yield _entry(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, kind)
 
 
-def read_csv(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
+def read_csv(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
     """Rows under a heading of columns (columns.py), between commas, semicolons or tabs, whichever the heading has most of."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     heading = text.readline(LONGEST_ROW)
@@ -73,20 +87,43 @@ def read_csv(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
         raise UnreadableCsv(line=begins) from None
 
 
-def read_xlsx(file: BinaryIO, kind: Kind) -> Iterator[Entry]:
-    """Rows of the first sheet under a heading of columns (columns.py)."""
+def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
+    """Rows of each visible sheet under a heading of columns (columns.py); what became of each sheet is added to `sheets`.
+
+    A hidden sheet is left out, and so is a visible one of which no column is a field: a cover, a list of codes. One that
+    has some and others spoils the file, and so does a file of which no sheet fits.
+    """
     # Loaded where a workbook is read, with openpyxl.
-    from services.incidents.imports.xlsx import read_sheet
+    from services.incidents.imports.xlsx import opened
 
-    rows = read_sheet(file, longest_row=LONGEST_ROW)
-    _, heading = next(rows, (1, []))
-    columns = Columns(heading, kind.fields)
-    for number, cells in rows:
-        if any(cell not in (None, "") for cell in cells):
-            yield _row(number, cells, columns, kind)
+    with opened(file, longest_row=LONGEST_ROW) as workbook:
+        seen, first_refusal, begins = 0, None, 0
+        for sheet in workbook.sheets:
+            named = {"name": sheet.name[:31], "state": "hidden"}
+            sheets.append(named)
+            if not sheet.visible:
+                continue
+            rows = workbook.rows(sheet)
+            heading = next((cells for _, cells in rows if any(cell not in (None, "") for cell in cells)), [])
+            try:
+                columns = Columns(heading, kind.fields)
+            except UnknownColumn as refusal:
+                if any_column(heading, kind.fields):
+                    raise UnknownColumn(**refusal.members, sheet=sheet.name[:31]) from None
+                named["state"] = "no-columns" if heading else "empty"
+                first_refusal = first_refusal or refusal
+                continue
+            named["state"], seen = "taken", seen + 1
+            for number, cells in rows:
+                if any(cell not in (None, "") for cell in cells):
+                    entry = _row(number, cells, columns, kind)
+                    yield entry._replace(sheet=named["name"], place=begins + number)
+            begins += _LINES_OF_A_SHEET
+        if not seen:
+            raise first_refusal or NoSheet()
 
 
-READERS: dict[Format, Callable[[BinaryIO, Kind], Iterator[Entry]]] = {
+READERS: dict[Format, Callable[[BinaryIO, Kind, list[dict[str, str]]], Iterator[Entry]]] = {
     "ndjson": read_ndjson,
     "csv": read_csv,
     "xlsx": read_xlsx,

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from io import BufferedReader
@@ -64,7 +64,7 @@ _WAIT_SECONDS = 2.0
 # So long a file may be missing from a store that answers: an operator has to mount a disk.
 _GONE_AFTER = timedelta(hours=1)
 _SWEEP_SECONDS = 3_600
-_NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0}
+_NOTHING = {"created": 0, "updated": 0, "unchanged": 0, "rejected": 0, "left_out": 0}
 
 _NEXT = "SELECT * FROM imports WHERE state IN ('queued', 'running') AND id <> ALL ($1::uuid[]) ORDER BY id LIMIT 1"
 _LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations) AS generation FROM outbox"
@@ -94,11 +94,16 @@ class Remembering(Database):
 
 
 class Decided(NamedTuple):
-    """What rows come to: the changes of the good ones, how many of each sort, and what is wrong with the others."""
+    """What rows come to: the changes of the good ones, how many of each sort, and what is told of others, by their place."""
 
     works: list[UnitOfWork]
     counts: dict[str, int]
-    rejections: list[tuple[int, Errors]]
+    rejections: list[tuple[int, dict[str, Any]]]
+
+    def tell(self, entry: Entry, **why: Any) -> None:
+        """Keep what is wrong with a row, or what of it was left out."""
+        where = {"sheet": entry.sheet, "line": entry.line} if entry.sheet is not None else {}
+        self.rejections.append((entry.place or entry.line, {**where, **why}))
 
 
 @dataclass
@@ -109,6 +114,8 @@ class Taking:
     row: Row
     # Whether it has waited once for news of a team that is not known.
     waited: bool = False
+    # Of XLSX: its sheets, and what became of each.
+    sheets: list[dict[str, str]] = field(default_factory=list)
     # What spoils the rest of its file.
     refused: FileRefused | None = None
 
@@ -163,7 +170,8 @@ async def take_import(service: Service, row: Row) -> None:
         if taking.row["state"] == "running":
             last = await service.database.fetchrow(_LAST)
             position = f"{service.name}:{last['generation']}:{last['seq'] or 0}" if last else None
-            await _commit(taking, state="done", ended_at=now(), position=position)
+            sheets = {"sheets": taking.sheets} if taking.row["format"] == "xlsx" else None
+            await _commit(taking, state="done", ended_at=now(), position=position, sheets=sheets)
     except Changed:
         # It was cancelled, or a record that it corrects does not come to rest: look again.
         return
@@ -195,7 +203,8 @@ async def _take_rows(taking: Taking) -> None:
             raise FileGone()
         raise FileMissing(missing_since=since)
     file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, service.secret, row["id"]), BLOCK))
-    entries = _checked(READERS[row["format"]](file, taking.kind), service.settings.import_rows)
+    taking.sheets.clear()
+    entries = _checked(READERS[row["format"]](file, taking.kind, taking.sheets), service.settings.import_rows)
     first: list[Entry] = []
     if row["rows_read"]:
         await _in_thread(_pass_over, entries, row["rows_read"])
@@ -298,7 +307,7 @@ async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> N
         if tries_left < _TRIES - 1:
             decided = await _decide(taking, chunk)
         try:
-            if taking.row["atomic"] and decided.rejections:
+            if taking.row["atomic"] and decided.counts["rejected"]:
                 await _commit(taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
             else:
                 await _commit(taking, decided, rows_read=read)
@@ -317,7 +326,8 @@ async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> N
                     await _take_chunk(taking, half, await _decide(taking, half))
                 return
             errors = errors_of_problem(conflict, chunk[0].value)
-            alone = Decided([], {**_NOTHING, "rejected": 1}, [(chunk[0].line, errors)])
+            alone = Decided([], {**_NOTHING, "rejected": 1}, [])
+            alone.tell(chunk[0], errors=errors)
             await _commit(taking, alone, rows_read=read)
 
 
@@ -341,7 +351,10 @@ async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
             try:
                 if getattr(entry.value, "team_id", None) in unknown_teams:
                     raise TeamNotYetKnown(team_id=entry.value.team_id)
-                outcome, errors = await _take_row(taking, work, records, entry.value)
+                outcome, errors, left_out = await _take_row(taking, work, records, entry.value)
+                if left_out:
+                    decided.tell(entry, left_out=left_out)
+                    decided.counts["left_out"] += 1
             except Problem as problem:
                 if problem.status >= 500:
                     raise
@@ -349,23 +362,25 @@ async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
             if outcome in ("created", "updated"):
                 decided.works.append(work)
         if errors:
-            decided.rejections.append((entry.line, errors))
+            decided.tell(entry, errors=errors)
         decided.counts[outcome] += 1
     return decided
 
 
-async def _take_row(taking: Taking, work: UnitOfWork, records: dict[str, Row], value: Any) -> tuple[str, Errors]:
-    """Let the command of a single request decide a row; what became of it."""
+async def _take_row(
+    taking: Taking, work: UnitOfWork, records: dict[str, Row], value: Any
+) -> tuple[str, Errors, list[dict[str, str]]]:
+    """Let the command of a single request decide a row; what became of it, and what of it was left out."""
     kind, caller = taking.kind, taking.caller
     if taking.row["strategy"] == "upsert":
         if value.reference is None:
-            return "rejected", [row_error("reference", "missing", "an upsert finds a record by its reference")]
+            return "rejected", [row_error("reference", "missing", "an upsert finds a record by its reference")], []
         record = records.get(value.reference)
         if record is not None:
             reason = f"Nhập dữ liệu {taking.row['id']}"
-            return "updated" if await kind.correct(work, caller, record, value, reason) else "unchanged", []
-    await kind.create(work, caller, value)
-    return "created", []
+            return "updated" if await kind.correct(work, caller, record, value, reason) else "unchanged", [], []
+    made = await kind.create(work, caller, value)
+    return "created", [], [each.model_dump() for each in getattr(made, "left_out", [])]
 
 
 async def _learn_teams(taking: Taking, known: Remembering, chunk: list[Entry]) -> set[UUID]:
@@ -415,8 +430,8 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
             work.added += each.added
             work.changed += each.changed
             work.outgoing += each.outgoing
-        for line, errors in decided.rejections:
-            work.add(ImportRejection, import_id=row["id"], line=line, why={"errors": errors})
+        for place, why in decided.rejections:
+            work.add(ImportRejection, import_id=row["id"], line=place, why=why)
     changed = work.change(Import, row, **{"problem": None, **values})
     work.done = asyncio.get_running_loop().create_future()
     async with service.database.connection() as connection:

@@ -36,6 +36,10 @@ class Import(IncidentsModel, table=True):
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    # Rows that were taken without something that is none: a telephone number, an identity number.
+    left_out: int = 0
+    # Of XLSX: each sheet, and what became of it. An object, since the writer takes a list for an array of rows.
+    sheets: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     # Why the file as a whole failed, or what it waits for.
     problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     position: str | None = None
@@ -48,9 +52,10 @@ class Import(IncidentsModel, table=True):
 
 
 class ImportRejection(IncidentsModel, table=True):
-    """A row that was not taken; `why` holds every reason under `errors`: column, code, the value as it stood there."""
+    """A row that was not taken, or not all of it; `why` holds every reason under `errors` or `left_out`."""
 
     __tablename__ = "import_rejections"
     import_id: UUID = Field(primary_key=True, foreign_key="imports.id")
+    # Where it comes in the file, a further sheet behind those before; `why` tells the sheet and its row.
     line: int = Field(primary_key=True)
     why: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

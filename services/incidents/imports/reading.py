@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 from services.incidents.imports.schemas import (
     ImportOut,
     ImportPage,
+    LeftOutOut,
+    LeftOutPage,
     ListImports,
     ListRejected,
     RejectedOut,
@@ -61,13 +64,33 @@ async def progress(database: Database, caller: Identity, import_id: UUID) -> Asy
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def rejected_rows(database: Database, caller: Identity, import_id: UUID, query: ListRejected) -> RejectedPage:
-    """A page of the rows that were not taken."""
+async def rejected_rows(
+    database: Database, caller: Identity, import_id: UUID, query: ListRejected
+) -> tuple[RejectedPage, int | None]:
+    """A page of the rows that were not taken, and where the next one begins."""
+    found, after = await _rows(database, caller, import_id, query, "errors")
+    return RejectedPage(items=[RejectedOut(**row) for row in found]), after
+
+
+async def left_out_rows(
+    database: Database, caller: Identity, import_id: UUID, query: ListRejected
+) -> tuple[LeftOutPage, int | None]:
+    """A page of the rows of which something was left out, and where the next one begins."""
+    found, after = await _rows(database, caller, import_id, query, "left_out")
+    return LeftOutPage(items=[LeftOutOut(**row) for row in found]), after
+
+
+async def _rows(
+    database: Database, caller: Identity, import_id: UUID, query: ListRejected, which: str
+) -> tuple[list[dict[str, Any]], int | None]:
     await read_import(database, caller, import_id)
     rows = await database.fetch(
-        "SELECT line, why FROM import_rejections WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3",
+        """SELECT line, why FROM import_rejections WHERE import_id = $1 AND line > $2 AND why ? $4
+        ORDER BY line LIMIT $3""",
         import_id,
         query.after,
         query.limit,
+        which,
     )
-    return RejectedPage(items=[RejectedOut(line=row["line"], **row["why"]) for row in rows])
+    after = rows[-1]["line"] if len(rows) == query.limit else None
+    return [{"line": row["line"], **row["why"]} for row in rows], after

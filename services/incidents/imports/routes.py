@@ -18,6 +18,7 @@ from services.incidents.imports.schemas import (
     MEDIA_TYPES,
     ImportOut,
     ImportPage,
+    LeftOutPage,
     ListImports,
     ListRejected,
     NewImport,
@@ -63,7 +64,7 @@ _FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The file itself. NDJSON: an object a line, as a single request would have it. CSV in UTF-8, "
-        "or the first sheet of XLSX: a heading of fields, with dots for what is inside another (`informant.phone`, "
+        "or each visible sheet of XLSX: a heading of fields, with dots for what is inside another (`informant.phone`, "
         "`items.0.quantity`), and a row for each record; 2.501 is 2501, 30/11/2026 a day.",
         "content": {media_type: {"schema": {}} for media_type in MEDIA_TYPES},
     }
@@ -179,7 +180,25 @@ async def rejected_rows(
     response: Response,
 ) -> RejectedPage:
     """The rows that were not taken, in the order of the file, each with every reason; kept for 30 days."""
-    page = await reading.rejected_rows(request.app.state.service.database, caller, import_id, query)
-    if len(page.items) == query.limit:
-        response.headers["Link"] = f'<{request.url.path}?limit={query.limit}&after={page.items[-1].line}>; rel="next"'
+    page, after = await reading.rejected_rows(request.app.state.service.database, caller, import_id, query)
+    _name_next(request, response, query.limit, after)
     return page
+
+
+@reads.get("/{import_id}/left-out")
+async def left_out_rows(
+    import_id: UUID,
+    query: Annotated[ListRejected, Query()],
+    caller: Caller,
+    request: Request,
+    response: Response,
+) -> LeftOutPage:
+    """The rows that were taken without something that is none, a telephone number say; kept for 30 days."""
+    page, after = await reading.left_out_rows(request.app.state.service.database, caller, import_id, query)
+    _name_next(request, response, query.limit, after)
+    return page
+
+
+def _name_next(request: Request, response: Response, limit: int, after: int | None) -> None:
+    if after is not None:
+        response.headers["Link"] = f'<{request.url.path}?limit={limit}&after={after}>; rel="next"'

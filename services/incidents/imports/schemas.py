@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
+from services.incidents.tips.schemas import LeftOut
 from shared.database import Row
 from shared.http import Input, Page
 from shared.text import Line
@@ -41,11 +42,19 @@ class NewImport(Input):
     filename: Annotated[Line | None, Query(max_length=200)] = None
 
 
+class SheetOut(BaseModel):
+    """A sheet of an XLSX file and what became of it: `no-columns` names no field, `hidden` ones are never read."""
+
+    name: str
+    state: Literal["taken", "hidden", "no-columns", "empty"]
+
+
 class ImportOut(BaseModel):
     """An import and how far it is.
 
     `rows_read` = `created` + `updated` + `unchanged` + `rejected`; under `dry_run`, and where an atomic import failed,
-    they say what would have been. `position`: by it, every row is counted (`counted=` of stats).
+    they say what would have been. `left_out`: rows that were taken without something that is none (see `/left-out`);
+    `sheets`: of XLSX, once it has been read. `position`: by it, every row is counted (`counted=` of stats).
     """
 
     id: UUID
@@ -63,6 +72,8 @@ class ImportOut(BaseModel):
     updated: int
     unchanged: int
     rejected: int
+    left_out: int
+    sheets: list[SheetOut] | None
     problem: dict[str, Any] | None
     position: str | None
     created_at: AwareDatetime
@@ -73,7 +84,8 @@ class ImportOut(BaseModel):
     @classmethod
     def of_row(cls, row: Row) -> "ImportOut":
         """The import of a row, which was valid when it was written."""
-        return cls.model_validate({name: row.get(name) for name in cls.model_fields})
+        shown = {name: row.get(name) for name in cls.model_fields}
+        return cls.model_validate(shown | {"sheets": (row.get("sheets") or {}).get("sheets")})
 
 
 class ImportPage(BaseModel):
@@ -99,9 +111,10 @@ class RowError(BaseModel):
 
 
 class RejectedOut(BaseModel):
-    """A row that was not taken: its line in the file (of XLSX: its row), and why."""
+    """A row that was not taken: its line in the file (of XLSX: its sheet and its row there), and why."""
 
     line: int
+    sheet: str | None = None
     errors: list[RowError]
 
 
@@ -111,8 +124,22 @@ class RejectedPage(BaseModel):
     items: list[RejectedOut]
 
 
+class LeftOutOut(BaseModel):
+    """A row that was taken without something that is none: its line, and what was left out."""
+
+    line: int
+    sheet: str | None = None
+    left_out: list[LeftOut]
+
+
+class LeftOutPage(BaseModel):
+    """A page of rows of which something was left out, in the order of the file."""
+
+    items: list[LeftOutOut]
+
+
 class ListRejected(Input):
-    """At most `limit` rejected rows behind the line `after`, which a `Link: rel="next"` gives."""
+    """At most `limit` rows behind the place `after`, which a `Link: rel="next"` gives."""
 
     limit: Annotated[int, Query(ge=1, le=500)] = 50
     after: Annotated[int, Query(ge=0, le=2_147_483_647)] = 0

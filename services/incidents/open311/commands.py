@@ -106,12 +106,4 @@ def _informant(new: NewRequest) -> ReportedBy | None:
     if not (new.first_name or new.last_name or new.email or new.phone):
         return None
     full_name = " ".join(filter(None, (new.last_name, new.first_name))) or _NAMELESS
-    phone = " ".join(re.sub(r"[-()/]", " ", new.phone).split()) if new.phone else None
-    try:
-        return ReportedBy(full_name=full_name, phone=phone, email=new.email)
-    except ValidationError as error:
-        raise InvalidInput(
-            errors=[
-                {"at": str(told["loc"][-1]), "code": told["type"], "message": told["msg"]} for told in error.errors()
-            ]
-        ) from None
+    return ReportedBy(full_name=full_name, phone=new.phone, email=new.email)

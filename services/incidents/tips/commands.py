@@ -11,7 +11,7 @@ from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import lies_elsewhere, locate
 from services.incidents.steps import also_concerned, invalid, record_step, require_may_step
 from services.incidents.tips import reading
-from services.incidents.tips.informants import seal, unseal
+from services.incidents.tips.informants import readable, seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
 from services.incidents.tips.receipts import receipt_hash, receipt_of, tip_of_receipt
 from services.incidents.tips.schemas import (
@@ -20,6 +20,7 @@ from services.incidents.tips.schemas import (
     ForwardTip,
     HasDuplicates,
     InformantOut,
+    LeftOut,
     MessageOut,
     ReportTip,
     TipOut,
@@ -95,11 +96,15 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         recorded_by=caller.subject,
         version=1,
     )
+    left_out: list[LeftOut] = []
     if tip.informant is not None:
-        work.add(Informant, tip_id=id, sealed=seal(id, tip.informant))
+        informant, left_out = readable(tip.informant)
+        work.add(Informant, tip_id=id, sealed=seal(id, informant))
     work.emit("TipReceived", id, None, fact(row), team_id=team_id)
     deadlines.on_received(work, row)
-    return TipReceived.model_construct(id=id, receipt=receipt, unit=unit, state="received", received_at=received_at)
+    return TipReceived.model_construct(
+        id=id, receipt=receipt, unit=unit, state="received", received_at=received_at, left_out=left_out
+    )
 
 
 async def _unit_of(work: UnitOfWork, tip: ReportTip, day: date) -> str:

@@ -46,13 +46,17 @@ class Point(Input):
 
 
 class ReportedBy(Input):
-    """Who reports a tip, if they wish to say so; kept sealed, shown only with a reason (tips/informants.py)."""
+    """Who reports a tip, if they wish to say so; kept sealed, shown only with a reason (tips/informants.py).
+
+    A telephone is taken however it is written, an identity number has 12 digits, or 9 as it had before 2021. What is
+    none costs no tip: it is left out, and `left_out` of the answer says so.
+    """
 
     full_name: Line
-    phone: Annotated[str, Field(pattern=r"^\+?[0-9 .]{8,20}$")] | None = None
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    phone: Line | None = None
+    email: Line | None = None
     address: Line | None = None
-    identity_number: Annotated[str, Field(pattern=r"^[0-9]{9,12}$")] | None = None
+    identity_number: Line | None = None
 
 
 class ReportTip(Input):
@@ -78,6 +82,14 @@ class ReportTip(Input):
 MessageKind = Literal["question", "answer", "addition"]
 
 
+class LeftOut(BaseModel):
+    """What of a record that was taken could not be kept: the field, why, in a stable code and in words. Never the value."""
+
+    at: str
+    code: str
+    message: str
+
+
 class TipReceived(BaseModel):
     """The acknowledgement: the tip is durable. `receipt`: 16 digits that only the sender gets, to ask after it."""
 
@@ -86,6 +98,7 @@ class TipReceived(BaseModel):
     unit: str
     state: TipState
     received_at: AwareDatetime
+    left_out: list[LeftOut] = []
 
 
 class TipOut(BaseModel):
