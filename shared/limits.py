@@ -1,6 +1,12 @@
 """How often and how much at once: limits that hold for whoever asks."""
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+
+from shared.errors import Overloaded
 
 
 def network_of(client: str) -> str:
@@ -17,3 +23,83 @@ def network_of(client: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ip_address(int(address) >> 64 << 64))
+
+
+class AtMost:
+    """At most so many at once. Whoever comes beyond them is refused at once, never queued.
+
+    A place is taken before anything is awaited, or everybody who comes meanwhile would find it free.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.taken = most, 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the places. Raises Overloaded when all are taken."""
+        if self.taken >= self.most:
+            raise Overloaded()
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+@dataclass(eq=False)
+class _Waiting:
+    who: tuple[str, ...]
+    turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class InTurn:
+    """At most so many at once, the others in turn: who was served longest ago comes first, by each of their names.
+
+    So one who sends a hundred files holds up another's only by those that are being looked into. Raises Overloaded for
+    who comes while `waiting` wait already.
+    """
+
+    def __init__(self, most: int, waiting: int) -> None:
+        self._free, self._most_waiting = most, waiting
+        self._waiting: list[_Waiting] = []
+        self._served: dict[str, int] = {}
+        self._turns = 0
+
+    @asynccontextmanager
+    async def turn(self, *who: str) -> AsyncIterator[None]:
+        """Wait for a turn of this address, receipt or person, and hold it."""
+        if self._free:
+            self._free -= 1
+            self._serve(who)
+        else:
+            if len(self._waiting) >= self._most_waiting:
+                raise Overloaded()
+            mine = _Waiting(who)
+            self._waiting.append(mine)
+            try:
+                await mine.turn
+            except asyncio.CancelledError:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                else:
+                    self._pass_on()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if not self._waiting:
+            self._free += 1
+            # Nobody is behind another now.
+            self._served.clear()
+            return
+        following = min(self._waiting, key=lambda each: [self._served.get(name, 0) for name in each.who])
+        self._waiting.remove(following)
+        self._serve(following.who)
+        following.turn.set_result(None)
+
+    def _serve(self, who: tuple[str, ...]) -> None:
+        self._turns += 1
+        self._served |= dict.fromkeys(who, self._turns)

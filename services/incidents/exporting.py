@@ -9,23 +9,27 @@ import asyncio
 import csv
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import ExitStack, aclosing
 from datetime import date, datetime
 from io import StringIO
+from time import monotonic
 from typing import IO, Annotated, Any, Literal, NamedTuple
 
 import structlog
 from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Message, Receive, Scope, Send
 
 from services.incidents.searching import Question, Search, Sort
 from shared import units
 from shared.auth import Identity
 from shared.database import Database, Row
 from shared.days import VIETNAM, today
-from shared.errors import Overloaded, Problem
+from shared.errors import Problem
 from shared.http import Input
+from shared.limits import AtMost
 from shared.store import StoreUnavailable
 
 log = structlog.get_logger()
@@ -49,7 +53,10 @@ _ROWS = 200
 # A sheet holds 1,048,576 rows, its titles included.
 _SHEET_ROWS = 1_048_575
 # Exports that a process makes at the same time, so that they take neither its connections nor its processor.
-_AT_ONCE = asyncio.Semaphore(2)
+_AT_ONCE = AtMost(2)
+# Who takes nothing for so long has gone, and who takes less than a modem would keeps others from theirs.
+_STALLED_SECONDS = 30
+_LEAST_BYTES_A_SECOND = 4_096
 
 # What a spreadsheet would take for the beginning of a formula, also behind spaces and in full width.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠]")
@@ -133,8 +140,51 @@ async def export(
     Who took it, by which filters, and how many rows they got is logged. Raises Overloaded while two exports are being
     made already, TooManyRows for what no sheet holds.
     """
-    if _AT_ONCE.locked():
-        raise Overloaded()
+    with ExitStack() as held:
+        # Before anything is awaited, or all who come at once would find a place.
+        held.enter_context(_AT_ONCE.place())
+        answer = await _made(database, caller, question, query, asked, kind, columns, shown)
+        answer.held = held.pop_all()
+    return answer
+
+
+class _Held(StreamingResponse):
+    """An answer that holds a place until it is sent, given up, or stalled by who reads it."""
+
+    held: ExitStack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        began, sent = monotonic(), 0
+
+        async def timed_send(message: Message) -> None:
+            nonlocal sent
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await send(message)
+            sent += len(message.get("body", b""))
+            if sent < (monotonic() - began - _STALLED_SECONDS) * _LEAST_BYTES_A_SECOND:
+                raise TimeoutError("who reads this takes next to nothing")
+
+        with self.held:
+            async with aclosing(self._content):
+                await super().__call__(scope, receive, timed_send)
+
+    def __init__(self, content: AsyncGenerator[bytes, None], name: str, media_type: str) -> None:
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._content = content
+
+
+async def _made(
+    database: Database,
+    caller: Identity,
+    question: Question,
+    query: Search,
+    asked: Export,
+    kind: str,
+    columns: list[Column],
+    shown: Callable[[Row], BaseModel],
+) -> _Held:
     if asked.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)
     # The words that were looked for may name a person, and a log is no place for that.
@@ -147,12 +197,11 @@ async def export(
     async def records() -> AsyncIterator[list[BaseModel]]:
         rows, whole = 0, False
         try:
-            async with _AT_ONCE:
-                page = first
-                while page:
-                    rows += len(page)
-                    yield page
-                    page = [shown(row) for row in await anext(pages, [])]
+            page = first
+            while page:
+                rows += len(page)
+                yield page
+                page = [shown(row) for row in await anext(pages, [])]
             whole = True
         finally:
             told.info("exported", rows=rows, whole=whole)
@@ -164,20 +213,15 @@ async def export(
         content = _csv(records(), columns)
     else:
         content = _ndjson(records())
-    name = f"{kind}-{today().isoformat()}.{asked.format}"
-    return StreamingResponse(
-        content,
-        media_type=MEDIA_TYPES[asked.format],
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return _Held(content, f"{kind}-{today().isoformat()}.{asked.format}", MEDIA_TYPES[asked.format])
 
 
-async def _ndjson(pages: AsyncIterator[list[BaseModel]]) -> AsyncIterator[bytes]:
+async def _ndjson(pages: AsyncIterator[list[BaseModel]]) -> AsyncGenerator[bytes, None]:
     async for page in pages:
         yield "".join(f"{record.model_dump_json()}\n" for record in page).encode()
 
 
-async def _csv(pages: AsyncIterator[list[BaseModel]], columns: list[Column]) -> AsyncIterator[bytes]:
+async def _csv(pages: AsyncIterator[list[BaseModel]], columns: list[Column]) -> AsyncGenerator[bytes, None]:
     # With a byte order mark Excel reads the file as UTF-8.
     yield b"\xef\xbb\xbf" + _lines([[column.title for column in columns]])
     async for page in pages:
@@ -239,7 +283,7 @@ def _write(sheet: Any, row: int, column: int, value: Any, formats: dict[type[dat
         sheet.write_string(row, column, _NOT_XML.sub("\ufffd", text))
 
 
-async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _chunks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     with file:
         while chunk := await asyncio.to_thread(file.read, 65_536):
             yield chunk

@@ -155,7 +155,7 @@ async def test_more_papers_at_once_than_a_process_draws_are_asked_to_come_again(
         return b"%PDF"
 
     monkeypatch.setattr(acknowledgement, "draw", slow)
-    most = acknowledgement.MOST_AT_ONCE
+    most = acknowledgement._AT_ONCE.most
     waiting = [asyncio.create_task(paper(antt, tip["receipt"])) for _ in range(most)]
     await asyncio.to_thread(lambda: [drawing.acquire(timeout=10) for _ in range(most)])
     refused = await paper(antt, tip["receipt"])

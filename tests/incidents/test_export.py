@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import json
+from collections import Counter
+from contextlib import suppress
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -152,11 +154,51 @@ async def test_an_export_is_for_who_may_list_and_its_taking_is_logged_without_th
     assert "Hòa" not in logged
 
 
-async def test_the_third_export_at_a_time_is_told_to_wait(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_AT_ONCE", asyncio.Semaphore(0))
-    answer = await antt.get(f"{TIPS}/export", antt.token())
-    assert kind_of(answer) == (503, "overloaded")
-    assert answer.headers["retry-after"]
+@pytest.mark.parametrize("format", ["csv", "ndjson", "xlsx"])
+async def test_of_ten_exports_at_once_two_are_made_and_eight_told_to_come_again(antt: Antt, format: str) -> None:
+    await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"})
+    asked = [antt.get(f"{TIPS}/export", antt.token(), format=format) for _ in range(10)]
+    answers = await asyncio.gather(*asked)
+    assert Counter(answer.status_code for answer in answers) == {200: 2, 503: 8}
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+    # Each gives its place back, also one that is refused for another reason.
+    assert (await antt.get(f"{TIPS}/export", antt.token("system"))).status_code == 403
+    for _ in range(3):
+        assert (await antt.get(f"{TIPS}/export", antt.token(), format=format)).status_code == 200
+
+
+async def test_two_who_read_nothing_stop_no_other_export_for_long(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "_STALLED_SECONDS", 0.2)
+    await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"})
+    begun = [asyncio.Event(), asyncio.Event()]
+
+    async def stall(begun: asyncio.Event) -> None:
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                begun.set()
+                await asyncio.Event().wait()
+
+        with suppress(Exception):
+            await antt.app(a_get(f"{TIPS}/export", antt.token()), receive, send)
+
+    stalled = [asyncio.create_task(stall(each)) for each in begun]
+    await asyncio.gather(*[each.wait() for each in begun])
+    assert (await antt.get(f"{TIPS}/export", antt.token())).status_code == 503
+    await asyncio.gather(*stalled)
+    assert (await antt.get(f"{TIPS}/export", antt.token())).status_code == 200
+
+
+def a_get(path: str, caller: dict[str, str]) -> dict[str, Any]:
+    """A request as a server hands it on."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in caller.items()]
+    return {
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+        "scheme": "http", "server": ("antt", 80), "client": ("127.0.0.1", 1), "http_version": "1.1", "root_path": "",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+    }  # fmt: skip
 
 
 async def test_what_no_sheet_holds_is_refused(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,17 +228,9 @@ async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
             if message["type"] == "http.response.body":
                 gone.set()
 
-        headers = [(name.lower().encode(), value.encode()) for name, value in antt.token().items()]
-        path = f"{TIPS}/export"
-        await antt.app(
-            {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
-             "scheme": "http", "server": ("antt", 80), "client": ("127.0.0.1", 1), "http_version": "1.1", "root_path": "",
-             "asgi": {"version": "3.0", "spec_version": "2.3"}},
-            receive,
-            send,
-        )  # fmt: skip
+        await antt.app(a_get(f"{TIPS}/export", antt.token()), receive, send)
     assert len(rows_of(await exported(antt, TIPS))) == 3
-    assert not exporting._AT_ONCE.locked()
+    assert exporting._AT_ONCE.taken == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"exported"' in line]
     assert len(told) == 9
     assert told[-1]["whole"]

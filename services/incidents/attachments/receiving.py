@@ -23,6 +23,7 @@ from services.incidents.attachments.naming import harmless_name
 from services.incidents.attachments.schemas import FileRefused, NotAForm
 from services.incidents.steps import invalid
 from shared.errors import BodyTooLarge
+from shared.limits import InTurn
 from shared.sealing import sealed, sealed_size
 from shared.service import Service
 from shared.store import StoreUnavailable, put_capped, size_of, store_of
@@ -34,6 +35,7 @@ _FORM_BYTES = 16_384
 _CHUNK = 1024 * 1024
 # Pictures are decoded two at a time, each in a process that may use some hundred megabytes.
 _AT_A_TIME = 2
+_MOST_WAITING = 100
 _CLEANING_SECONDS = 60
 
 
@@ -59,8 +61,8 @@ def cipher_of(secret: bytes, sha256: str) -> AESGCM:
     return AESGCM(hashlib.sha256(b"attachments" + secret + bytes.fromhex(sha256)).digest())
 
 
-async def receive(request: Request) -> Kept:
-    """Take the file of the request's form, make it harmless, and put it into the store.
+async def receive(request: Request, *who: str) -> Kept:
+    """Take the file of the request's form, make it harmless, and put it into the store; `who`: whose turn it is.
 
     The caller is known by now and may add it. Raises NotAForm, InvalidInput, BodyTooLarge, FileRefused, StoreUnavailable.
     """
@@ -68,7 +70,7 @@ async def receive(request: Request) -> Kept:
     async with _form_file(request, service.settings.attachment_bytes) as upload:
         with TemporaryFile() as copy:
             file: BinaryIO = upload.file
-            media_type, copied = await _made_harmless(service, file, copy)
+            media_type, copied = await _made_harmless(service, file, copy, who)
             name = harmless_name(upload.filename or "", media_type)
             return await _keep(service, copy if copied else file, media_type, name)
 
@@ -110,15 +112,15 @@ async def _form_file(request: Request, most: int) -> AsyncIterator[UploadFile]:
             file.close()
 
 
-async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO) -> tuple[str, bool]:
+async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: tuple[str, ...]) -> tuple[str, bool]:
     """The file's media type, and whether the harmless one is the copy. Raises FileRefused, StoreUnavailable.
 
     Only a process of its own looks into the file (cleaning/__main__.py), so no decoder's fault reaches this one.
     """
-    turn: asyncio.Semaphore = service.state.setdefault("cleaning", asyncio.Semaphore(_AT_A_TIME))
+    turns: InTurn = service.state.setdefault("cleaning", InTurn(_AT_A_TIME, _MOST_WAITING))
     most_pixels = service.settings.attachment_megapixels * 1_000_000
     program = ["-P", "-m", "services.incidents.attachments.cleaning", str(most_pixels)]
-    async with turn:
+    async with turns.turn(*who):
         running = await asyncio.create_subprocess_exec(
             sys.executable,
             *program,

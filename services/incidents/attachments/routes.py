@@ -38,6 +38,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import ClientAddress, CommandRoute, Work, position_text, problems
+from shared.limits import network_of
 from shared.outbox import UnitOfWork
 from shared.sealing import unsealed
 from shared.service import Service
@@ -105,7 +106,7 @@ async def send_attachment(
     """
     service: Service = request.app.state.service
     await commands.require_may_send(service.database, antt_receipt, client)
-    kept = await receive(request)
+    kept = await receive(request, network_of(client), antt_receipt)
 
     async def attach(work: UnitOfWork) -> AttachmentOut:
         tip = await commands.require_may_send(service.database, antt_receipt, client)
@@ -136,7 +137,7 @@ async def add_attachment(
     """
     service: Service = request.app.state.service
     await commands.require_may_add(service.database, caller, of, record_id)
-    kept = await receive(request)
+    kept = await receive(request, caller.subject)
 
     async def attach(work: UnitOfWork) -> AttachmentOut:
         record = await commands.require_may_add(service.database, caller, of, record_id)

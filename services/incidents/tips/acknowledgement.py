@@ -25,6 +25,7 @@ from shared.database import Database, Row
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
 from shared.http import ClientAddress, problems
+from shared.limits import AtMost
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("ILO", "110", "- ")
 _LENGTH = 26
 # A page takes some 30 ms of a core; whoever comes while so many are being drawn is asked to come again.
-MOST_AT_ONCE = 4
+_AT_ONCE = AtMost(4)
 
 router = APIRouter(prefix="/tips", tags=["tips"])
 
@@ -114,19 +115,10 @@ def _cipher() -> Cipher[modes.ECB]:
     return Cipher(algorithms.AES256(secret_for(b"acknowledgement code")), modes.ECB())
 
 
-_drawing = 0
-
-
 async def drawn(tip: Row) -> bytes:
-    """The PDF, the same each time. Raises Overloaded while MOST_AT_ONCE are being drawn."""
-    global _drawing
-    if _drawing >= MOST_AT_ONCE:
-        raise Overloaded()
-    _drawing += 1
-    try:
+    """The PDF, the same each time. Raises Overloaded while four are being drawn."""
+    with _AT_ONCE.place():
         return await asyncio.to_thread(draw, tip["id"], tip["unit"], tip["received_at"])
-    finally:
-        _drawing -= 1
 
 
 def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
