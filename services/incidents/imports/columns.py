@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from pydantic import AwareDatetime, BaseModel
 
-from services.incidents.imports.rejections import Errors, FileRefused, row_error
+from services.incidents.imports.rejections import Errors, FileRefused, nearest, row_error
 from shared.days import VIETNAM
 from shared.text import clean
 
@@ -45,6 +45,8 @@ _NUMBERED = re.compile(r"(?<=\.)\d{1,2}(?=\.|$)", re.ASCII)
 
 
 class UnknownColumn(FileRefused):
+    """`number`: which column. Never its heading, which in a file without one is a person's row; `near`: the field it means."""
+
     name = "unknown-column"
     vi, en = "Tệp có một cột không phải là trường dữ liệu nào.", "The file has a column that is no field."
 
@@ -155,13 +157,14 @@ class Columns:
         for number, name in enumerate(self.names):
             convert = fields.get(_NUMBERED.sub("0", name))
             if convert is None:
-                raise UnknownColumn(column=name[:80], number=number + 1)
+                near = nearest(name, tuple(fields))
+                raise UnknownColumn(number=number + 1, **({"near": near} if near else {}))
             if name in self.names[:number]:
                 raise DuplicateColumn(column=name)
             self._paths.append(tuple(name.split(".")))
             self._convert.append(convert)
         if not self.names:
-            raise UnknownColumn(column="", number=1)
+            raise UnknownColumn(number=1)
 
     def json_of(self, cells: Sequence[Cell]) -> bytes:
         """The row as JSON; empty cells are fields that are left out."""

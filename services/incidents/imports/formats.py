@@ -149,7 +149,7 @@ def _entry(line: int, row: bytes, kind: Kind) -> Entry:
     try:
         return Entry(line, kind.input.validate_json(row), [], len(row))
     except ValidationError as error:
-        return Entry(line, None, errors_of_input(error), len(row))
+        return Entry(line, None, errors_of_input(error, kind.fields), len(row))
 
 
 def _wrong(line: int, code: str, message: str) -> Entry:

@@ -1,6 +1,10 @@
 """Why a row or a file was not taken, or waits, as the report tells it."""
 
+import re
+from collections.abc import Iterable
 from datetime import date
+from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -80,25 +84,43 @@ class FileGone(FileRefused):
     )
 
 
-# Whoever reads a report of rejected rows sees nothing of these, nor of a column that is none and may be one of them.
-_NEVER_SHOWN = ("informant",)
-_UNSHOWN_CODES = ("extra_forbidden", "state_secret")
-_VALUE_CHARACTERS = 80
+# What a report shows of a file: only what tells of nobody, whichever column it slipped into. A number shorter than any
+# telephone, a day or an instant, a unit, and a UUID.
+_TELLS_OF_NOBODY = re.compile(
+    r"[+-]?(\d[.,]?){1,6}|(\d{1,2}/\d{1,2}/(19|20)\d\d|(19|20)\d\d-\d\d-\d\d)([T ]\d{1,2}:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?"
+    r"|20\d\d:\d{2,5}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.ASCII,
+)
+_LONGEST_SHOWN = 40
+# A part of a name that the sender gave and that is none of ours.
+_UNNAMED = "?"
 _ERRORS_OF_A_ROW = 20
 
 
-def errors_of_input(error: ValidationError) -> Errors:
-    """What pydantic found in a row, as the report tells it."""
-    return [
-        row_error(
-            ".".join(str(part) for part in found["loc"][found["loc"][:1] > () and found["loc"][0] in KINDS :]),
-            found["type"],
+@lru_cache(maxsize=256)
+def nearest(name: str, fields: tuple[str, ...]) -> str | None:
+    """The field that a misspelt name means, or None: the name itself may be a person's, in a file without a heading."""
+    found = get_close_matches(name, fields, n=1, cutoff=0.75) if len(name) <= _LONGEST_SHOWN else []
+    return found[0] if found else None
+
+
+def errors_of_input(error: ValidationError, fields: Iterable[str]) -> Errors:
+    """What pydantic found in a row whose columns should be these, as the report tells it."""
+    told: Errors = []
+    looked = False
+    for found in error.errors(include_url=False, include_context=False)[:_ERRORS_OF_A_ROW]:
+        at = [str(part) for part in found["loc"][found["loc"][:1] > () and found["loc"][0] in KINDS :]]
+        column, message, value = ".".join(at), found["msg"], found["input"]
+        if found["type"] == "extra_forbidden":
+            # Of the first one only: a hostile file has rows without end, and names without end in each.
+            meant = None if looked else nearest(".".join("0" if p.isdecimal() else p for p in at), tuple(fields))
+            column, value, looked = ".".join([*at[:-1], _UNNAMED]), None, True
+            message = f"{message}: is `{meant}` meant?" if meant else message
+        elif found["type"] == "union_tag_invalid":
             # Pydantic's own words for an unknown kind would repeat it.
-            "none of the known kinds" if found["type"] == "union_tag_invalid" else found["msg"],
-            found["input"],
-        )
-        for found in error.errors(include_url=False, include_context=False)[:_ERRORS_OF_A_ROW]
-    ]
+            message = "none of the known kinds"
+        told.append(row_error(column, found["type"], message, value))
+    return told
 
 
 def errors_of_problem(problem: Problem, row: Any) -> Errors:
@@ -111,19 +133,14 @@ def errors_of_problem(problem: Problem, row: Any) -> Errors:
 
 
 def row_error(column: str, code: str, message: str, value: Any = None) -> dict[str, Any]:
-    """One reason why a row was not taken. The value is cut, and left out where it may tell who reported a tip."""
+    """One reason why a row was not taken. The value is shown where by its form it tells of nobody.
+
+    Its column says nothing of that: where cells have shifted, a name or a telephone stands under any heading.
+    """
     plain = value.isoformat() if isinstance(value, date) else value
-    shown = isinstance(plain, str | int | float | UUID) and code not in _UNSHOWN_CODES
-    hidden = not shown or column.partition(".")[0] in _NEVER_SHOWN
-    return {"column": column, "code": code, "message": message, "value": None if hidden else _cut(str(plain))}
-
-
-def _cut(value: str) -> str:
-    """The value's beginning, with what a database or a reader would stumble over spelt out."""
-    # Of a number of a million digits, only those that are shown are looked at.
-    shown = value[: _VALUE_CHARACTERS + 1]
-    spelt = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in shown)
-    return spelt if len(shown) <= _VALUE_CHARACTERS else spelt[:_VALUE_CHARACTERS] + "…"
+    text = str(plain) if isinstance(plain, str | int | float | UUID) else ""
+    shown = isinstance(plain, bool) or (len(text) <= _LONGEST_SHOWN and _TELLS_OF_NOBODY.fullmatch(text))
+    return {"column": column, "code": code, "message": message, "value": text if shown else None}
 
 
 def _value_at(row: Any, column: str) -> Any:

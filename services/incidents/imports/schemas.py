@@ -102,7 +102,10 @@ class ListImports(Page):
 
 
 class RowError(BaseModel):
-    """One reason: the column (a field's dotted name), a code as the API's problems have it, and the value, cut."""
+    """One reason: the column (a field's dotted name, `?` for one that is none), a code as the API's problems have it.
+
+    The value only where by its form it tells of nobody (a short number, a day, a unit, a UUID), never text.
+    """
 
     column: str
     code: str
