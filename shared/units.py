@@ -8,7 +8,7 @@ import csv
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
@@ -47,6 +47,13 @@ class _Register(NamedTuple):
 def edition_on(day: date) -> str:
     """The edition that holds on a day: "2024" up to 2025-06-30, "2025" after."""
     return [edition for edition, first_day in EDITIONS.items() if first_day <= day][-1]
+
+
+@cache
+def last_day(edition: str) -> date:
+    """The last day on which an edition holds: the day before the next one's first."""
+    later = [first_day for first_day in EDITIONS.values() if first_day > EDITIONS[edition]]
+    return min(later) - timedelta(days=1) if later else date.max
 
 
 def get(id: str) -> Unit | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.stats.counters.reading import parts
 from shared import days
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+from tests.teams.factories import DECISION, MEMBERS, a_member, entered, step, team
 
 REPORTED = "/incidents/v1/tips"
 
@@ -63,6 +64,53 @@ async def test_months_of_a_series_add_up_to_the_range_and_its_ends_are_clipped(a
         ("2024-09-01", "2024-09-10"),
     ]
     assert [bucket["counters"]["tips_received"] for bucket in series] == [1, 2, 1]
+
+
+async def test_after_its_edition_a_unit_keeps_its_level_and_its_answers_say_that_they_are_not_exact(
+    antt: Antt,
+) -> None:
+    await report(antt, OLD_COMMUNE, "2025-06-30T05:00:00Z")
+    decision = {**DECISION, "signed_on": "2024-06-28"}
+    team_id = await team(antt, unit=OLD_COMMUNE, from_on="2024-07-01", decision=decision)
+    entry = await entered(antt, MEMBERS, a_member(team_id, from_on="2024-07-01", decision=decision))
+    gone = await step(
+        antt, f"{MEMBERS}/{entry['id']}/release", until_on="2025-11-12", ground="own_request", reason="chuyển nơi ở"
+    )
+    assert gone.status_code == 200, gone.text
+    officer = antt.token("operator", PROVINCE)
+    counted = gone.headers["antt-position"]
+    outside = (False, "outside-edition")
+
+    async def asked(of: str, unit: str, from_: str, to: str) -> dict[str, Any]:
+        query = {"unit": unit, "from": from_, "to": to, "counted": counted}
+        answer = await antt.http.get(f"/stats/v1/{of}", params=query, headers=officer)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def flags(of: dict[str, Any]) -> tuple[bool | None, str | None]:
+        return of.get("exact"), of.get("inexact")
+
+    within = await asked("counters", OLD_COMMUNE, "2025-06-01", "2025-06-30")
+    assert (flags(within), within["counters"]["tips_received"], within["counters"]["members"]) == ((None, None), 1, 1)
+    across = await asked("counters", OLD_COMMUNE, "2025-06-01", "2025-12-31")
+    assert (flags(across), across["to"]) == (outside, "2025-12-31")
+    assert across["counters"] == within["counters"]
+    behind = await asked("counters", OLD_COMMUNE, "2025-12-01", "2025-12-31")
+    assert (flags(behind), behind["counters"]["tips_received"], behind["counters"]["members"]) == (outside, 0, 1)
+    for from_ in ("2025-06-01", "2025-08-01"):
+        series = await asked("series", OLD_COMMUNE, from_, "2025-12-31")
+        assert flags(series) == outside
+        for bucket in series["series"]:
+            assert flags(bucket) == ((None, None) if bucket["to"] <= "2025-06-30" else outside), bucket["to"]
+            assert bucket["counters"]["tips_received"] == (bucket["to"] == "2025-06-30")
+            assert bucket["counters"]["members"] == 1, bucket["to"]
+    breakdown = await asked("breakdown", "2024:724", "2025-06-01", "2025-12-31")
+    assert flags(breakdown) == outside
+    assert {flags(row) for row in breakdown["rows"]} == {outside}
+    assert sum(row["counters"]["members"] for row in breakdown["rows"]) == 1
+    today = await asked("counters", COMMUNE, "2025-06-01", "2025-12-31")
+    assert (flags(today)[1], today["counters"]["members"]) in ((None, 0), ("split", 0))
 
 
 async def test_the_rows_of_a_breakdown_with_the_unattributed_add_up_to_the_unit(antt: Antt) -> None:

@@ -104,7 +104,7 @@ async def counters(service: Service, caller: Identity, query: Figures) -> Answer
 async def _counters(service: Service, query: Figures) -> Answer:
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
         found, state = await reading.figures(
-            connection, set_id, names, [query.unit], query.from_, query.to, query.known_at
+            connection, set_id, names, [query.unit], query.from_, _until(query), query.known_at
         )
         return _answer(query, state, {"counters": found[query.unit]})
 
@@ -126,8 +126,10 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
         below.append(units.unattributed(query.unit))
 
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
-        found, state = await reading.figures(connection, set_id, names, below, query.from_, query.to, query.known_at)
-        rows = [{"unit": id, "name": _name(id), "counters": found[id]} for id in below]
+        found, state = await reading.figures(
+            connection, set_id, names, below, query.from_, _until(query), query.known_at
+        )
+        rows = [{"unit": id, "name": _name(id), "counters": found[id], **_inexact(id, query.to)} for id in below]
         return _answer(query, state, {"rows": rows})
 
     return await _read(service, query, read)
@@ -148,11 +150,11 @@ async def series(service: Service, caller: Identity, query: Series) -> Answer:
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # The level of each stock on the day before; flows of no day at all are zero.
-            before = query.from_ - timedelta(days=1)
+            before = min(query.from_ - timedelta(days=1), _until(query))
             found, state = await reading.figures(
                 connection, set_id, names, [query.unit], query.from_, before, query.known_at
             )
-            cut = reading.parts(query.from_, query.to, query.known_at, daily=query.by == "day")
+            cut = reading.parts(query.from_, _until(query), query.known_at, daily=query.by == "day")
             rows = await reading.changes(connection, set_id, names, query.unit, cut)
         level, values = found[query.unit], [dict.fromkeys(names, 0) for _ in periods]
         for row in rows:
@@ -164,7 +166,8 @@ async def series(service: Service, caller: Identity, query: Series) -> Answer:
                 if name in value:
                     value[name] = level[name] = level[name] + value[name]
         buckets = [
-            {"from": first, "to": last, "counters": value} for (first, last), value in zip(periods, values, strict=True)
+            {"from": first, "to": last, "counters": value, **_inexact(query.unit, last)}
+            for (first, last), value in zip(periods, values, strict=True)
         ]
         return _answer(query, state, {"by": query.by, "series": buckets})
 
@@ -245,6 +248,23 @@ async def _wait_until_counted(service: Service, set_id: int, wanted: dict[str, P
                 await news.wait()
 
 
+def _until(query: Figures) -> date:
+    """The last day whose facts the answer holds: after its edition a unit has none, and its stocks keep their level."""
+    unit = units.get(query.unit)
+    assert unit is not None
+    return min(query.to, units.last_day(unit.edition))
+
+
+def _inexact(id: str, to: date) -> dict[str, Any]:
+    """What an answer up to this day says beside figures that are not wholly the unit's own; nothing of exact ones."""
+    unit = units.get(id)
+    if unit is None:
+        return {}
+    if to > units.last_day(unit.edition):
+        return {"exact": False, "inexact": "outside-edition"}
+    return {} if units.is_exact(id) else {"exact": False, "inexact": "split"}
+
+
 def _names(serving: reading.Serving, query: Figures) -> list[str]:
     for name in query.indicator:
         if name not in serving.counted:
@@ -256,7 +276,6 @@ def _answer(query: Figures, state: reading.State, figures: dict[str, Any]) -> An
     content: dict[str, Any] = {"unit": query.unit, "from": query.from_, "to": query.to, **figures}
     if units.is_partial(query.unit, settings().province):
         content["partial"] = True
-    if not units.is_exact(query.unit):
-        content["exact"] = False
+    content |= _inexact(query.unit, query.to)
     etag = f'"{hashlib.blake2s(msgspec.json.encode(content), digest_size=12).hexdigest()}"'
     return Answer(msgspec.json.encode({**content, "freshness": reading.freshness(state)}), etag)

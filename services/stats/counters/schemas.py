@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
@@ -73,7 +73,25 @@ class Freshness(BaseModel):
     uncounted: int
 
 
-class CountersOut(BaseModel):
+def _without_default(schema: dict[str, Any]) -> None:
+    """A field that is left out stands for nothing."""
+    schema.pop("default", None)
+
+
+class Exactness(BaseModel):
+    """Whether figures are wholly the unit's own; both fields are left out of those that are."""
+
+    exact: bool = Field(True, description="Present and false where the figures are not wholly the unit's own.")
+    inexact: Literal["outside-edition", "split"] = Field(
+        "split",
+        description="Only beside `exact: false`. `outside-edition`: the days asked for go beyond the last day of the "
+        "unit's edition; flows count up to that day, stocks keep its level. `split`: the unit has facts of units "
+        "that were split.",
+        json_schema_extra=_without_default,
+    )
+
+
+class CountersOut(Exactness):
     """The figures of one unit: flows over [from, to], stocks at the end of `to`."""
 
     unit: str
@@ -81,11 +99,10 @@ class CountersOut(BaseModel):
     to: date
     counters: dict[str, int]
     partial: bool = Field(False, description="Present and true where the deployment serves only a part of the unit.")
-    exact: bool = Field(True, description="Present and false where the unit has facts of units that were split.")
     freshness: Freshness
 
 
-class Bucket(BaseModel):
+class Bucket(Exactness):
     """One period of a series, clipped to the range asked for."""
 
     from_: date = Field(alias="from")
@@ -93,7 +110,7 @@ class Bucket(BaseModel):
     counters: dict[str, int]
 
 
-class SeriesOut(BaseModel):
+class SeriesOut(Exactness):
     """The figures of one unit, period by period."""
 
     unit: str
@@ -104,7 +121,7 @@ class SeriesOut(BaseModel):
     freshness: Freshness
 
 
-class ChildRow(BaseModel):
+class ChildRow(Exactness):
     """One unit below the one asked for; `unattributed` is what cannot be given to a single one of them."""
 
     unit: str
@@ -112,7 +129,7 @@ class ChildRow(BaseModel):
     counters: dict[str, int]
 
 
-class BreakdownOut(BaseModel):
+class BreakdownOut(Exactness):
     """The figures of the units below a unit, one row each."""
 
     unit: str
