@@ -1,8 +1,8 @@
 """What `antt places` does: send a province's files of boundaries and hamlets to incidents, and tell what came of it."""
 
-import csv
 import io
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +12,17 @@ from rich.console import Console
 from deploy.local import NotStarted
 from shared.auth import issue_token
 from shared.settings import settings
+from shared.tables import BrokenCsv, rows_of
 
+_COLUMNS = ("code", "name", "unit")
 _console = Console(highlight=False)
 
 
 def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str, decision: str | None) -> int:
     """Load the file in place of what was there; each row that is wrong is told. The exit code.
 
-    Boundaries are GeoJSON; hamlets are CSV with the columns code, name and unit, or JSON as the API takes it.
+    Boundaries are GeoJSON; hamlets are CSV with the columns code, name and unit as a spreadsheet
+    saves it, or JSON as the API takes it.
     """
     content = file.read_bytes()
     if kind == "hamlets" and file.suffix.lower() == ".csv":
@@ -52,8 +55,22 @@ def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str, decis
 
 
 def _from_csv(content: bytes, edition: str, decision: str | None) -> bytes:
-    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    if not {"code", "name", "unit"} <= set(rows.fieldnames or ()):
-        raise NotStarted("Cần các cột code, name, unit · the columns code, name and unit are needed")
-    hamlets = [{name: row[name] for name in ("code", "name", "unit")} for row in rows]
+    rows = rows_of(io.BytesIO(content))
+    try:
+        _, heading = next(rows, (1, []))
+        names = [cell.strip().lower() for cell in heading]
+        if not set(_COLUMNS) <= set(names):
+            raise NotStarted("Cần các cột code, name, unit · the columns code, name and unit are needed")
+        hamlets = [
+            {name: cell.strip() for name, cell in zip_longest(names, cells, fillvalue="") if name in _COLUMNS}
+            for _, cells in rows
+        ]
+    except BrokenCsv as broken:
+        raise NotStarted(
+            f"Tệp CSV sai cấu trúc từ dòng {broken.line} · the CSV is broken from line {broken.line} on"
+        ) from None
+    except UnicodeDecodeError:
+        raise NotStarted(
+            "Hãy lưu tệp dạng “CSV UTF-8” · save the file as “CSV UTF-8”: this is another encoding"
+        ) from None
     return json.dumps({"edition": edition, "decision": decision, "hamlets": hamlets}).encode()

@@ -27,6 +27,7 @@ from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import NFC, NFD, kind_of
 
+CASES = Path(__file__).parents[1] / "cases"
 PLACES = "/incidents/v1/places"
 EAST, NORTH, ENCLAVE = "2025:25747", "2025:25750", "2025:25760"
 
@@ -274,6 +275,9 @@ async def test_hamlets_are_listed_by_unit_and_in_pages(antt: Antt) -> None:
         address = page.links.get("next", {}).get("url")
     assert seen == ["25942-1", "25942-2", "X.1"]
     assert kind_of(await antt.get(f"{PLACES}/hamlets", unit="2025:99999")) == (422, "unknown-unit")
+    # An editor may have put a byte order mark before the JSON.
+    loaded = await put(antt, "hamlets", b"\xef\xbb\xbf" + json.dumps(THREE).encode())
+    assert loaded.status_code == 200, loaded.text
 
 
 async def test_hamlets_that_cannot_be_are_refused_whole(antt: Antt) -> None:
@@ -284,7 +288,7 @@ async def test_hamlets_that_cannot_be_are_refused_whole(antt: Antt) -> None:
         ([("a", "Ấp 1", "2025:00004")], {("hamlets.0", "unit-not-served")}),
         ([("a", "Ấp 1", "2025:79")], {("hamlets.0", "not-a-commune")}),
         ([one, ("b", "Ấp 2", OLD_COMMUNE)], {("hamlets.1", "other-edition")}),
-        ([("a", "Ấp \u202e1", COMMUNE)], {("hamlets.0.name", "value_error")}),
+        ([("a", "Ấp \u202e1", COMMUNE)], {("hamlets.0.name", "forbidden_character")}),
         ([("<a>", "Ấp 1", COMMUNE)], {("hamlets.0.code", "string_pattern_mismatch")}),
         ([], {("hamlets", "too_short")}),
     ):
@@ -425,8 +429,13 @@ async def test_an_operator_loads_files_from_the_command_line(
     # As Excel writes it: with a mark at its beginning, and lines that end in both signs.
     table.write_text(f"code,name,unit\r\n25942-03,Khu phố 3,{COMMUNE}\r\n", encoding="utf-8-sig")
     broken.write_text(f"code,name,unit\na,Ấp 1,{COMMUNE}\na,,{COMMUNE}\n", encoding="utf-8")
+    # With Vietnamese settings: with semicolons, and with what else it leaves of a table.
+    vietnamese, untidy = CASES / "hamlets-csv-semicolon" / "input.csv", tmp_path / "u.csv"
+    untidy.write_text(f"sep=;\r\nCode ;NAME;unit;;\r\na; Ấp 1 ;{COMMUNE} ;;\r\n;;;;\r\n", encoding="utf-8-sig")
     for kind, file, code, told in (
         ("boundaries", boundaries, 0, "Đã nạp 4"),
+        ("hamlets", vietnamese, 0, "Đã nạp 1"),
+        ("hamlets", untidy, 0, "Đã nạp 1"),
         ("hamlets", table, 0, "Đã nạp 1"),
         ("hamlets", broken, 1, "hamlets.1.name"),
     ):
@@ -438,6 +447,10 @@ async def test_an_operator_loads_files_from_the_command_line(
         ("boundaries", 4, None),
         ("hamlets", 1, "12/NQ-HĐND"),
     ]
+    for content, why in (("code;name\n", "code, name, unit"), ('code;name;unit\n"a', "2"), ("code;name;ấp\n", "UTF-8")):
+        broken.write_text(content, encoding="utf-16" if why == "UTF-8" else "utf-8")
+        with pytest.raises(NotStarted, match=why):
+            await asyncio.to_thread(load, "hamlets", broken, "2025", None)
     monkeypatch.setenv("ANTT_INCIDENTS_URL", "http://127.0.0.1:1")
     settings.cache_clear()
     with pytest.raises(NotStarted, match="ANTT_INCIDENTS_URL"):

@@ -1,7 +1,5 @@
 """Reads a file row by row, whatever its format: each row with its line, as the input of a command or as what is wrong."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,6 +9,7 @@ from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns, Un
 from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
 from services.incidents.imports.rows import Kind
 from services.incidents.imports.schemas import Format
+from shared.tables import BrokenCsv, rows_of
 
 # A row may be as large as a single request.
 LONGEST_ROW = 65_536
@@ -62,29 +61,14 @@ def read_ndjson(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Ite
 
 
 def read_csv(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
-    """Rows under a heading of columns (columns.py), between commas, semicolons or tabs, whichever the heading has most of."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    heading = text.readline(LONGEST_ROW)
-    delimiter = max(",;\t", key=heading.count)
-    begins = 1
-
-    def lines() -> Iterator[str]:
-        yield heading
-        while line := text.readline(LONGEST_ROW + 1):
-            if len(line) > LONGEST_ROW:
-                raise UnreadableCsv(line=begins)
-            yield line
-
-    rows = csv.reader(lines(), delimiter=delimiter, strict=True)
+    """Rows under a heading of columns (columns.py), as spreadsheets save them (shared/tables.py)."""
+    rows = rows_of(file, LONGEST_ROW)
     try:
-        columns = Columns(next(rows, []), kind.fields)
-        begins = rows.line_num + 1
-        for cells in rows:
-            if any(cells):
-                yield _row(begins, cells, columns, kind)
-            begins = rows.line_num + 1
-    except csv.Error:
-        raise UnreadableCsv(line=begins) from None
+        columns = Columns(next(rows, (1, []))[1], kind.fields)
+        for line, cells in rows:
+            yield _row(line, cells, columns, kind)
+    except BrokenCsv as broken:
+        raise UnreadableCsv(line=broken.line) from None
 
 
 def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:

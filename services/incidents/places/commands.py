@@ -21,6 +21,8 @@ from shared.http import invalid_input
 from shared.places import served
 
 _MOST_ERRORS = 100
+# As some editors write it before JSON.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Feature(msgspec.Struct):
@@ -109,7 +111,7 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
 
     errors = _Errors()
     try:
-        given = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FeatureCollection)
+        given = msgspec.json.decode(content.removeprefix(_BYTE_ORDER_MARK), type=FeatureCollection)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise InvalidInput(errors=[{"at": "", "code": "not-geojson", "message": "give a FeatureCollection"}]) from None
     if not any(name in bytes(given.crs) for name in (b"null", b"CRS84", b"4326")):
@@ -167,7 +169,7 @@ def _is_right_unit(unit: str, before: dict[str, int], at: str, errors: _Errors) 
 
 def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str]]]:
     try:
-        given = LoadHamlets.model_validate_json(content)
+        given = LoadHamlets.model_validate_json(content.removeprefix(_BYTE_ORDER_MARK))
     except ValidationError as error:
         told = error.errors(include_url=False, include_context=False, include_input=False)
         raise invalid_input(told[:_MOST_ERRORS]) from None
