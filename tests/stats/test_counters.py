@@ -4,12 +4,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.stats.counters.reading import parts
 from shared import days
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+from tests.stats.writing import append, tip
 from tests.teams.factories import DECISION, MEMBERS, a_member, entered, step, team
 
 REPORTED = "/incidents/v1/tips"
@@ -111,6 +112,97 @@ async def test_after_its_edition_a_unit_keeps_its_level_and_its_answers_say_that
     assert sum(row["counters"]["members"] for row in breakdown["rows"]) == 1
     today = await asked("counters", COMMUNE, "2025-06-01", "2025-12-31")
     assert (flags(today)[1], today["counters"]["members"]) in ((None, 0), ("split", 0))
+
+
+async def test_a_commune_of_units_that_were_split_is_inexact_only_before_its_edition_and_in_its_levels(
+    antt: Antt,
+) -> None:
+    of_a_split, officer = "2025:25747", antt.token("operator", PROVINCE)
+
+    async def flags(of: str, **query: str) -> list[Any]:
+        answer = await antt.get(f"/stats/v1/{of}", officer, unit=of_a_split, to="2025-08-31", **query)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return [each.get("inexact") for each in (found, *found.get("series", ()))]
+
+    flow, stock = {"indicator": "tips_received"}, {"indicator": "teams"}
+    for of in ("counters", "breakdown"):
+        assert await flags(of, from_="2025-06-30", **flow) == ["split"]
+        assert await flags(of, from_="2025-07-01", **flow) == [None]
+        assert await flags(of, from_="2025-07-01", **stock) == ["split"]
+        assert await flags(of, from_="2025-07-01") == ["split"]
+    assert await flags("series", from_="2025-06-01", by="month", **flow) == ["split", "split", None, None]
+    assert await flags("series", from_="2025-07-01", by="month", **stock) == ["split"] * 3
+
+
+# Units of both editions and of every level, each with those whose facts are its own: no unit below has a part in them.
+OWN = {
+    "2024:74": {"2024:74"},
+    "2024:724": {"2024:724"},
+    "2024:725": {"2024:725"},
+    OLD_COMMUNE: {OLD_COMMUNE},
+    "2024:25741": {"2024:25741"},  # which was split
+    "2025:79": {"2025:79", "2024:74"},
+    COMMUNE: {COMMUNE, OLD_COMMUNE},
+    "2025:25747": {"2025:25747"},
+}
+_FACT = st.tuples(st.sampled_from(sorted(OWN)), st.integers(-45, 45), st.booleans())
+
+
+@settings(
+    max_examples=3,
+    phases=[Phase.generate],
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(told=st.lists(_FACT, min_size=4, max_size=16))
+async def test_the_rows_of_every_breakdown_add_up_to_the_unit_and_its_own_row_is_its_own_facts(
+    antt: Antt, told: list[tuple[str, int, bool]]
+) -> None:
+    officer = antt.token("operator", PROVINCE)
+    from_, to, counted = date(2025, 6, 1), date(2025, 7, 31), dict[str, str]()
+
+    async def own_rows() -> dict[str, tuple[int, int]]:
+        found = {}
+        for unit in OWN:
+            query = {"unit": unit, "from_": str(from_), "to": str(to), "counted": ",".join(counted.values())}
+            query = {name: value for name, value in query.items() if value}
+            breakdown = (await antt.get("/stats/v1/breakdown", officer, **query)).json()["rows"]
+            whole = (await antt.get("/stats/v1/counters", officer, **query)).json()["counters"]
+            for indicator, figure in whole.items():
+                cells = [row["counters"][indicator] for row in breakdown]
+                assert (sum(cells), min(cells) >= 0) == (figure, True), (unit, indicator)
+            (own,) = [row["counters"] for row in breakdown if row.get("own")]
+            found[unit] = (own["tips_received"], own["teams"])
+        return found
+
+    before = await own_rows()
+    facts = [(unit, date(2025, 7, 1) + timedelta(days), is_team) for unit, days, is_team in told]
+    for unit, day, is_team in facts:
+        if is_team:
+            event = {"after": {"unit": unit, "from_on": str(day)}}
+            counted["teams"] = await append("teams", "TeamCreated", event)
+        else:
+            counted["incidents"] = await append("incidents", "TipReceived", tip(unit, str(day)))
+    after = await own_rows()
+    for unit, own in OWN.items():
+        last = min(to, date(2025, 6, 30)) if unit.startswith("2024:") else to
+        tips = sum(of in own and not is_team and from_ <= day <= last for of, day, is_team in facts)
+        teams = sum(of in own and is_team and day <= last for of, day, is_team in facts)
+        assert after[unit] == (before[unit][0] + tips, before[unit][1] + teams), unit
+
+
+async def test_who_does_not_oversee_a_province_sees_its_own_row_and_the_other_units_as_one(antt: Antt) -> None:
+    for unit in ("2025:79", "2025:79", COMMUNE, "2025:25747"):
+        position = await append("incidents", "TipReceived", tip(unit, "2025-08-01"))
+    position = await append("incidents", "TipReceived", tip("2024:725", "2025-06-01"))
+    query: dict[str, Any] = {"unit": "2025:79", "from_": "2025-06-01", "to": "2025-08-31", "indicator": "tips_received"}
+    answer = await antt.get("/stats/v1/breakdown", antt.token("commune_officer", COMMUNE), **query, counted=position)
+    rows = [
+        (row["unit"], row.get("own") or row.get("others"), row["counters"]["tips_received"])
+        for row in answer.json()["rows"]
+    ]
+    assert rows == [(COMMUNE, None, 1), ("2025:79/unattributed", None, 1), ("2025:79", True, 1), ("2025:79", True, 2)]
 
 
 async def test_the_rows_of_a_breakdown_with_the_unattributed_add_up_to_the_unit(antt: Antt) -> None:

@@ -106,7 +106,7 @@ async def _counters(service: Service, query: Figures) -> Answer:
         found, state = await reading.figures(
             connection, set_id, names, [query.unit], query.from_, _until(query), query.known_at
         )
-        return _answer(query, state, {"counters": found[query.unit]})
+        return _answer(query, state, names, {"counters": found[query.unit]})
 
     # Every screen of a province asks for the same few figures.
     together: Together[Answer] = service.state.setdefault("together", Together())
@@ -114,25 +114,44 @@ async def _counters(service: Service, query: Figures) -> Answer:
 
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
-    """The figures of the units right below that lie in the caller's area; for a province's own, all of them."""
+    """The figures of the units right below, a row each, and of the unit's own facts: the rows' sum is the unit, always.
+
+    What lies outside the area of a caller who does not oversee the unit is one row.
+    """
     query = permitted(caller, query)
     if caller.role == "anyone":
         raise Unauthenticated()
-    area, home, unit = area_of(caller.unit), units.get(caller.unit), units.get(query.unit)
-    assert home is not None
+    unit, area = units.get(query.unit), area_of(caller.unit)
     assert unit is not None
-    below = [child for child in units.children(query.unit) if child in served() and child in area]
-    if unit.level == home.level == "province" and unit.edition != "2024":
-        below.append(units.unattributed(query.unit))
+    # What no single commune inherits is not the new province's own.
+    beside = [units.unattributed(unit.id)] if (unit.level, unit.edition) == ("province", "2025") else []
+    below = [*units.children(unit.id), *beside]
+    all_shown = unit.id in area
 
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
         found, state = await reading.figures(
-            connection, set_id, names, below, query.from_, _until(query), query.known_at
+            connection, set_id, names, [unit.id, *below], query.from_, _until(query), query.known_at
         )
-        rows = [{"unit": id, "name": _name(id), "counters": found[id], **_inexact(id, query.to)} for id in below]
-        return _answer(query, state, {"rows": rows})
+        own = _less(found[unit.id], *(found[id] for id in below))
+        shown = [id for id in below if (id in served() and (all_shown or id in area)) or id in beside]
+        rows = [
+            {"unit": id, "name": _name(id), "counters": found[id], **_inexact(id, query.from_, query.to, names)}
+            for id in shown
+        ]
+        others = _less(found[unit.id], own, *(found[id] for id in shown))
+        if not all_shown or any(others.values()):
+            flags = [_inexact(id, query.from_, query.to, names) for id in below if id not in shown]
+            inexact: dict[str, Any] = next(filter(None, flags), {})
+            rows.append({"unit": unit.id, "name": "Các đơn vị khác", "others": True, "counters": others, **inexact})
+        itself = {"unit": unit.id, "name": unit.name, "own": True, "counters": own}
+        return _answer(query, state, names, {"rows": [*rows, itself | _inexact(unit.id, query.from_, query.to, names)]})
 
     return await _read(service, query, read)
+
+
+def _less(figures: dict[str, int], *parts: dict[str, int]) -> dict[str, int]:
+    """What remains of the figures without these parts of them."""
+    return {name: figure - sum(part[name] for part in parts) for name, figure in figures.items()}
 
 
 def _name(unit_id: str) -> str:
@@ -166,10 +185,10 @@ async def series(service: Service, caller: Identity, query: Series) -> Answer:
                 if name in value:
                     value[name] = level[name] = level[name] + value[name]
         buckets = [
-            {"from": first, "to": last, "counters": value, **_inexact(query.unit, last)}
+            {"from": first, "to": last, "counters": value, **_inexact(query.unit, first, last, names)}
             for (first, last), value in zip(periods, values, strict=True)
         ]
-        return _answer(query, state, {"by": query.by, "series": buckets})
+        return _answer(query, state, names, {"by": query.by, "series": buckets})
 
     return await _read(service, query, read)
 
@@ -255,14 +274,16 @@ def _until(query: Figures) -> date:
     return min(query.to, units.last_day(unit.edition))
 
 
-def _inexact(id: str, to: date) -> dict[str, Any]:
-    """What an answer up to this day says beside figures that are not wholly the unit's own; nothing of exact ones."""
+def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, Any]:
+    """What an answer about these days says beside figures that are not wholly the unit's own; nothing of exact ones."""
     unit = units.get(id)
     if unit is None:
         return {}
-    if to > units.last_day(unit.edition):
+    if last > units.last_day(unit.edition):
         return {"exact": False, "inexact": "outside-edition"}
-    return {} if units.is_exact(id) else {"exact": False, "inexact": "split"}
+    # A flow holds nothing of what was before its first day; a level holds all of it.
+    inherits = first < units.EDITIONS[unit.edition] or any(name in reading.STOCKS for name in names)
+    return {"exact": False, "inexact": "split"} if inherits and not units.is_exact(id) else {}
 
 
 def _names(serving: reading.Serving, query: Figures) -> list[str]:
@@ -272,10 +293,10 @@ def _names(serving: reading.Serving, query: Figures) -> list[str]:
     return [i.name for i in INDICATORS if i.name in (query.indicator or serving.counted)]
 
 
-def _answer(query: Figures, state: reading.State, figures: dict[str, Any]) -> Answer:
+def _answer(query: Figures, state: reading.State, names: list[str], figures: dict[str, Any]) -> Answer:
     content: dict[str, Any] = {"unit": query.unit, "from": query.from_, "to": query.to, **figures}
     if units.is_partial(query.unit, settings().province):
         content["partial"] = True
-    content |= _inexact(query.unit, query.to)
+    content |= _inexact(query.unit, query.from_, query.to, names)
     etag = f'"{hashlib.blake2s(msgspec.json.encode(content), digest_size=12).hexdigest()}"'
     return Answer(msgspec.json.encode({**content, "freshness": reading.freshness(state)}), etag)

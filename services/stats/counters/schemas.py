@@ -86,7 +86,7 @@ class Exactness(BaseModel):
         "split",
         description="Only beside `exact: false`. `outside-edition`: the days asked for go beyond the last day of the "
         "unit's edition; flows count up to that day, stocks keep its level. `split`: the unit has facts of units "
-        "that were split.",
+        "that were split, which only days before its edition and levels can hold.",
         json_schema_extra=_without_default,
     )
 
@@ -126,11 +126,13 @@ class ChildRow(Exactness):
 
     unit: str
     name: str
+    own: bool = Field(False, description="Present and true for the facts of the unit asked for that no unit below has.")
+    others: bool = Field(False, description="Present and true for the units outside the caller's area, in one row.")
     counters: dict[str, int]
 
 
 class BreakdownOut(Exactness):
-    """The figures of the units below a unit, one row each."""
+    """The figures of the units below a unit, one row each, and of its own facts: the rows' sum is the unit's figures."""
 
     unit: str
     from_: date = Field(alias="from")
