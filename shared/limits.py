@@ -1,6 +1,7 @@
 """How often and how much at once: limits that hold for whoever asks."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -53,10 +54,10 @@ class _Waiting:
 
 
 class InTurn:
-    """At most so many at once, the others in turn: who was served longest ago comes first, by each of their names.
+    """At most so many at once, the others in turn: who was served longest ago comes first, by the name that was served last.
 
-    So one who sends a hundred files holds up another's only by those that are being looked into. Raises Overloaded for
-    who comes while `waiting` wait already.
+    So one who sends a hundred files holds up another's only by those that are being looked into. Once `waiting` wait,
+    room is made by the last of those of whose names most wait; that is Overloaded, and so is who would be that one.
     """
 
     def __init__(self, most: int, waiting: int) -> None:
@@ -72,16 +73,17 @@ class InTurn:
             self._free -= 1
             self._serve(who)
         else:
-            if len(self._waiting) >= self._most_waiting:
-                raise Overloaded()
             mine = _Waiting(who)
             self._waiting.append(mine)
+            if len(self._waiting) > self._most_waiting:
+                self._make_room()
             try:
                 await mine.turn
             except asyncio.CancelledError:
                 if mine in self._waiting:
                     self._waiting.remove(mine)
-                else:
+                elif mine.turn.done() and not mine.turn.cancelled():
+                    # The turn had come in the same instant.
                     self._pass_on()
                 raise
         try:
@@ -89,13 +91,21 @@ class InTurn:
         finally:
             self._pass_on()
 
+    def _make_room(self) -> None:
+        waiting = Counter(name for each in self._waiting for name in each.who)
+        out = max(reversed(self._waiting), key=lambda each: max(waiting[name] for name in each.who))
+        self._waiting.remove(out)
+        out.turn.set_exception(Overloaded())
+
     def _pass_on(self) -> None:
+        # Who has just gone away is still in the list until its task runs.
+        self._waiting = [each for each in self._waiting if not each.turn.done()]
         if not self._waiting:
             self._free += 1
             # Nobody is behind another now.
             self._served.clear()
             return
-        following = min(self._waiting, key=lambda each: [self._served.get(name, 0) for name in each.who])
+        following = min(self._waiting, key=lambda each: max(self._served.get(name, 0) for name in each.who))
         self._waiting.remove(following)
         self._serve(following.who)
         following.turn.set_result(None)

@@ -20,7 +20,7 @@ from tests.incidents.conftest import a_team, kind_of, opened
 TIPS = "/incidents/v1/tips"
 OTHER = "2025:25747"
 MESSAGES = f"{TIPS}/by-receipt/messages"
-WHO = {"full_name": "Đặng Thị Hoà Bình", "phone": "0912 345 678", "address": "12 Lê Lợi", "email": "hoa@vi.vn"}
+WHO = {"full_name": "Đặng Thị Hoà Bình", "phone": "0912345678", "address": "12 Lê Lợi", "email": "hoa@vi.vn"}
 
 
 async def test_the_sender_answers_a_question_with_the_receipt_alone(antt: Antt) -> None:

@@ -9,9 +9,9 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from services.incidents.open311.schemas import Format, form
+from services.incidents.open311.schemas import Format, form, posted
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotFound, Problem
@@ -114,9 +114,18 @@ class Open311Command(CommandRoute):
     """A command whose input is a form, whose key may be a field of it, and whose answer has either format."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request. What its address says beside its form is part of the form: a key, a jurisdiction."""
+        beside = scope["query_string"]
+
+        async def with_query() -> Message:
+            message = await receive()
+            if beside and message["type"] == "http.request" and not message.get("more_body"):
+                body = message.get("body", b"")
+                message = {**message, "body": body + b"&" + beside}
+            return message
+
         try:
-            await super().handle(scope, receive, send)
+            await super().handle(scope, with_query, send)
         except Problem as problem:
             await told(Request(scope), problem)(scope, receive, send)
         except Exception:
@@ -124,15 +133,17 @@ class Open311Command(CommandRoute):
             await told(Request(scope), Problem())(scope, receive, send)
 
     def _authorization(self, headers: Headers, body: bytes) -> str | None:
-        key = form(body).get("api_key")
-        return f"Bearer {key}" if key else super()._authorization(headers, body)
+        key, header = form(body).get("api_key"), super()._authorization(headers, body)
+        if key and header and header.partition(" ")[2].strip() != key.strip():
+            raise InvalidInput(errors=[{"at": "api_key", "code": "repeated", "message": "two keys that differ"}])
+        return f"Bearer {key}" if key else header
 
     def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
             raise InvalidInput(
                 errors=[{"at": "Content-Type", "code": "not-a-form", "message": "application/x-www-form-urlencoded"}]
             )
-        return of.validate_python(form(body))
+        return of.validate_python(posted(body))
 
     def _content(self, scope: Scope, result: Any) -> bytes:
         listed = [result.model_dump(mode="json")]

@@ -17,7 +17,10 @@ _MOST_FIELDS = 100
 
 
 class NewRequest(BaseModel):
-    """A POSTed request. What the standard has and nobody needs here (device_id, account_id) is not even read."""
+    """A POSTed request. What the standard has and nobody needs here (device_id, account_id) is not even read.
+
+    `unread`: the names of fields that the standard does not have; the sender is told that they were not taken.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -31,9 +34,12 @@ class NewRequest(BaseModel):
     last_name: Line | None = None
     email: Line | None = None
     phone: Line | None = None
-    media_url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[!-~]+$")] | None = None
+    media_url: Annotated[
+        list[Annotated[str, Field(max_length=2_000, pattern=r"^https?://[!-~]+$")]], Field(max_length=10)
+    ] = []
     occurred_at: Annotated[Instant | None, Field(alias="attribute[occurred_at]")] = None
     jurisdiction_id: str | None = None
+    unread: list[str] = []
 
 
 class Created(BaseModel):
@@ -59,20 +65,39 @@ class ListRequests(BaseModel):
     jurisdiction_id: str | None = None
 
 
+# Fields of a POST that are not of the tip itself.
+_ASIDE = {"api_key", "device_id", "account_id"}
+_TAKEN = {field.alias or name for name, field in NewRequest.model_fields.items()} - {"unread"} | _ASIDE
+
+
 def form(body: bytes) -> dict[str, Any]:
     """The fields of a form or a query string; blank ones are left out, as clients send them for what they don't know.
 
-    InvalidInput for what is no form in UTF-8, for more than 100 fields, and for attributes that no service has.
+    InvalidInput for what is no form in UTF-8, for more than 100 fields, for a field that is given twice and says two
+    things, and for attributes that no service has.
     """
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise _bad("", "not-a-form", "give a form in UTF-8 of at most 100 fields") from None
-    fields = {name: value for name, value in pairs if value.strip()}
-    for name in fields:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if not value.strip():
+            continue
         if name.startswith("attribute[") and name != "attribute[occurred_at]":
             raise _bad("attribute", "unknown", "the service definition has no such attribute")
+        if name in ("media_url", "media_url[]"):
+            listed = fields.setdefault("media_url", [])
+            listed += [value] if value not in listed else []
+        elif fields.setdefault(name, value) != value:
+            raise _bad(name if name in _TAKEN else "", "repeated", "a field is given twice and says two things")
     return fields
+
+
+def posted(body: bytes) -> dict[str, Any]:
+    """The fields of a POSTed request, and the names of those that nobody reads."""
+    fields = form(body)
+    return {**fields, "unread": sorted(name[:40] for name in fields.keys() - _TAKEN if name.isprintable())}
 
 
 def _bad(at: str, code: str, message: str) -> InvalidInput:

@@ -72,6 +72,15 @@ class Places:
             raise BoundariesNotLoaded(edition=edition)
         return self._communes[edition].find(longitude, latitude)
 
+    def has_boundaries(self, edition: str) -> bool:
+        """Whether the province has loaded boundaries of this edition."""
+        return edition in self._communes
+
+    def has_boundary(self, unit: str) -> bool:
+        """Whether the boundary of a commune is loaded."""
+        communes = self._communes.get(unit[:4])
+        return communes is not None and unit in communes.units
+
     def hamlet(self, code: str, edition: str) -> Hamlet | None:
         """The commune and the name of the hamlet that the province gave this code, or None."""
         return self._hamlets.get(edition, {}).get(code)
@@ -176,6 +185,23 @@ async def locate(
     if commune is None:
         raise PlaceUnknown()
     return commune
+
+
+async def has_boundaries(database: Database, day: date) -> bool:
+    """Whether the province has loaded boundaries of that day's edition, so that a point says where it lies."""
+    return (await known(database)).has_boundaries(units.edition_on(day))
+
+
+async def contradicts(database: Database, day: date, unit: str, longitude: float, latitude: float) -> bool:
+    """Whether a point in WGS84 certainly lies outside a unit: in another commune, or not in it though its boundary is known."""
+    places = await known(database)
+    edition = units.edition_on(day)
+    if not places.has_boundaries(edition):
+        return False
+    commune = places.find(longitude, latitude, edition)
+    if commune is None:
+        return places.has_boundary(unit)
+    return unit not in (commune, *units.ancestors(commune))
 
 
 async def lies_elsewhere(database: Database, day: date, unit: str, longitude: float, latitude: float) -> bool:
