@@ -366,7 +366,7 @@ def _tell_where_to_look(
     console.print(
         f"\n[bold]Xem tại[/] [dim]· look at{'' if stays else ', while it is served (make demo on a terminal)'}[/]"
     )
-    # Whole months of the province are public; anything else needs the token that is told below.
+    # Public indicators of the province in whole months need no token; anything else needs the token that is told below.
     needs_token = "" if scenario.is_public else " [dim](cần mã truy cập · token)[/]"
     console.print(f"  Số liệu    {addresses['stats']}/stats/v1/counters?{period}{needs_token}")
     console.print(f"  Trực tiếp  {addresses['stats']}/stats/v1/live?{period}{needs_token}")

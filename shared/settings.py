@@ -84,6 +84,10 @@ class Settings(BaseSettings):
 
     team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
     log_silence_seconds: float = Field(15, description="A log silent for so long is down, and its readers not ready.")
+    public_indicators: str = Field(
+        "",
+        description="Further indicators that are read without a token, by commas; `GET /stats/v1/indicators` tells which are public.",
+    )
     counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
     dead_letters_in_a_row: int = Field(
         20, description="So many failures in a row stop the consumer instead of the events."

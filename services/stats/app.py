@@ -4,12 +4,14 @@ from fastapi import FastAPI
 
 from services.stats import counting, listening
 from services.stats.counters import routes as counters
+from services.stats.counters.answering import public_indicators
 from shared import news, service
 from shared.settings import settings
 
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
+    public_indicators()  # a name that is none is told now, not to the first reader
     tasks: dict[str, service.Task] = {
         "listening": listening.listen,
         "news": lambda service: news.listen(service, "counted"),

@@ -57,7 +57,8 @@ async def fill(on: Stage, since: date) -> dict[str, str]:
         for table in (by_days, by_months):
             await connection.execute(f"VACUUM ANALYZE {table}")
     await database.close()
-    return environment | {"ANTT_PROVINCE": PROVINCE}
+    # Every indicator is read, as one who oversees the province reads it.
+    return environment | {"ANTT_PROVINCE": PROVINCE, "ANTT_PUBLIC_INDICATORS": ",".join(i.name for i in INDICATORS)}
 
 
 def constant() -> FastAPI:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from services.stats.app import create_app
 from services.stats.counters.reading import parts
 from shared import days
+from shared.settings import settings as configured
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.stats.writing import append, tip
 from tests.teams.factories import DECISION, MEMBERS, a_member, entered, step, team
@@ -256,6 +258,59 @@ async def test_without_a_token_only_whole_months_of_the_province_are_read(antt: 
     assert (foreign.status_code, foreign.json()["type"]) == (403, "urn:antt:problem:foreign-area")
 
 
+async def test_without_a_token_and_from_elsewhere_only_public_indicators_are_read(antt: Antt) -> None:
+    month: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
+    listed = (await antt.get("/stats/v1/indicators")).json()
+    public = {indicator["name"] for indicator in listed if indicator["public"]}
+    assert {"tips_received", "teams", "patrols"} < public
+    assert not public & {"drugs_seized_milligrams", "persons_fined", "persons_handled", "fines_dong"}
+    elsewhere = (None, antt.token("operator", "2024:96"), antt.token("commune_officer", COMMUNE))
+    for caller, status in zip(elsewhere, (401, 403, 403), strict=True):
+        unasked = (await antt.get("/stats/v1/counters", caller, **month)).json()["counters"]
+        assert unasked.keys() == public
+        for of in ("counters", "series", "live"):
+            for indicator in ("persons_fined", ["tips_received", "drugs_seized_milligrams"]):
+                answer = await antt.get(f"/stats/v1/{of}", caller, **month, indicator=indicator)
+                assert answer.status_code == status, (of, indicator)
+    everything = await antt.get("/stats/v1/counters", antt.token("operator", PROVINCE), **month)
+    assert len(everything.json()["counters"]) == len(listed)
+
+
+async def test_a_province_opens_further_indicators_and_no_name_that_is_none(
+    antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31", "indicator": "persons_fined"}
+    monkeypatch.setattr(configured(), "public_indicators", "persons_fined, fines_dong")
+    assert (await antt.get("/stats/v1/counters", **month)).json()["counters"] == {"persons_fined": 0}
+    assert (await antt.get("/stats/v1/counters", **{**month, "indicator": "persons_warned"})).status_code == 401
+    monkeypatch.setattr(configured(), "public_indicators", "persons_fned")
+    with pytest.raises(ValueError, match="ANTT_PUBLIC_INDICATORS: there is no indicator persons_fned"):
+        create_app()
+
+
+async def test_two_answers_without_a_token_or_from_elsewhere_never_give_what_one_day_did(antt: Antt) -> None:
+    month: dict[str, Any] = {"unit": PROVINCE, "from_": "2024-08-01", "to": "2024-08-31"}
+    for caller, refused in (
+        (None, 401),
+        (antt.token("operator", "2024:96"), 403),
+        (antt.token("commune_officer", COMMUNE), 403),
+        (antt.token("operator", PROVINCE), 200),
+    ):
+        for of, query, status in (
+            ("counters", {}, 200),
+            ("counters", {"known_at": "2024-09-30"}, 200),
+            ("counters", {"known_at": "2024-09-29"}, refused),
+            ("series", {"known_at": "2024-10-01"}, refused),
+            ("series", {"by": "month"}, 200),
+            ("series", {"by": "day"}, refused),
+            ("counters", {"to": "2024-08-30"}, refused),
+            ("counters", {"from_": "2024-08-02"}, refused),
+            ("series", {"from_": "2024-08-31"}, refused),
+        ):
+            answer = await antt.get(f"/stats/v1/{of}", caller, **{**month, **query})
+            assert answer.status_code == status, (refused, of, query)
+
+
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
@@ -281,8 +336,6 @@ async def test_a_question_that_cannot_be_answered_gets_one_clear_problem(
 
 async def test_waiting_for_a_position_that_never_comes_is_bounded(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTT_COUNTED_WAIT_SECONDS", "0.1")
-    from shared.settings import settings as configured
-
     configured.cache_clear()
     await antt.counters(await report(antt, OLD_COMMUNE, "2024-08-01T00:00:00Z"))
     answer = await antt.get(

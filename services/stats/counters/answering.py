@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import lru_cache
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ from services.stats.counters.schemas import Figures, Series, positions_of
 from services.stats.indicators import INDICATORS
 from shared import units
 from shared.auth import Identity
-from shared.errors import InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
+from shared.errors import ForeignArea, InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.jurisdiction import area as area_of
 from shared.news import news_of
 from shared.outbox import Position
@@ -55,11 +56,13 @@ class Answer(NamedTuple):
     etag: str
 
 
-def permitted(caller: Identity, query: Question) -> Question:
-    """The question with its unit in the edition asked for. Raises unless the caller may ask it (`require_may_read`)."""
+def permitted(caller: Identity, query: Question) -> tuple[Question, bool]:
+    """The question with its unit in the edition asked for, and whether it gets only what is public.
+
+    Raises unless the caller may ask it (`require_may_read`).
+    """
     query = _shown(query)
-    require_may_read(caller, query)
-    return query
+    return query, require_may_read(caller, query)
 
 
 def _shown(query: Question) -> Question:
@@ -75,8 +78,12 @@ def _shown(query: Question) -> Question:
     return query.model_copy(update={"unit": found[0], "edition": None})
 
 
-def require_may_read(caller: Identity, query: Figures) -> None:
-    """Raise unless the caller may read these figures: without a token, the province's, in whole months."""
+def require_may_read(caller: Identity, query: Figures) -> bool:
+    """Raise unless the caller may read these figures. Whether it is for their being public alone.
+
+    Public are a province's figures of public indicators over whole months, as known now or at the end of a month:
+    the difference of two such answers never is what one day did.
+    """
     unit = units.get(query.unit)
     if unit is None:
         raise UnknownUnit(unit=query.unit)
@@ -86,22 +93,42 @@ def require_may_read(caller: Identity, query: Figures) -> None:
         raise InvalidInput(errors=[{"at": "to", "code": "before-from", "message": "the range ends before it begins"}])
     if query.to.year > 9990 or query.from_.year < 1900:
         raise InvalidInput(errors=[{"at": "from", "code": "range", "message": "years 1900 to 9990"}])
-    whole_months = query.from_.day == 1 and (query.to + timedelta(days=1)).day == 1
-    if caller.role == "anyone" and not (unit.level == "province" and whole_months):
-        raise Unauthenticated()
-    # A province's own figures are public; what lies below is for those in charge of it.
-    if unit.level != "province":
-        caller.require("read_counters", query.unit)
-    elif caller.role != "anyone":
+    anyone = caller.role == "anyone"
+    if not anyone:
         caller.require_role("read_counters")
+        if query.unit in area_of(caller.unit):
+            return False
+    by_months = query.from_.day == 1 and _ends_a_month(query.to)
+    by_months = by_months and (query.known_at is None or _ends_a_month(query.known_at))
+    by_months = by_months and not (isinstance(query, Series) and query.by == "day")
+    if unit.level != "province" or not by_months or not public_indicators().issuperset(query.indicator):
+        raise Unauthenticated() if anyone else ForeignArea(unit=query.unit)
+    return True
+
+
+def _ends_a_month(day: date) -> bool:
+    return (day + timedelta(days=1)).day == 1
+
+
+def public_indicators() -> frozenset[str]:
+    """The indicators that are read without a token. ValueError for one that the province opens and that is none."""
+    return _public_indicators(settings().public_indicators)
+
+
+@lru_cache
+def _public_indicators(further: str) -> frozenset[str]:
+    opened = {name.strip() for name in further.split(",") if name.strip()}
+    if unknown := opened - {indicator.name for indicator in INDICATORS}:
+        raise ValueError(f"ANTT_PUBLIC_INDICATORS: there is no indicator {', '.join(sorted(unknown))}")
+    return frozenset(opened.union(indicator.name for indicator in INDICATORS if indicator.public))
 
 
 async def counters(service: Service, caller: Identity, query: Figures) -> Answer:
     """The figures of one unit over one range."""
-    return await _counters(service, permitted(caller, query))
+    return await _counters(service, *permitted(caller, query))
 
 
-async def _counters(service: Service, query: Figures) -> Answer:
+async def _counters(service: Service, query: Figures, publicly: bool) -> Answer:
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
         found, state = await reading.figures(
             connection, set_id, names, [query.unit], query.from_, _until(query), query.known_at
@@ -110,7 +137,7 @@ async def _counters(service: Service, query: Figures) -> Answer:
 
     # Every screen of a province asks for the same few figures.
     together: Together[Answer] = service.state.setdefault("together", Together())
-    return await together.read(query, lambda: _read(service, query, read))
+    return await together.read((query, publicly), lambda: _read(service, query, publicly, read))
 
 
 async def breakdown(service: Service, caller: Identity, query: Figures) -> Answer:
@@ -118,7 +145,7 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
 
     What lies outside the area of a caller who does not oversee the unit is one row.
     """
-    query = permitted(caller, query)
+    query, publicly = permitted(caller, query)
     if caller.role == "anyone":
         raise Unauthenticated()
     unit, area = units.get(query.unit), area_of(caller.unit)
@@ -126,27 +153,26 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
     # What no single commune inherits is not the new province's own.
     beside = [units.unattributed(unit.id)] if (unit.level, unit.edition) == ("province", "2025") else []
     below = [*units.children(unit.id), *beside]
-    all_shown = unit.id in area
 
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
         found, state = await reading.figures(
             connection, set_id, names, [unit.id, *below], query.from_, _until(query), query.known_at
         )
         own = _less(found[unit.id], *(found[id] for id in below))
-        shown = [id for id in below if (id in served() and (all_shown or id in area)) or id in beside]
+        shown = [id for id in below if (id in served() and (not publicly or id in area)) or id in beside]
         rows = [
             {"unit": id, "name": _name(id), "counters": found[id], **_inexact(id, query.from_, query.to, names)}
             for id in shown
         ]
         others = _less(found[unit.id], own, *(found[id] for id in shown))
-        if not all_shown or any(others.values()):
+        if publicly or any(others.values()):
             flags = [_inexact(id, query.from_, query.to, names) for id in below if id not in shown]
             inexact: dict[str, Any] = next(filter(None, flags), {})
             rows.append({"unit": unit.id, "name": "Các đơn vị khác", "others": True, "counters": others, **inexact})
         itself = {"unit": unit.id, "name": unit.name, "own": True, "counters": own}
         return _answer(query, state, names, {"rows": [*rows, itself | _inexact(unit.id, query.from_, query.to, names)]})
 
-    return await _read(service, query, read)
+    return await _read(service, query, publicly, read)
 
 
 def _less(figures: dict[str, int], *parts: dict[str, int]) -> dict[str, int]:
@@ -161,9 +187,7 @@ def _name(unit_id: str) -> str:
 
 async def series(service: Service, caller: Identity, query: Series) -> Answer:
     """The figures of one unit, period by period."""
-    query = permitted(caller, query)
-    if caller.role == "anyone" and query.by == "day":
-        raise Unauthenticated()
+    query, publicly = permitted(caller, query)
     periods = _periods(query)
 
     async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
@@ -190,7 +214,7 @@ async def series(service: Service, caller: Identity, query: Series) -> Answer:
         ]
         return _answer(query, state, names, {"by": query.by, "series": buckets})
 
-    return await _read(service, query, read)
+    return await _read(service, query, publicly, read)
 
 
 def _periods(query: Series) -> list[tuple[date, date]]:
@@ -215,11 +239,11 @@ def _periods(query: Series) -> list[tuple[date, date]]:
 
 async def live(service: Service, caller: Identity, query: Figures) -> AsyncIterator[str]:
     """The answer of `counters` as JSON, now and whenever the figures have changed."""
-    query = permitted(caller, query)
+    query, publicly = permitted(caller, query)
     sent = ""
     while True:
         news = news_of(service).next
-        answer = await _counters(service, query.model_copy(update={"counted": None}))
+        answer = await _counters(service, query.model_copy(update={"counted": None}), publicly)
         if answer.etag != sent:
             sent = answer.etag
             yield answer.body.decode()
@@ -228,7 +252,10 @@ async def live(service: Service, caller: Identity, query: Figures) -> AsyncItera
 
 
 async def _read(
-    service: Service, query: Figures, read: Callable[[asyncpg.Connection, int, list[str]], Awaitable[Answer]]
+    service: Service,
+    query: Figures,
+    publicly: bool,
+    read: Callable[[asyncpg.Connection, int, list[str]], Awaitable[Answer]],
 ) -> Answer:
     """Read from the serving set, once it has counted what the query waits for; again when a rebuild swaps it meanwhile."""
     while True:
@@ -237,7 +264,7 @@ async def _read(
             if query.counted is not None:
                 await _wait_until_counted(service, serving.set_id, positions_of(query.counted))
             async with service.database.connection() as connection:
-                return await read(connection, serving.set_id, _names(serving, query))
+                return await read(connection, serving.set_id, _names(serving, query, publicly))
         except (reading.SetChanged, asyncpg.UndefinedTableError):
             service.state.pop("serving", None)
 
@@ -286,11 +313,12 @@ def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, An
     return {"exact": False, "inexact": "split"} if inherits and not units.is_exact(id) else {}
 
 
-def _names(serving: reading.Serving, query: Figures) -> list[str]:
+def _names(serving: reading.Serving, query: Figures, publicly: bool) -> list[str]:
     for name in query.indicator:
         if name not in serving.counted:
             raise IndicatorNotCounted(indicator=name)
-    return [i.name for i in INDICATORS if i.name in (query.indicator or serving.counted)]
+    open_to_caller = serving.counted & public_indicators() if publicly else serving.counted
+    return [i.name for i in INDICATORS if i.name in (query.indicator or open_to_caller)]
 
 
 def _answer(query: Figures, state: reading.State, names: list[str], figures: dict[str, Any]) -> Answer:

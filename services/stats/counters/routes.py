@@ -23,10 +23,15 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "the figures
 
 @streams.get("/indicators")
 async def indicators() -> list[IndicatorOut]:
-    """Every indicator: its name, its Vietnamese name, what it counts in, and whether it is a flow or a stock."""
+    """Every indicator: its name, its Vietnamese name, what it counts in, whether it is a flow or a stock, and public."""
+    public = answering.public_indicators()
     return [
         IndicatorOut(
-            name=i.name, vietnamese=i.vietnamese, unit=i.unit, nature="flow" if isinstance(i, Flow) else "stock"
+            name=i.name,
+            vietnamese=i.vietnamese,
+            unit=i.unit,
+            nature="flow" if isinstance(i, Flow) else "stock",
+            public=i.name in public,
         )
         for i in INDICATORS
     ]
@@ -34,7 +39,11 @@ async def indicators() -> list[IndicatorOut]:
 
 @router.get("/counters", response_model=CountersOut, responses=_UNCHANGED)
 async def counters(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
-    """The figures of one unit over one range, both days included; without a token, whole months of the province."""
+    """The figures of one unit over one range, both days included.
+
+    Without a token, and for callers of another area: public indicators of the province in whole months, as known now or
+    at the end of a month.
+    """
     return _answer(await answering.counters(request.app.state.service, caller, query))
 
 

@@ -148,3 +148,4 @@ class IndicatorOut(BaseModel):
     vietnamese: str
     unit: str
     nature: Literal["flow", "stock"]
+    public: bool = Field(description="Whether the province's figures of whole months are read without a token.")
