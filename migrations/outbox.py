@@ -73,6 +73,11 @@ CREATE TABLE answers (
 CREATE INDEX answers_by_age ON answers (answered_at);
 """
 
+EMPTY_FINGERPRINTS = """
+-- They were hashes without a key, from which what was sent can be guessed. An empty one is any input.
+UPDATE answers SET fingerprint = '';
+"""
+
 FOLLOWED = """
 -- How far this service has followed the events of others.
 CREATE TABLE followed (

@@ -6,6 +6,7 @@ work and only then answers.
 """
 
 import hashlib
+import hmac
 import inspect
 import os
 import re
@@ -26,7 +27,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from shared.auth import Identity, caller_of
+from shared.auth import Identity, caller_of, secret_for
 from shared.errors import (
     BodyTooLarge,
     Changed,
@@ -113,18 +114,15 @@ class CommandRoute(APIRoute):
         if body is None:
             return
         caller = await service.tokens.identity(self._authorization(headers, body))
-        key = headers.get(b"idempotency-key") if self.keeps_answers else None
-
-        async def answer() -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-            if key is None:
-                return await self._run(service, scope, headers, body, caller, None)
-            return await self._once(service, scope, headers, body, caller, key)
-
+        arguments = self._arguments(scope, headers, body, caller)
+        text = headers.get(b"idempotency-key") if self.keeps_answers else None
+        key = self._key(scope, headers, caller, arguments, text) if text is not None else None
+        answer = self._run if key is None else self._once
         try:
-            status, content, extra = await answer()
+            status, content, extra = await answer(service, scope, arguments, key)
         except Conflict:
             # Another process was first, with this key or this reference: now that can be seen, and told.
-            status, content, extra = await answer()
+            status, content, extra = await answer(service, scope, arguments, key)
         await send(
             {
                 "type": "http.response.start",
@@ -139,14 +137,13 @@ class CommandRoute(APIRoute):
         await send({"type": "http.response.body", "body": content})
 
     async def _run(
-        self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, key: "_Key | None"
+        self, service: Any, scope: Scope, arguments: dict[str, Any], key: "_Key | None"
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         # Several lines of a list are one list.
         if_match = b",".join([value for name, value in scope["headers"] if name == b"if-match"]).strip()
         if not if_match and scope["method"] in ("PATCH", "PUT"):
             raise PreconditionRequired()
         status = self.status_code or 200
-        arguments = self._arguments(scope, headers, body, caller)
         for tries_left in reversed(range(_TRIES)):
             work = UnitOfWork(service.writer, if_match.decode("latin-1") if if_match else None)
             result = await self.endpoint(
@@ -171,27 +168,50 @@ class CommandRoute(APIRoute):
         return status, content, extra
 
     async def _once(
-        self, service: Any, scope: Scope, headers: Headers, body: bytes, caller: Identity, text: bytes
+        self, service: Any, scope: Scope, arguments: dict[str, Any], key: "_Key | None"
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         """Run the command unless its Idempotency-Key was seen; then give the first answer again."""
-        said = [_header(headers, name) or "" for name, kind, _ in self._parameters or () if kind == "header"]
-        key = _Key(service.secret, scope, "\0".join([caller.subject, *said]), body, text)
+        assert key is not None
         if key.key in service.keys_in_flight:
             raise KeyInFlight()
         service.keys_in_flight.add(key.key)
         try:
-            first = await service.database.fetchrow("SELECT * FROM answers WHERE key = $1", key.key)
+            first = await service.database.fetchrow(_FIRST_ANSWER, key.key, key.old_key)
             if first is None:
-                return await self._run(service, scope, headers, body, caller, key)
-            if first["fingerprint"] != key.fingerprint:
+                return await self._run(service, scope, arguments, key)
+            # An empty one is from before fingerprints had a key: whatever it was of, a retried tip is still one tip.
+            if first["fingerprint"] not in (b"", key.fingerprint):
                 raise KeyReused()
             extra = [(b"idempotency-replayed", b"true")]
             if first["seq"] is not None:
                 position = Position(first["generation"], first["seq"])
                 extra.append((b"antt-position", position_text(service.name, position).encode()))
-            return first["status"], key.open(first["body"]), extra
+            return first["status"], key.open(first["key"], first["body"]), extra
         finally:
             service.keys_in_flight.discard(key.key)
+
+    def _key(self, scope: Scope, headers: Headers, caller: Identity, arguments: dict[str, Any], text: bytes) -> "_Key":
+        """What the request's Idempotency-Key names: whose it is, where, and by what input it was first used."""
+        if not 1 <= len(text) <= 255:
+            raise InvalidInput(errors=[{"at": "Idempotency-Key", "code": "length", "message": "1 to 255 characters"}])
+        # Without a token nothing but the key says who asks, and the first answer holds a receipt.
+        if caller.role == "anyone" and not is_unguessable(text.decode("latin-1")):
+            raise InvalidInput(errors=[{"at": "Idempotency-Key", "code": "guessable", "message": _GUESSABLE}])
+        kinds = self._parameters or ()
+        said = [_header(headers, name) or "" for name, kind, _ in kinds if kind == "header"]
+        # A step on a record may tell what is left out from null; who sends something new, and says it otherwise, says the same.
+        inputs = [
+            of.dump_python(arguments[name], mode="json", exclude_unset=bool(self.param_convertors), warnings="none")
+            for name, kind, of in kinds
+            if kind == "body"
+        ]
+        return _Key(
+            scope["app"].state.service.secret,
+            [caller.role, caller.subject, caller.unit, caller.team, *said, scope["method"], scope["path"].lower()],
+            [caller.subject, *said, scope["method"], scope["path"]],
+            msgspec.json.encode(inputs, order="sorted"),
+            text,
+        )
 
     def _arguments(self, scope: Scope, headers: Headers, body: bytes, caller: Identity) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
@@ -315,23 +335,50 @@ async def _read(receive: Receive, headers: Headers, most: int) -> bytes | None:
             return body
 
 
-class _Key:
-    """An Idempotency-Key of one caller at one address, and the seal on its answer."""
+# What is kept under the key, or by a process from before keys named role, unit and team.
+_FIRST_ANSWER = "SELECT * FROM answers WHERE key = $1 OR key = $2 AND fingerprint = ''"
+_GUESSABLE = "without a token: a UUID, or 128 random bits (22 characters of base64url, 32 of hex)"
+# How many bits a character is worth, by the smallest alphabet that holds all of them.
+_ALPHABETS = [
+    (re.compile(r"[0-9]+"), 3.3),
+    (re.compile(r"[0-9a-f]+|[0-9A-F]+"), 4),
+    (re.compile(r"[0-9a-z_+/=.~-]+|[0-9A-Z_+/=.~-]+"), 5.1),
+    (re.compile(r"[0-9A-Za-z_+/=.~-]+"), 5.9),
+]
+_DASHED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
-    def __init__(self, secret: bytes, scope: Scope, caller: str, body: bytes, text: bytes) -> None:
-        if not 1 <= len(text) <= 255:
-            raise InvalidInput(errors=[{"at": "Idempotency-Key", "code": "length", "message": "1 to 255 characters"}])
-        place = b"\0".join((caller.encode(), scope["method"].encode(), scope["path"].encode()))
-        self.key = hashlib.sha256(place + b"\0" + text).digest()
-        self.fingerprint = hashlib.sha256(body).digest()
+
+def is_unguessable(text: str) -> bool:
+    """Whether an Idempotency-Key is nobody else's by chance: a UUID (RFC 9562, but the nil and the max one), or as long
+    as 128 random bits are, and not of the same few characters."""
+    if _DASHED.fullmatch(text):
+        return UUID(text).version is not None
+    worth = next((bits for characters, bits in _ALPHABETS if characters.fullmatch(text)), 0)
+    return worth * len(text) >= 128 and len(set(text)) >= 8
+
+
+def _keyed(purpose: bytes, said: bytes) -> bytes:
+    return hmac.digest(secret_for(purpose), said, hashlib.sha256)
+
+
+class _Key:
+    """An Idempotency-Key of one caller at one address, and the seal on its answer.
+
+    All that is kept of it and of the input is keyed: who steals the database can try out neither.
+    """
+
+    def __init__(self, secret: bytes, place: list[str], old_place: list[str], said: bytes, text: bytes) -> None:
+        self.key = _keyed(b"answer keys", "\0".join(place).encode() + b"\0" + text)
+        self.old_key = hashlib.sha256("\0".join(old_place).encode() + b"\0" + text).digest()
+        self.fingerprint = _keyed(b"answer fingerprints", said)
         self._cipher = AESGCM(hashlib.sha256(b"answers" + secret).digest())
 
     def seal(self, content: bytes) -> bytes:
         nonce = os.urandom(12)
         return nonce + self._cipher.encrypt(nonce, content, self.key)
 
-    def open(self, sealed: bytes) -> bytes:
-        return self._cipher.decrypt(sealed[:12], sealed[12:], self.key)
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        return self._cipher.decrypt(sealed[:12], sealed[12:], key)
 
 
 def position_text(source: str, position: Position) -> str:
@@ -422,7 +469,8 @@ def _edge_documented(route: CommandRoute) -> dict[str, Any]:
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "Makes it safe to send this again: the same key and body get the first answer again.",
+                "description": "Makes it safe to send this again: the same key and input get the first answer again. "
+                "Without a token it is a UUID, or 128 random bits (22 characters of base64url, 32 of hex).",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
             }
         )

@@ -72,6 +72,8 @@ VIETNAMESE: dict[str, str] = {
     "given more than once": "Chỉ được nêu một lần.",
     "at most 100": "Tối đa 100 tham số.",
     "1 to 255 characters": "Từ 1 đến 255 ký tự.",
+    "without a token: a UUID, or 128 random bits (22 characters of base64url, 32 of hex)": "Không có mã truy cập thì"
+    " phải là một UUID hoặc 128 bit ngẫu nhiên (22 ký tự base64url, 32 ký tự hex).",
     "give a day as 2026-11-30": "Ghi ngày theo dạng 2026-11-30.",
     "give an instant with its time zone, as {}": "Ghi ngày giờ kèm múi giờ, như {}.",
     "give an instant as {}": "Ghi ngày giờ kèm múi giờ, như {}.",
@@ -170,6 +172,9 @@ VIETNAMESE: dict[str, str] = {
     "give a form in UTF-8 of at most 100 fields": "Phải là biểu mẫu UTF-8 có tối đa 100 trường.",
     "the service definition has no such attribute": "Dịch vụ không có thuộc tính này.",
     "application/x-www-form-urlencoded": "Chỉ nhận application/x-www-form-urlencoded.",
+    "a field is given twice and says two things": "Một trường được nêu hai lần với hai giá trị khác nhau.",
+    "two keys that differ": "Hai khóa khác nhau.",
+    "lat and long lie in another unit than address_id names": "lat và long nằm ở đơn vị khác với address_id.",
     "lat and long come together": "lat và long phải đi cùng nhau.",
     "give lat and long, address_id, or an address that names the commune": "Cần lat và long, address_id, hoặc địa chỉ"
     " có tên xã, phường.",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple, cast
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 import tenacity
@@ -87,7 +88,7 @@ class Replay:
         addresses: Mapping[Service, str],
         token: Callable[[TokenRole, str, str], str],
     ) -> None:
-        """`name` begins every Idempotency-Key: what was sent under it once is not done again.
+        """`name` makes every Idempotency-Key: what was sent under it once is not done again.
 
         `addresses`: where each service is; `token(role, unit, team)` gives a caller's token.
         """
@@ -143,7 +144,7 @@ class Replay:
         headers = {
             "Authorization": self._authorization(request.caller),
             "Content-Type": "application/json",
-            "Idempotency-Key": f"{self._name}-{number}",
+            "Idempotency-Key": str(uuid5(NAMESPACE_OID, f"{self._name}-{number}")),
         }
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type((OSError, HTTPException, _ComeAgain)),

@@ -368,7 +368,8 @@ async def test_a_problem_speaks_the_language_that_is_asked_for(antt: Antt) -> No
 
 
 async def test_the_same_key_sent_twice_at_once_makes_one_tip(antt: Antt, rows: Rows) -> None:
-    answers = await asyncio.gather(*(antt.post(TIPS, tip(), Idempotency_Key="k") for _ in range(8)))
+    key = str(uuid4())
+    answers = await asyncio.gather(*(antt.post(TIPS, tip(), Idempotency_Key=key) for _ in range(8)))
     codes = sorted(answer.status_code for answer in answers)
     assert codes == [201] + [409] * 7
     for answer in answers:
@@ -412,7 +413,8 @@ async def test_no_method_makes_any_address_fail(antt: Antt) -> None:
     for address in [*addresses, "/", "/incidents", "/incidents/v1/docs"]:
         for method in ("HEAD", "OPTIONS", "TRACE", "DELETE"):
             answer = await antt.http.request(method, address)
-            assert answer.status_code < 500, (method, address)
+            # Readiness says 503 as long as something begins.
+            assert answer.status_code < 500 or address.endswith("/ready"), (method, address)
             assert answer.status_code != 405 or answer.headers["allow"], (method, address)
 
 

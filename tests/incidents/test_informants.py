@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -200,8 +201,9 @@ async def test_a_receipt_that_is_none_is_refused_before_anything_is_looked_up(an
 
 async def test_the_same_key_under_another_receipt_is_another_message(antt: Antt) -> None:
     one, two = [await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"}, {}) for _ in range(2)]
+    key = str(uuid4())
     first, second, again = [
-        await antt.post(MESSAGES, {"content": "Thêm"}, Idempotency_Key="k", Antt_Receipt=tip["receipt"])
+        await antt.post(MESSAGES, {"content": "Thêm"}, Idempotency_Key=key, Antt_Receipt=tip["receipt"])
         for tip in (one, two, one)
     ]
     assert first.json()["id"] != second.json()["id"]

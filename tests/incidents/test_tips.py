@@ -1,6 +1,7 @@
 """Tips: intake, receipts, steps."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 from shared.days import now
 from tests.clock import at
@@ -23,12 +24,13 @@ async def test_a_tip_from_anyone_is_acknowledged_with_a_receipt_and_a_position(a
 
 async def test_the_same_idempotency_key_gives_the_first_answer_again(antt: Antt) -> None:
     tip = {"unit": COMMUNE, "content": "Mất trộm xe máy"}
-    first = await antt.post("/incidents/v1/tips", tip, Idempotency_Key="k1")
-    again = await antt.post("/incidents/v1/tips", tip, Idempotency_Key="k1")
+    key = str(uuid4())
+    first = await antt.post("/incidents/v1/tips", tip, Idempotency_Key=key)
+    again = await antt.post("/incidents/v1/tips", tip, Idempotency_Key=key)
     assert again.status_code == 201
     assert again.content == first.content
     assert again.headers["antt-position"] == first.headers["antt-position"]
-    other = await antt.post("/incidents/v1/tips", {**tip, "content": "Khác"}, Idempotency_Key="k1")
+    other = await antt.post("/incidents/v1/tips", {**tip, "content": "Khác"}, Idempotency_Key=key)
     assert (other.status_code, other.json()["type"]) == (422, "urn:antt:problem:idempotency-key-reused")
 
 
