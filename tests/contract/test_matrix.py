@@ -113,7 +113,7 @@ ROUTES: dict[str, dict[str, list[str]]] = {
         "import_records": [
             "POST /v1/imports", "POST /v1/imports/{import_id}/cancel", "GET /v1/imports",
             "GET /v1/imports/{import_id}", "GET /v1/imports/{import_id}/progress",
-            "GET /v1/imports/{import_id}/rejected",
+            "GET /v1/imports/{import_id}/rejected", "GET /v1/imports/{import_id}/left-out",
         ],
         "recount": ["GET /v1/recount"],
     },
