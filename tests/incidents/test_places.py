@@ -167,6 +167,18 @@ WRONG: dict[str, tuple[Any, set[tuple[str, str]]]] = {
         {("features.0.geometry", "not-geojson")},
     ),
     "a unit twice": (collection(boundary(), boundary()), {("features.1.properties", "duplicate")}),
+    "a unit twice on partly the same ground": (
+        collection(boundary(), boundary(EAST, box(106.8, 11.0)), boundary(COMMUNE, box(106.65, 11.0))),
+        {("features.2.properties", "duplicate")},
+    ),
+    "features of a commune without end": (
+        collection(*[boundary()] * 1_001),
+        {("features.1000.properties", "too-many-parts")},
+    ),
+    "an island on another's ground": (
+        collection(boundary(), boundary(EAST, box(106.8, 11.0)), boundary(EAST, box(106.65, 11.0))),
+        {("features.2.geometry", "overlap")},
+    ),
     "the same ground twice": (
         collection(boundary(COMMUNE), boundary(EAST)),
         {("features.1.geometry", "overlap")},
@@ -189,6 +201,21 @@ WRONG: dict[str, tuple[Any, set[tuple[str, str]]]] = {
     "no UTF-8": (json.dumps(collection(boundary("@"))).encode().replace(b"@", b"\xff"), {("", "not-geojson")}),
     "brackets without end": (DEEP, {("", "not-geojson")}),
 }
+
+
+async def test_a_commune_may_come_in_several_features(antt: Antt) -> None:
+    loaded = await put(antt, "boundaries", (CASES / "geojson-islands-two-features" / "input.geojson").read_bytes())
+    assert (loaded.status_code, loaded.json()["entries"]) == (200, 1), loaded.text
+    assert [await at(antt, *point) for point in ((106.75, 10.89), (106.81, 10.89))] == [COMMUNE, COMMUNE]
+    assert await at(antt, 106.78, 10.89) == (422, "place-unknown")
+    # Parts that touch are one ground, a part may be several itself, and another commune may come between them.
+    islands = boundary(type="MultiPolygon", coordinates=[[box(106.7, 11.0)], [box(107.0, 11.5)]])
+    loaded = await put(antt, "boundaries", collection(boundary(), boundary(EAST, box(106.6, 11.1)), islands))
+    assert (loaded.status_code, loaded.json()["entries"]) == (200, 2), loaded.text
+    places = ((106.65, 11.05), (106.7, 11.05), (106.75, 11.05), (107.05, 11.55))
+    assert [await at(antt, *point) for point in places] == [COMMUNE] * 4
+    kept = (await antt.get(f"{PLACES}/boundaries", antt.token("operator", PROVINCE))).json()["features"]
+    assert sorted(feature["properties"]["unit"] for feature in kept) == sorted((COMMUNE, EAST))
 
 
 async def test_boundaries_that_cannot_be_are_refused_whole(antt: Antt) -> None:

@@ -5,7 +5,8 @@ queue that tips wait in, nothing of them is counted, and so they emit no event.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,8 @@ from shared.http import invalid_input
 from shared.places import served
 
 _MOST_ERRORS = 100
+# So many islands a commune may have as features of their own; each is compared with each.
+_MOST_PARTS = 1_000
 # As some editors write it before JSON.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -48,7 +51,10 @@ class _Errors(list[dict[str, str]]):
 
 
 async def load_boundaries(database: Database, caller: Identity, content: bytes, if_match: str | None) -> Loaded:
-    """Replace the boundaries of one edition by those of a FeatureCollection. InvalidInput names each bad feature."""
+    """Replace the boundaries of one edition by those of a FeatureCollection. InvalidInput names each bad feature.
+
+    A commune may come in several features, its islands beside the mainland.
+    """
     edition, rows = await asyncio.to_thread(_boundaries, content)
     return await _replace(
         database,
@@ -116,8 +122,7 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
         raise InvalidInput(errors=[{"at": "", "code": "not-geojson", "message": "give a FeatureCollection"}]) from None
     if not any(name in bytes(given.crs) for name in (b"null", b"CRS84", b"4326")):
         errors.tell("crs", "not-wgs84", "give longitude and latitude in WGS84, not in VN-2000")
-    shapes: dict[str, Any] = {}
-    numbers: dict[str, int] = {}
+    parts: dict[str, dict[int, Any]] = {}
     for number, feature in enumerate(given.features):
         unit = _unit_of(feature.properties or {}, f"features.{number}.properties", errors)
         shape = None
@@ -125,17 +130,28 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
             shape = geometry.polygon_of(bytes(feature.geometry))
         except geometry.NoPolygon as wrong:
             errors.tell(f"features.{number}.geometry", *wrong.args)
-        if unit is not None and _is_right_unit(unit, numbers, f"features.{number}.properties", errors):
-            numbers[unit] = number
-            if shape is not None:
-                shapes[unit] = shape
+        if unit is not None and _is_right_unit(unit, parts, f"features.{number}.properties", errors):
+            parts.setdefault(unit, {})[number] = shape
     if not given.features:
         errors.tell("features", "empty", "no feature at all")
+    shapes: dict[str, Any] = {}
+    if not errors:
+        for unit, of_unit in parts.items():
+            if len(of_unit) > _MOST_PARTS:
+                errors.tell(
+                    f"features.{max(of_unit)}.properties", "too-many-parts", f"at most {_MOST_PARTS} of a commune"
+                )
+                continue
+            for one, other in islice(geometry.overlapping(of_unit), _MOST_ERRORS):
+                errors.tell(f"features.{other}.properties", "duplicate", f"the ground of features.{one} again")
+            try:
+                shapes[unit] = geometry.together(list(of_unit.values()))
+            except geometry.NoPolygon as wrong:
+                errors.tell(f"features.{max(of_unit)}.geometry", *wrong.args)
     if not errors:
         for one, other in geometry.overlapping(shapes):
-            errors.tell(
-                f"features.{max(numbers[one], numbers[other])}.geometry", "overlap", f"{one} and {other} overlap"
-            )
+            pair = next(geometry.overlapping(parts[one] | parts[other]), (max(parts[one]), max(parts[other])))
+            errors.tell(f"features.{max(pair)}.geometry", "overlap", f"{one} and {other} overlap")
     if errors:
         raise InvalidInput(errors=errors)
     return next(iter(shapes))[:4], [(unit, geometry.to_keep(shape)) for unit, shape in sorted(shapes.items())]
@@ -152,15 +168,13 @@ def _unit_of(properties: dict[str, Any], at: str, errors: _Errors) -> str | None
     return None
 
 
-def _is_right_unit(unit: str, before: dict[str, int], at: str, errors: _Errors) -> bool:
-    """Whether the unit may have a boundary or hamlets: a commune that is served, of the same edition, once."""
+def _is_right_unit(unit: str, before: Iterable[str], at: str, errors: _Errors) -> bool:
+    """Whether the unit may have a boundary or hamlets: a commune that is served, of the edition of those before."""
     if unit not in served():
         errors.tell(at, "unit-not-served", "the unit is outside the province served")
     elif units.children(unit):
         errors.tell(at, "not-a-commune", "the unit is no commune")
-    elif unit in before:
-        errors.tell(at, "duplicate", f"the unit of features.{before[unit]} again")
-    elif before and unit[:4] != next(iter(before))[:4]:
+    elif unit[:4] != next(iter(before), unit)[:4]:
         errors.tell(at, "other-edition", "all must be of one edition")
     else:
         return True
@@ -178,7 +192,7 @@ def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str
         at = f"hamlets.{number}"
         if units.get(hamlet.unit) is None:
             errors.tell(at, "unknown-unit", "there is no such unit")
-        elif _is_right_unit(hamlet.unit, {}, at, errors) and hamlet.unit[:4] != given.edition:
+        elif _is_right_unit(hamlet.unit, (), at, errors) and hamlet.unit[:4] != given.edition:
             errors.tell(at, "other-edition", "all must be of the edition named")
         if hamlet.code in codes:
             errors.tell(at, "duplicate", "this code again")

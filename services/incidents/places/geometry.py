@@ -1,6 +1,7 @@
 """Polygons of communes, by shapely. It is imported where there are boundaries: elsewhere it would only cost memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy
 import shapely
@@ -75,8 +76,17 @@ def polygon_of(geometry: bytes) -> shapely.Geometry:
     return shape
 
 
-def overlapping(shapes: Mapping[str, shapely.Geometry]) -> Iterator[tuple[str, str]]:
-    """The pairs of units in both of which a point may lie, but for the slivers between neighbours."""
+def together(parts: Sequence[shapely.Geometry]) -> shapely.Geometry:
+    """The ground of a commune that comes in parts. Raises NoPolygon."""
+    if len(parts) == 1:
+        return parts[0]
+    if shapely.get_num_coordinates(numpy.array(parts, dtype=object)).sum() > MOST_VERTICES:
+        raise NoPolygon("too-many-vertices", f"at most {MOST_VERTICES} vertices; simplify it")
+    return shapely.union_all(parts)
+
+
+def overlapping(shapes: Mapping[Any, shapely.Geometry]) -> Iterator[tuple[Any, Any]]:
+    """The pairs of units, or of parts of one, in both of which a point may lie, but for the slivers between neighbours."""
     named, geometries = list(shapes), numpy.array(list(shapes.values()), dtype=object)
     pairs = shapely.STRtree(geometries).query(geometries, "intersects").T
     for one, other in pairs[pairs[:, 0] < pairs[:, 1]].tolist():

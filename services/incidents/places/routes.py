@@ -66,8 +66,9 @@ async def place_at(query: Annotated[AskPlace, Query()], request: Request) -> Pla
 async def load_boundaries(caller: Caller, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
     """Replace the boundaries of one edition's communes: a GeoJSON FeatureCollection in WGS84.
 
-    Each feature names its commune by a property `unit` (`2025:25942`), or by `edition` and `code`. All are taken or
-    none; a province may begin with a part of its communes, and `missing` tells the others.
+    Each feature names its commune by a property `unit` (`2025:25942`), or by `edition` and `code`; a commune may come
+    in several, its islands beside the mainland. All are taken or none; a province may begin with a part of its
+    communes, and `missing` tells the others.
     """
     content = await _read(request, caller, "application/geo+json", "application/json")
     return _tagged(
