@@ -33,6 +33,8 @@ _MENDED_BY: dict[type[Exception], str] = {
     rebuilding.RebuildRunning: "Một lần đếm lại khác đang chạy · Another rebuild is at work",
     verifying.RecountRefused: "Dịch vụ không kiểm đếm: xem ANTT_TOKEN, ANTT_TEAMS_URL, ANTT_INCIDENTS_URL · "
     "A service did not recount: see ANTT_TOKEN, ANTT_TEAMS_URL, ANTT_INCIDENTS_URL",
+    verifying.NotTheSameOutbox: "Không so được: bảng của nguồn không còn điều đã đếm; antt recover, antt rebuild · "
+    "Not comparable: a source's tables lack what was counted; antt recover, then antt rebuild",
     recovery.NothingRestored: "Không có gì bị khôi phục; --force vẫn mở thế hệ mới · "
     "Nothing was restored; --force opens a new generation all the same",
     UnknownEvent: "Nguồn mới hơn bản này: nâng cấp stats · A source is newer than this version: upgrade stats",

@@ -91,11 +91,16 @@ async def _end(starting: asyncio.Future[None], close: Callable[[], Awaitable[Non
 
 
 class Watermark(msgspec.Struct):
-    """Whatever was committed before `at` is in the topic, up to this event."""
+    """Whatever was committed before `at` is in the topic, up to this event.
+
+    `generations`: each of the outbox, with the last seq before it. A recovery is told by this, also while nothing new
+    happens at the source.
+    """
 
     generation: int
     seq: int
     at: datetime
+    generations: list[tuple[int, int]] = []
 
 
 def _headers(record: Record, source: bytes, time: bytes) -> list[tuple[str, bytes]]:
@@ -197,8 +202,21 @@ class KafkaLog:
                     log.warning("log is read again from its beginning", source=source, after=after.position)
                     from_beginning = True
                     await consumer.seek_to_beginning(events)
-                reached = newest is not None and (newest.generation, newest.seq) <= mark.position
+                reached = newest is not None and _reached(newest, mark)
                 yield Batch(records, mark, newest.at if newest is not None and reached else None)
+
+
+def _reached(newest: Watermark, mark: Mark) -> bool:
+    """Whether all that the watermark tells of has been read. Raises CountedBeyondRecovery when more was read than stands."""
+    for generation, after_seq in newest.generations:
+        if generation > mark.generation and after_seq < mark.seq:
+            raise CountedBeyondRecovery(generation, after_seq, mark.seq)
+    # A generation that nothing was told in yet takes nothing away from who stands before it.
+    return (
+        newest.seq <= mark.seq
+        if newest.generation > mark.generation
+        else ((newest.generation, newest.seq) <= mark.position)
+    )
 
 
 def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | None:
@@ -232,10 +250,12 @@ async def relay(settings: Settings, source: Service) -> None:
             request_timeout_ms=10_000,
         )
         async with _started(producer.start, partial(_give_up, producer)):
-            await _relay(settings, source, mark, producer)
+            await _relay(settings, source, mark, generations, producer)
 
 
-async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOKafkaProducer) -> None:
+async def _relay(
+    settings: Settings, source: Service, mark: Mark, generations: list[tuple[int, int]], producer: AIOKafkaProducer
+) -> None:
     topic = topic_of(settings, source)
     ce_source = source_of(settings, source).encode()
     watermark_sent_at = 0.0
@@ -249,7 +269,7 @@ async def _relay(settings: Settings, source: Service, mark: Mark, producer: AIOK
             relayed.inc(len(batch.records))
             if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
                 await _delivered(sending)
-                value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark))
+                value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark, generations))
                 sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
                 watermark_sent_at = monotonic()
 

@@ -21,7 +21,8 @@ from shared.settings import settings
 
 POSITION = """
 SELECT (SELECT max(generation) FROM outbox_generations) AS generation,
-  (SELECT coalesce(max(seq), 0) FROM outbox) AS seq
+  (SELECT coalesce(max(seq), 0) FROM outbox) AS seq,
+  (SELECT id::text FROM outbox WHERE seq = $1) AS event_id
 """
 _CELLS_AT_ONCE = 5_000
 _encode = msgspec.json.Encoder().encode_lines
@@ -52,29 +53,30 @@ def recount_room(statements: Mapping[str, str]) -> APIRouter:
     router = APIRouter(tags=["recount"], responses=problems(Unauthenticated, Forbidden, DatabaseUnavailable))
 
     @router.get("/recount", status_code=200, response_class=Lines)
-    async def recount(caller: Caller, request: Request) -> Lines:
+    async def recount(caller: Caller, request: Request, counted: int = 0) -> Lines:
         """This service's figures counted anew from its tables, as lines of JSON (application/x-ndjson).
 
         The first line is the outbox's position in the snapshot that all others are counted from:
-        `{"generation", "seq"}`; then a line for each cell that is not zero: `{"unit", "on", "indicator",
+        `{"generation", "seq", "event_id"}`, the last of the event at seq `counted`, by which who has counted that far
+        sees that it is the same outbox; then a line for each cell that is not zero: `{"unit", "on", "indicator",
         "count"}`, in the unit that the record names, not spread to others.
         """
         caller.require("recount", settings().province)
-        lines = _count_anew(request.app.state.service.database, statements)
+        lines = _count_anew(request.app.state.service.database, statements, counted)
         # The snapshot is taken before the answer begins, so that a database that is down is a 503.
         return Lines(await anext(lines), lines)
 
     return router
 
 
-async def _count_anew(database: Database, statements: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+async def _count_anew(database: Database, statements: Mapping[str, str], counted: int) -> AsyncGenerator[bytes, None]:
     async with (
         database.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         # Counting years may outlast what a writer is given, and holds nobody up.
         await connection.execute("SET LOCAL transaction_timeout = 0")
-        yield _encode([dict(row) for row in await connection.fetch(POSITION)])
+        yield _encode([dict(row) for row in await connection.fetch(POSITION, counted)])
         # One statement for each indicator keeps its rows few in memory; all of them see the same snapshot.
         for indicator, sql in statements.items():
             cursor = await connection.cursor(sql)

@@ -230,7 +230,8 @@ async def _read(
                     if at_end:
                         return
                 elif mark.position == goal.position and mark.event_id == goal.event_id:
-                    if at_end or not to_the_end or not batch.records:
+                    # Silence is not the end: a relay that is just beginning has a recovery to tell.
+                    if at_end or not to_the_end:
                         return
                 elif passed or at_end:
                     await _refuse(log, source, goal)

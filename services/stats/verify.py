@@ -1,10 +1,11 @@
 """Proves that counters are right: each source service counts its own tables anew, and every cell is compared.
 
 The counters are read at their position P and a recount at its own position S, while writes go on;
-the events between the two are taken from the recount, or added to it. Stats knows neither the tables
+a recount is never the older one, and the events between the two are taken from it. Stats knows neither the tables
 nor the SQL of the services: they tell records' own units and days, and what lies between comes from the log.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import date
@@ -35,6 +36,10 @@ _LANES = {indicator.name: index for index, indicator in enumerate(INDICATORS)}
 Own = dict[tuple[str, date], int]
 
 
+class NotTheSameOutbox(Exception):
+    """A service's tables lack what was counted of it, so that no figures can be compared."""
+
+
 class RecountRefused(Exception):
     """A service did not answer with its recount."""
 
@@ -62,6 +67,7 @@ class Verified(NamedTuple):
 class _Place(msgspec.Struct):
     generation: int
     seq: int
+    event_id: str | None = None
 
 
 class _Cell(msgspec.Struct):
@@ -74,7 +80,7 @@ class _Cell(msgspec.Struct):
 async def verify(settings: Settings, http: httpx.AsyncClient) -> Verified:
     """Compare every cell of the serving counters with the services' recounts.
 
-    Raises RecountRefused, LogIsSilent, or what the log says of a source that was restored.
+    Raises RecountRefused, LogIsSilent, NotTheSameOutbox, or what the log says of a source that was restored.
     """
     database = Database(settings.database_url("stats"), 1, 0)
     await database.open()
@@ -95,7 +101,7 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
     failed: list[Record] = []
     for source in SOURCES:
         counted = await counting.mark_of(connection, counters.id, source)
-        recounted = await _add_recount(settings, http, source, own, told)
+        recounted = await _caught_up(settings, http, source, counted, own, told)
         await _level(log, source, counted, recounted, settings.count_batch, own, failed)
         positions[source] = counted.position, recounted
     await _copy(connection, counters, own)
@@ -125,20 +131,43 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
     )
 
 
-async def _add_recount(
-    settings: Settings, http: httpx.AsyncClient, source: Service, own: Own, told: set[str]
+async def _caught_up(
+    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, told: set[str]
 ) -> Position:
-    """Add what a service recounts; the position in its outbox that it is of."""
+    """Add what a service recounts, once its tables have come as far as the counters: one that reads a replica may lag.
+
+    Positions come before figures: tables of another past may have the same sums.
+    """
+    until = monotonic() + _PATIENCE_SECONDS
+    while (recounted := await _add_recount(settings, http, source, counted, own, told)) is None:
+        if monotonic() > until:
+            raise NotTheSameOutbox(f"{source} does not come as far as what was counted of it, {counted.position}")
+        await asyncio.sleep(0.5)
+    return recounted
+
+
+async def _add_recount(
+    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, told: set[str]
+) -> Position | None:
+    """Add what a service recounts; the position in its outbox that it is of, None while that is before what was counted."""
     token = settings.token or issue_token(settings, "operator", settings.province)
     url = f"{getattr(settings, f'{source}_url').rstrip('/')}/{source}/v1/recount"
     place: _Place | None = None
     try:
-        async with http.stream("GET", url, headers={"Authorization": f"Bearer {token}"}) as answer:
+        headers, query = {"Authorization": f"Bearer {token}"}, {"counted": counted.seq}
+        async with http.stream("GET", url, headers=headers, params=query) as answer:
             if answer.status_code != 200:
                 raise RecountRefused(f"{source} answers {answer.status_code} to {url}")
             async for line in answer.aiter_lines():
                 if place is None:
                     place = msgspec.json.decode(line, type=_Place)
+                    if place.seq < counted.seq and place.generation <= counted.generation:
+                        return None
+                    if counted.event_id is not None and place.event_id != counted.event_id:
+                        raise NotTheSameOutbox(
+                            f"{source} stands at {(place.generation, place.seq)}, without what was counted of it as "
+                            f"{counted.position}: a database was restored"
+                        )
                     continue
                 cell = msgspec.json.decode(line, type=_Cell)
                 if units.get(cell.unit) is None:
@@ -163,23 +192,17 @@ async def _level(
     own: Own,
     failed: list[Record],
 ) -> None:
-    """Bring the recount to the position of the counters, by the events that lie between the two."""
-    if recounted == counted.position:
+    """Take from the recount what happened since the counters' position, by the events that lie between the two."""
+    if recounted.seq == counted.seq:
         return
-    if recounted.seq >= counted.seq:
-        sign, events = -1, _between(log, source, counted, recounted, most)
-    else:
-        # The log says so if the source was restored to an earlier time; else the recount is merely older.
-        async with aclosing(log.follow(source, counted, most)) as batches:
-            await anext(batches)
-        sign, events = 1, _between(log, source, Mark(*recounted), counted.position, most)
+    events = _between(log, source, counted, recounted, most)
     async with aclosing(events) as parts:
         async for records in parts:
             dead: list[tuple[Record, str]] = []
             cells = counting.count(records, dead, most_in_a_row=len(records) + 1)
             failed += [record for record, _ in dead]
             for (unit, day, _), vector in cells.items():
-                own[unit, day] = own.get((unit, day), 0) + sign * vector
+                own[unit, day] = own.get((unit, day), 0) - vector
 
 
 async def _between(

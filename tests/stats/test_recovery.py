@@ -8,7 +8,7 @@ import pytest
 
 from deploy.recovery import NothingRestored, recover
 from services.stats.rebuild import rebuild
-from services.stats.verify import verify
+from services.stats.verify import NotTheSameOutbox, verify
 from shared.log import SourceWentBack
 from shared.log_kafka import last_record, relay_for_ever
 from shared.settings import Service, Settings, settings
@@ -136,6 +136,60 @@ async def test_over_kafka_the_relay_stops_and_tells_the_new_generation_after_the
     assert (again.events, again.comparison.differing) == (10, 0)
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
+
+
+async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the_source(
+    antt_on_kafka: Antt, backups: Backups
+) -> None:
+    antt = antt_on_kafka
+    await antt.counters(await report(antt, 3))
+    backup = await backups.take("incidents")
+    assert (await antt.counters(await report_again(antt, 4)))["tips_received"] == 7
+    await backups.restore("incidents", backup)
+    await eventually(lambda: answers(antt))
+    with pytest.raises(SourceWentBack):
+        await relay_for_ever(settings(), "incidents")
+    await recover(settings(), "incidents")
+    relay = asyncio.create_task(relay_for_ever(settings(), "incidents"))
+    differences = (await rebuild(settings())).comparison.differences
+    assert {(d.indicator, d.was, d.now) for d in differences} == {
+        ("tips_received", 7, 3),
+        ("tips_from_citizens", 7, 3),
+    }
+    assert (await verify(settings(), antt.http)).right
+    assert (await antt.counters())["tips_received"] == 3
+
+    async def heard_again() -> bool:
+        return (await antt.get("/stats/health/ready")).status_code == 200
+
+    await eventually(heard_again)
+    relay.cancel()
+    await asyncio.gather(relay, return_exceptions=True)
+
+
+@pytest.mark.parametrize("new_tips", [0, 4, 6])
+async def test_verify_compares_no_figures_with_tables_that_lack_what_was_counted(
+    antt_on_kafka: Antt, backups: Backups, monkeypatch: pytest.MonkeyPatch, new_tips: int
+) -> None:
+    antt = antt_on_kafka
+    monkeypatch.setattr("services.stats.verify._PATIENCE_SECONDS", 1)
+    await antt.counters(await report(antt, 3))
+    backup = await backups.take("incidents")
+    await antt.counters(await report_again(antt, 4))
+    await backups.restore("incidents", backup)
+    await eventually(lambda: answers(antt))
+    if new_tips:
+        # As many as were lost, or more: the positions alone would say that nothing is wrong.
+        await report_again(antt, new_tips)
+    with pytest.raises(NotTheSameOutbox):
+        await verify(settings(), antt.http)
+    await recover(settings(), "incidents")
+    with pytest.raises(NotTheSameOutbox):
+        await verify(settings(), antt.http)
+
+
+async def answers(antt: Antt) -> bool:
+    return (await antt.get("/incidents/v1/recount", antt.token("operator", PROVINCE))).status_code == 200
 
 
 async def test_where_nothing_was_restored_recover_refuses_unless_forced(antt: Antt) -> None:
