@@ -97,11 +97,14 @@ def migrate(data: Data = None) -> None:
     """Bring the three databases to the newest version of their tables."""
     from typing import get_args
 
-    from migrations.run import migrate
+    from migrations.run import NotMigrated, migrate
     from shared.settings import Service, settings
 
     for service in get_args(Service):
-        migrate(settings(), service)
+        try:
+            migrate(settings(), service)
+        except (NotMigrated, FileNotFoundError) as error:
+            raise NotStarted(str(error)) from error
 
 
 def observed() -> None:

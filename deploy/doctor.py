@@ -29,7 +29,7 @@ from rich.console import Console
 
 from deploy.local.kafka import is_ready
 from deploy.local.sockets import is_free
-from migrations.run import newest
+from migrations.run import OLDEST_POSTGRESQL, newest
 from services.incidents.deadlines import rules
 from services.incidents.deadlines.calendar import BadFile
 from shared import units
@@ -42,7 +42,6 @@ from shared.store import open_store
 SERVICES = get_args(Service)
 ENOUGH_DISK = 2 * 1024**3
 CLOCKS_MAY_DIFFER = timedelta(seconds=2)
-OLDEST_POSTGRESQL = 180_000
 # A promise to keep a change through a power cut rests on these three.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
@@ -270,8 +269,8 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
         number >= OLDEST_POSTGRESQL,
         f"{service}: PostgreSQL {number // 10_000}.{number % 10_000}",
         f"{service}: PostgreSQL answers",
-        "cần PostgreSQL 18 trở lên",
-        "PostgreSQL 18 or newer is needed",
+        f"cần PostgreSQL {OLDEST_POSTGRESQL // 10_000} trở lên",
+        f"PostgreSQL {OLDEST_POSTGRESQL // 10_000} or newer is needed",
     )
     rows = await connection.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY($1)", list(DURABLE))
     for row in rows:

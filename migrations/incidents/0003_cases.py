@@ -22,8 +22,9 @@ CREATE UNIQUE INDEX case_links_once ON case_links (case_id, linked_id) WHERE rem
 CREATE INDEX case_links_by_linked ON case_links (linked_id, case_id) WHERE removed_at IS NULL;
 
 INSERT INTO case_links (id, case_id, kind, linked_id, linked_by, linked_at, version)
-SELECT uuidv7(), id, CASE WHEN tip_id IS NULL THEN 'patrol' ELSE 'tip' END, coalesce(tip_id, patrol_id), recorded_by,
-    uuid_extract_timestamp(id), 1
+SELECT gen_random_uuid(), id, CASE WHEN tip_id IS NULL THEN 'patrol' ELSE 'tip' END, coalesce(tip_id, patrol_id), recorded_by,
+    -- A UUIDv7 begins with its milliseconds; PostgreSQL 17 can't take them out by itself.
+    to_timestamp(('x0000' || replace(left(id::text, 13), '-', ''))::bit(64)::bigint / 1000.0), 1
 FROM cases WHERE coalesce(tip_id, patrol_id) IS NOT NULL;
 
 ALTER TABLE cases

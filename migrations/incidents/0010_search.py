@@ -6,8 +6,8 @@ revision = "incidents_0010"
 down_revision = "incidents_0009"
 
 TABLES = """
-CREATE EXTENSION unaccent;
-CREATE EXTENSION pg_trgm;
+CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
 -- Words without diacritics, so that hoà = hòa = hoa.
 CREATE TEXT SEARCH CONFIGURATION vietnamese (COPY = simple);
 ALTER TEXT SEARCH CONFIGURATION vietnamese
