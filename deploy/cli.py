@@ -6,6 +6,7 @@ Every setting is an environment variable ANTT_…; an option sets it for this on
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,22 @@ app = Words(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def show_version(asked: bool) -> None:
+    """What `--version` does."""
+    if asked:
+        typer.echo(f"antt {version('antt')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and end")
+    ] = False,
+) -> None:
+    """Counts what the grassroots security-and-order force achieves, from every report as it comes in."""
 
 
 def sets(variable: str) -> Callable[[Any], Any]:
@@ -287,8 +304,11 @@ def token(
     unit: Annotated[str, typer.Option(help="The caller's unit, as 2024:74")],
     team: Annotated[str, typer.Option(help="The leader's team, by its id")] = "",
     scope: Annotated[
-        list[Literal["report", "records", "registry", "figures"]] | None,
-        typer.Option(help="What another system may do; may be repeated. Without one it may do nothing"),
+        # Typer takes no list of literals; who issues the token refuses a scope that there is not.
+        list[str] | None,
+        typer.Option(
+            help="What another system may do (report, records, registry, figures); may be repeated. Without one: nothing"
+        ),
     ] = None,
     days: Annotated[int, typer.Option(help="How long it is valid")] = 30,
     data: Data = None,
