@@ -58,10 +58,10 @@ class Database:
         self.pool: asyncpg.Pool
 
     async def open(self) -> None:
-        """Connect; raises what the server says when it cannot be reached."""
+        """Make the pool. The first who asks connects, so that a process may start before its server does."""
         self.pool = await asyncpg.create_pool(
             self.url,
-            min_size=1,
+            min_size=0,
             max_size=self._connections,
             init=_prepare,
             # Nothing here changes a session, so that a connection needs no round trip to forget it.

@@ -18,8 +18,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import auth, outbox, telemetry
-from shared.database import UNAVAILABLE, Database
+from shared.database import Database
 from shared.days import now
+from shared.errors import DatabaseUnavailable
 from shared.http import CommandRoute, install_problems, json_response, require_honoured
 from shared.middlewares import middlewares
 from shared.queries import QueryRoute, lists_of, require_once
@@ -133,8 +134,13 @@ def create_app(
         service = Service(name, configuration, unit_of_team)
         app.state.service = service
         await service.database.open()
-        if opened is not None:
-            await opened(service)
+        try:
+            # A server that refuses us ends the process with its reason; one that is not there yet is waited for.
+            await service.database.fetch("SELECT 1")
+            if opened is not None:
+                await opened(service)
+        except DatabaseUnavailable as error:
+            log.warning("started without the database", service=name, reason=_reason(error.__cause__ or error))
         running = [asyncio.create_task(service.supervise(label, task)) for label, task in tasks.items()]
         try:
             yield
@@ -175,13 +181,7 @@ def untraced(scope: Scope) -> bool:
 async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
     """Run background tasks of a service in a process of their own, for ever."""
     service = Service(name, settings())
-    while True:
-        try:
-            await service.database.open()
-            break
-        except UNAVAILABLE as error:
-            log.warning("waiting for the database", reason=_reason(error))
-            await asyncio.sleep(1)
+    await service.database.open()
     try:
         await asyncio.gather(*[service.supervise(label, task) for label, task in tasks.items()])
     finally:
