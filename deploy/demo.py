@@ -321,7 +321,7 @@ def _words(figure: Figure) -> str:
 
 
 def _published(figure: Figure) -> str:
-    return f"{'khoảng ' if figure.kind == 'approx' else ''}{_value(figure, figure.value)}"
+    return f"{figure.wording} {_value(figure, figure.value)}".strip()
 
 
 def _value(figure: Figure, value: float) -> str:

@@ -109,6 +109,8 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     tips: int = 0
     patrols: int = 0
     activities: int = 0
+    # How many of its tips the force supplied, as they said when they were linked; events of before don't tell.
+    force_tips: int = 0
     transferred_on: date | None = None
     handled_on: date | None = None
     handled: tuple[Handled, ...] = ()

@@ -37,9 +37,9 @@ def plan(figures: dict[str, int], seed: int) -> list[Request]:
 
 
 def _call_together(diary: Diary, sessions: int, attendances: int, leaflets: int) -> None:
-    """Teams call people together, now and then several times on a day; the leaflets were told as "about" so many."""
+    """Teams call people together, now and then several times on a day; the leaflets were "nearly" (gần) so many."""
     entries = max(1, round(sessions / SESSIONS_AN_ENTRY))
-    leaflets += diary.random.randint(-leaflets // 160, leaflets // 160)
+    leaflets -= diary.random.randint(1, leaflets // 160 + 1)
     told = zip(
         diary.parts(sessions, entries), diary.parts(attendances, entries), diary.parts(leaflets, entries), strict=True
     )

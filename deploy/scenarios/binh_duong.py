@@ -18,6 +18,9 @@ FORWARDED_TIPS = 160
 UNRESOLVED_CASES = 60
 REOPENED_CASES = 20
 NEVER_CONFIRMED = 10
+# Citizens' own tips, in parts of the force's, and the cases resolved through them, in parts of theirs.
+CITIZENS_TIPS = 250
+CITIZENS_CASES = 300
 
 # What teams tell of: topic and kind of the case, and what the tip says.
 TOPICS = {
@@ -51,7 +54,10 @@ def plan(figures: dict[str, int], seed: int) -> list[Request]:
     teams = figures["trainees_certified"] // 2 + 1
     found_teams(diary, teams, teams, {"xã": "ấp", "phường": "khu phố", "thị trấn": "khu phố"})
     _train(diary, figures["training_classes"], figures["trainees_certified"])
-    _tell_tips(diary, figures["tips_received"], figures["cases_resolved_via_tips"])
+    _tell_tips(diary, figures["tips_from_force"], figures["cases_resolved_via_force_tips"])
+    # What citizens report beside it is no merit of the force, and no part of what was published.
+    citizens = figures["tips_from_force"] * CITIZENS_TIPS // 1000
+    _tell_tips(diary, citizens, citizens * CITIZENS_CASES // 1000, by_force=False)
     _patrol(diary, figures["patrols"], figures["cases_found_by_patrol"])
     _control_traffic(diary, figures["traffic_control_turns"])
     _guard(diary, figures["security_duties"])
@@ -89,30 +95,31 @@ def _train(diary: Diary, classes: int, certified: int) -> None:
             )
 
 
-def _tell_tips(diary: Diary, received: int, resolved_cases: int) -> None:
-    """Teams tell of things; the commune police classify each, open cases and resolve most of them."""
+def _tell_tips(diary: Diary, received: int, resolved_cases: int, by_force: bool = True) -> None:
+    """Teams, or citizens, tell of things; the commune police classify each, open cases and resolve most of them."""
     withdrawn = received * WITHDRAWN_TIPS // 1000
     unresolved = resolved_cases * UNRESOLVED_CASES // 1000
     fates = ["withdrawn"] * withdrawn + ["resolved case"] * resolved_cases + ["open case"] * unresolved
     fates += ["no case"] * (received + withdrawn - len(fates))
     diary.random.shuffle(fates)
     for index, fate in enumerate(fates):
-        _tell_tip(diary, f"tip {index}", fate)
+        _tell_tip(diary, f"tip {index}" if by_force else f"citizen's tip {index}", fate, by_force)
 
 
-def _tell_tip(diary: Diary, tip: str, fate: str) -> None:
+def _tell_tip(diary: Diary, tip: str, fate: str, by_force: bool) -> None:
     random = diary.random
     team, received_at = random.choice(diary.teams), diary.moment(diary.day(), 0, 24)
     unit = team.unit
     topic = random.choice(list(TOPICS))
-    told = {"unit": unit, "team_id": Id(team.name), "received_at": received_at.isoformat()}
+    told = {"unit": unit, "received_at": received_at.isoformat()}
+    told |= {"team_id": Id(team.name)} if by_force else {"channel": "hotline"}
     slip: dict[str, Any] = {}
     if diary.chance(MISDATED_TIPS):
         # A slip that puts the tip before the quarter, until somebody sees it.
         slip = {"received_at": (received_at - timedelta(days=100)).isoformat()}
     elif diary.chance(MISPLACED_TIPS):
         other = random.choice(diary.teams)
-        slip = {"unit": other.unit, "team_id": Id(other.name)}
+        slip = {"unit": other.unit} | ({"team_id": Id(other.name)} if by_force else {})
     entered_by = INTAKE if diary.chance(400) else officer(slip.get("unit", unit))
     at = diary.later(received_at, 1, 20)
     diary.post(at, entered_by, "/incidents/v1/tips", tip, content=TOPICS[topic], topic=topic, **(told | slip))

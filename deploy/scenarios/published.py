@@ -31,8 +31,8 @@ class Period(NamedTuple):
 class Figure(NamedTuple):
     """One published figure: the indicator, how the source words it, its value, what it counts, and when.
 
-    `kind`: exact, approx or percent. The value of a `percent` is a change against the same period of the year
-    before, that of an `approx` no exact one.
+    `kind`: exact, nearly, approx, at_least or percent. The value of a `percent` is a change against the same period of the
+    year before; `wording` is how the source qualifies it: gần, khoảng, trên.
     """
 
     indicator: str
@@ -41,6 +41,7 @@ class Figure(NamedTuple):
     unit: str
     kind: str
     period: Period
+    wording: str = ""
 
     @property
     def counts(self) -> str:
@@ -61,7 +62,14 @@ class Figure(NamedTuple):
 
     def agrees(self, counted: float) -> bool:
         """Whether what was counted is what was published."""
-        return abs(counted - self.value) <= (APPROXIMATELY * self.value if self.kind == "approx" else 0)
+        near = APPROXIMATELY * self.value
+        least, most = {
+            # "gần 68.000" is below it and near it, never above; "trên 9.000" is at least that.
+            "nearly": (self.value - near, self.value - 1),
+            "approx": (self.value - near, self.value + near),
+            "at_least": (self.value, float("inf")),
+        }.get(self.kind, (self.value, self.value))
+        return least <= counted <= most
 
 
 class Scenario(NamedTuple):
@@ -96,9 +104,12 @@ class Scenario(NamedTuple):
                 Period(
                     date.fromisoformat(row["period_start"] or row["period_end"]), date.fromisoformat(row["period_end"])
                 ),
+                row["wording"],
             )
             for row in found
-            if row["kind"] in ("exact", "approx", "percent") and row["indicator"].removesuffix(CHANGE) in counted
+            if row["basis"] == "counted"
+            and row["kind"] in ("exact", "nearly", "approx", "at_least", "percent")
+            and row["indicator"].removesuffix(CHANGE) in counted
         ]
         return [f for f in figures if f.period == self.period or 0 <= (f.period.first - self.period.last).days <= 1]
 

@@ -55,9 +55,9 @@ def _cases(day: str, amount: str, more: str = "", entries: str = "") -> str:
         WHERE {day} IS NOT NULL AND cases.state <> 'withdrawn' {more} GROUP BY 1, 2 HAVING {amount} > 0"""
 
 
-def _linked(kind: str) -> str:
+def _linked(kind: str, which: str = "true") -> str:
     return f"""EXISTS (
-            SELECT FROM case_links WHERE case_id = cases.id AND kind = '{kind}' AND removed_at IS NULL)"""
+            SELECT FROM case_links WHERE case_id = cases.id AND kind = '{kind}' AND removed_at IS NULL AND {which})"""
 
 
 def _handled(amount: str, measure: str = "") -> str:
@@ -108,6 +108,7 @@ RECOUNT: dict[str, str] = {
     "illegal_firecracker_cases": _cases("found_on", "count(*)", "AND cases.kind = 'illegal_firecrackers'"),
     "cases_resolved": _cases("resolved_on", "count(*)"),
     "cases_resolved_via_tips": _cases("resolved_on", "count(*)", f"AND {_linked('tip')}"),
+    "cases_resolved_via_force_tips": _cases("resolved_on", "count(*)", f"AND {_linked('tip', 'by_force')}"),
     "cases_resolved_by_patrol": _cases("resolved_on", "count(*)", f"AND {_linked('patrol')}"),
     "cases_transferred": _cases("transferred_on", "count(*)"),
     "persons_handled": _handled("persons"),

@@ -138,6 +138,8 @@ INDICATORS: tuple[Flow | Stock, ...] = (
     Flow("cases_resolved", "vụ việc giải quyết", "vụ việc", Case, "resolved_on", public=True),
     Flow("cases_resolved_via_tips", "vụ việc giải quyết qua tin báo", "vụ việc", Case, "resolved_on", _via_tips,
          public=True),
+    Flow("cases_resolved_via_force_tips", "vụ việc giải quyết qua tin báo của Tổ bảo vệ ANTT", "vụ việc", Case,
+         "resolved_on", lambda case: case.force_tips > 0, public=True),
     Flow("cases_resolved_by_patrol", "vụ việc phát hiện qua tuần tra đã giải quyết", "vụ việc", Case, "resolved_on",
          _by_patrol, public=True),
     Flow("cases_transferred", "vụ việc chuyển cơ quan có thẩm quyền", "vụ việc", Case, "transferred_on"),

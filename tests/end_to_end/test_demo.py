@@ -45,6 +45,21 @@ def test_the_published_figures_are_those_of_the_source() -> None:
     }
 
 
+def test_what_is_nearly_so_many_is_below_and_near_it_and_what_is_above_is_above() -> None:
+    (leaflets,) = [figure for figure in SCENARIOS["bac-lieu"].figures() if figure.indicator == "leaflets"]
+    assert (leaflets.kind, leaflets.wording) == ("nearly", "gần")
+    assert [leaflets.agrees(n) for n in (67_000, 67_500, 67_999, 68_000, 68_100)] == [False, True, True, False, False]
+    assert [leaflets._replace(kind="at_least").agrees(n) for n in (67_999, 68_000)] == [False, True]
+
+
+def test_what_the_force_achieved_differs_from_what_citizens_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTT_PROVINCE", BINH_DUONG.province)
+    counted = counted_by_hand(BINH_DUONG.requests(), BINH_DUONG.period)
+    assert (counted["tips_from_force"], counted["cases_resolved_via_force_tips"]) == (1048, 430)
+    assert counted["tips_received"] > 1048
+    assert counted["cases_resolved_via_tips"] > 430
+
+
 def test_the_command_knows_every_scenario() -> None:
     annotated = demo.__annotations__["scenario"]
     assert get_args(get_args(annotated)[0]) == tuple(SCENARIOS)
@@ -188,7 +203,12 @@ def counted_by_hand(requests: list[Request], period: Period) -> dict[str, int]:
     members = [thing for thing in things.values() if thing["room"] == "members"]
     return {
         "tips_received": sum(tip["state"] != "withdraw" for tip in those("tips", "received_at")),
+        "tips_from_force": sum(tip["state"] != "withdraw" and "team_id" in tip for tip in those("tips", "received_at")),
         "cases_resolved_via_tips": sum("tip_id" in case for case in those("cases", "resolved_on", state="resolve")),
+        "cases_resolved_via_force_tips": sum(
+            "tip_id" in case and "team_id" in things[case["tip_id"]]
+            for case in those("cases", "resolved_on", state="resolve")
+        ),
         "patrols": len(confirmed("patrol")),
         "cases_found_by_patrol": sum("patrol_id" in case for case in those("cases", "found_on")),
         "traffic_control_turns": sum_of("traffic_control", "turns"),

@@ -76,6 +76,8 @@ class Record(NamedTuple):
     # Of an activity: what it counts once it is confirmed, and the day on which a team entered it.
     counts: tuple[tuple[str, int], ...] = ()
     entered_on: str | None = None
+    # Of a case: whether it was opened for a tip of the force.
+    by_force: bool = False
 
 
 def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
@@ -95,6 +97,8 @@ def cells_of(record: Record) -> Iterable[tuple[str, str, str]]:
                 yield (*closed, "cases_resolved")
                 if through != "other":
                     yield (*closed, {"tip": "cases_resolved_via_tips", "patrol": "cases_resolved_by_patrol"}[through])
+                if record.by_force:
+                    yield (*closed, "cases_resolved_via_force_tips")
 
 
 def counts_of(record: Record) -> Cells:
@@ -321,7 +325,9 @@ class AnyOrder(TipsInAnyOrder):
 
     def open(self, place: tuple[str, str], through: str, **link: str) -> str:
         case = {"unit": place[0], "kind": "theft", "found_on": place[1], **link}
-        return self.create(CASES, case, Record(*place, "open", through))
+        tip = self.model.get(link.get("tip_id", ""))
+        by_force = tip is not None and tip.kind == "force"
+        return self.create(CASES, case, Record(*place, "open", through, by_force=by_force))
 
     @rule(id=cases, day=st.sampled_from(DAYS))
     def resolve_case(self, id: str, day: str) -> None:

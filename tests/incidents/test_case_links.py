@@ -15,6 +15,7 @@ from tests.incidents.conftest import (
     CASES,
     a_case,
     a_patrol,
+    a_team,
     kind_of,
     opened,
 )
@@ -206,3 +207,19 @@ async def test_the_cases_of_a_tip_a_patrol_or_an_activity_are_a_list(antt: Antt)
     assert await listed(activity_id=duty["id"]) == [first["id"]]
     assert await listed(tip_id=patrol) == await listed(activity_id=patrol) == []
     assert kind_of(await antt.get(CASES, officer, tip_id="1")) == (422, "invalid-input")
+
+
+async def test_a_case_resolved_through_a_tip_of_the_force_counts_apart_from_one_of_a_citizen(antt: Antt) -> None:
+    team_id = await a_team(antt)
+    of_citizen = await opened(antt, "/incidents/v1/tips", {"unit": COMMUNE, "content": "Đánh bạc"}, {})
+    by_force = {"unit": COMMUNE, "content": "Đánh bạc", "team_id": team_id}
+    of_force = await opened(antt, "/incidents/v1/tips", by_force, antt.token())
+    case = await opened(antt, CASES, a_case(tip_id=of_citizen["id"]))
+    resolved = await antt.post(f"{CASES}/{case['id']}/resolve", {"resolved_on": case["found_on"]}, antt.token())
+    counters = await antt.counters(resolved.headers["antt-position"])
+    assert (counters["cases_resolved_via_tips"], counters["cases_resolved_via_force_tips"]) == (1, 0)
+    link = {"kind": "tip", "id": of_force["id"], "reason": "cùng vụ việc"}
+    linked = await antt.post(f"{CASES}/{case['id']}/link", link, antt.token())
+    counters = await antt.counters(linked.headers["antt-position"])
+    assert (counters["cases_resolved_via_tips"], counters["cases_resolved_via_force_tips"]) == (1, 1)
+    assert {"kind": "tip", "id": of_force["id"]} in linked.json()["links"]

@@ -76,7 +76,7 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
     links = case.all_links()
     if len({link.id for link in links}) < len(links):
         raise invalid("links", "repeated", "each record is linked once")
-    await _require_linked(work, links)
+    kept = await _require_linked(work, links)
     await references.require_new(work, Case, caller.subject, case.reference)
     row = work.add(
         Case,
@@ -93,14 +93,14 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
         recorded_by=caller.subject,
         version=1,
     )
-    row["links"] = [link.model_dump() for link in links[:1]]
+    row["links"] = kept[:1]
     work.emit("CaseOpened", row["id"], None, fact(row), **_named(links[:1]))
-    for link in links:
-        _add_link(work, caller, row["id"], link)
+    for each in kept:
+        _add_link(work, caller, row["id"], each)
     # Each further link is told by an event of its own, as if it had been made later.
-    for link in links[1:]:
+    for link, each in zip(links[1:], kept[1:], strict=True):
         before = row
-        row = {**before, "links": [*before["links"], link.model_dump()]}
+        row = {**before, "links": [*before["links"], each]}
         work.emit("CaseLinked", row["id"], fact(before), fact(row), **_named([link]))
     return CaseOut.of(row)
 
@@ -166,11 +166,11 @@ async def link_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: Lin
     shows nothing of them.
     """
     before = await _load(work, caller, case_id, "link", link.reason)
-    await _require_linked(work, [link])
+    (kept,) = await _require_linked(work, [link])
     if any(known["id"] == link.id for known in before["links"]):
         raise AlreadyLinked(kind=link.kind, id=link.id)
-    _add_link(work, caller, case_id, link)
-    values = {"links": [*before["links"], {"kind": link.kind, "id": link.id}]}
+    _add_link(work, caller, case_id, kept)
+    values = {"links": [*before["links"], kept]}
     return _take_step(work, caller, before, "link", link, values, [link])
 
 
@@ -217,7 +217,7 @@ def _take_step(
     _require_sound(after)
     details = told.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
     record_step(work, caller, CaseStep, command, before, after, told.reason, details, case_id=before["id"])
-    named = _named(links if links is not None else [Link(**link) for link in after["links"]])
+    named = _named(links if links is not None else [Link(kind=link["kind"], id=link["id"]) for link in after["links"]])
     work.emit(step.event, before["id"], fact(before), fact(after), **named)
     return CaseOut.of(after)
 
@@ -257,30 +257,34 @@ def _require_sound(case: Row) -> None:
         raise invalid("decision", "missing", "a sanction needs its decision (Law 15/2012/QH13, art. 67)")
 
 
-async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> None:
-    """Raise unless each link leads to a record of its kind: at most one look-up."""
+async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> list[Row]:
+    """The links as a case keeps them: kind, id, and whether the force supplied the tip. Raises unless each leads to a
+    record of its kind: at most one look-up."""
     if not links:
-        return
-    missing = await work.database.fetchrow(
-        """SELECT kind, id FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
-        WHERE NOT CASE kind
-          WHEN 'tip' THEN EXISTS (SELECT FROM tips t WHERE t.id = wanted.id)
-          ELSE EXISTS (SELECT FROM activities a WHERE a.id = wanted.id AND (a.kind = 'patrol') = (wanted.kind = 'patrol'))
-        END LIMIT 1""",
+        return []
+    rows = await work.database.fetch(
+        """SELECT kind, id, CASE kind
+          WHEN 'tip' THEN (SELECT t.supplied_by = 'team' FROM tips t WHERE t.id = wanted.id)
+          ELSE (SELECT false FROM activities a WHERE a.id = wanted.id AND (a.kind = 'patrol') = (wanted.kind = 'patrol'))
+        END AS by_force
+        FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS wanted (kind, id, number) ORDER BY number""",
         [link.kind for link in links],
         [link.id for link in links],
     )
-    if missing is not None:
-        raise UNKNOWN[missing["kind"]](**{f"{missing['kind']}_id": missing["id"]})
+    for row in rows:
+        if row["by_force"] is None:
+            raise UNKNOWN[row["kind"]](**{f"{row['kind']}_id": row["id"]})
+    return [dict(row) for row in rows]
 
 
-def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Link) -> None:
+def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Row) -> None:
     work.add(
         CaseLink,
         id=uuid7(),
         case_id=case_id,
-        kind=link.kind,
-        linked_id=link.id,
+        kind=link["kind"],
+        linked_id=link["id"],
+        by_force=link["by_force"],
         linked_by=caller.subject,
         linked_at=now(),
         version=1,
@@ -309,6 +313,7 @@ def fact(case: Row) -> events.Case | None:
         tips=kinds["tip"],
         patrols=kinds["patrol"],
         activities=kinds["activity"],
+        force_tips=sum(link["by_force"] for link in case["links"]),
         transferred_on=case.get("transferred_on"),
         handled_on=case.get("handled_on"),
         handled=tuple(

@@ -47,6 +47,8 @@ class CaseLink(IncidentsModel, table=True):
     case_id: UUID = Field(foreign_key="cases.id")
     kind: str
     linked_id: UUID
+    # Of a tip: whether the force supplied it, as it stood when it was linked.
+    by_force: bool = False
     linked_by: str
     linked_at: datetime = instant(nullable=False)
     removed_by: str | None = None

@@ -100,9 +100,9 @@ async def case_steps(database: Database, caller: Identity, case_id: UUID) -> lis
 
 
 async def links_of(database: Database, case_id: UUID) -> list[Row]:
-    """What a case is linked to, in the order in which the links were made: rows of kind and id."""
+    """What a case is linked to, in the order in which the links were made: rows of kind, id, and whether by the force."""
     rows = await database.fetch(
-        "SELECT kind, linked_id AS id FROM case_links l WHERE case_id = $1 AND removed_at IS NULL ORDER BY l.id",
+        "SELECT kind, linked_id AS id, by_force FROM case_links l WHERE case_id = $1 AND removed_at IS NULL ORDER BY l.id",
         case_id,
     )
     return [dict(row) for row in rows]

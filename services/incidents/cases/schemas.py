@@ -242,7 +242,7 @@ class CaseOut(BaseModel):
         values: dict[str, Any] = {name: row.get(name) for name in cls.model_fields}
         values |= row["details"]
         values |= {
-            "links": row["links"],
+            "links": [{"kind": link["kind"], "id": link["id"]} for link in row["links"]],
             "found_through": found_through(row["links"]),
             "decision": decision_of(row, "decision"),
         }
