@@ -88,6 +88,10 @@ class Settings(BaseSettings):
         "",
         description="Further indicators that are read without a token, by commas; `GET /stats/v1/indicators` tells which are public.",
     )
+    small_cell: int = Field(
+        5,
+        description="Figures of a commune below this, but 0, are not told without a token, nor what would give them away.",
+    )
     counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
     dead_letters_in_a_row: int = Field(
         20, description="So many failures in a row stop the consumer instead of the events."

@@ -8,9 +8,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.stats.app import create_app
+from services.stats.counters.answering import held_back
 from services.stats.counters.reading import parts
 from shared import days
+from shared.jurisdiction import served
 from shared.settings import settings as configured
+from shared.units import children
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.stats.writing import append, tip
 from tests.teams.factories import DECISION, MEMBERS, a_member, entered, step, team
@@ -274,6 +277,87 @@ async def test_without_a_token_and_from_elsewhere_only_public_indicators_are_rea
                 assert answer.status_code == status, (of, indicator)
     everything = await antt.get("/stats/v1/counters", antt.token("operator", PROVINCE), **month)
     assert len(everything.json()["counters"]) == len(listed)
+
+
+small_and_large = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9), min_size=1)
+
+
+@given(small_and_large)
+def test_what_is_held_back_could_as_well_be_another_units(cells: dict[str, int]) -> None:
+    held = held_back(cells, 5, beside=("own",))
+    assert {id for id, figure in cells.items() if 0 < figure < 5} <= held
+    if not held:
+        return
+    if "own" in held:
+        # Nothing of the sum is told.
+        assert held == {*cells, "own"}
+        return
+    small, large = (pick(held, key=lambda id: cells[id]) for pick in (min, max))
+    assert cells[small] < 5 <= cells[large]
+    exchanged = {**cells, small: cells[large], large: cells[small]}
+    assert held_back(exchanged, 5, beside=("own",)) == held
+    assert {id: figure for id, figure in exchanged.items() if id not in held} == {
+        id: figure for id, figure in cells.items() if id not in held
+    }
+
+
+async def test_without_a_token_small_figures_of_communes_and_what_would_give_them_away_are_not_told(antt: Antt) -> None:
+    many, few, more, most = [child for child in children("2025:79") if child in served()][:4]
+    for unit, day, times in (
+        (few, "2025-08-01", 3), (many, "2025-08-02", 6), (more, "2025-08-03", 7), (few, "2025-09-01", 5),
+        (most, "2025-10-01", 4),
+    ):  # fmt: skip
+        position = await append("incidents", "TipReceived", tip(unit, day), times=times)
+    await antt.counters(position)
+
+    async def told(from_: str, to: str, caller: dict[str, str] | None = None) -> dict[str, tuple[int | None, bool]]:
+        query = {"unit": "2025:79", "from_": from_, "to": to, "indicator": ["tips_received", "teams"]}
+        answer = await antt.get("/stats/v1/breakdown", caller, **query)
+        assert answer.status_code == 200, answer.text
+        return {
+            "own" if row.get("own") else row["unit"]: (
+                row["counters"]["tips_received"], row.get("suppressed") == ["tips_received"],
+            )
+            for row in answer.json()["rows"]
+        }  # fmt: skip
+
+    untold = (None, True)
+    august = await told("2025-08-01", "2025-08-31")
+    assert [august[unit] for unit in (few, many, more, most, "own")] == [
+        untold,
+        untold,
+        (7, False),
+        (0, False),
+        (0, False),
+    ]
+    september = await told("2025-09-01", "2025-09-30")
+    assert [september[unit] for unit in (few, many)] == [(5, False), (0, False)]
+    # The sum of two months is told only where both are: or it would give August away.
+    both = await told("2025-08-01", "2025-09-30")
+    assert [both[unit] for unit in (few, many, more)] == [untold, untold, (7, False)]
+    # Where nothing else could have been exchanged for it, nothing is told.
+    assert set((await told("2025-10-01", "2025-10-31")).values()) == {untold}
+    overseen = await told("2025-08-01", "2025-09-30", antt.token("operator", PROVINCE))
+    assert [overseen[unit] for unit in (few, many)] == [(8, False), (6, False)]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({}, 200),
+        ({"unit": PROVINCE, "to": "2025-06-30", "from_": "2025-06-01"}, 401),
+        ({"unit": COMMUNE}, 401),
+        ({"known_at": "2025-09-30"}, 401),
+        ({"to": "2025-08-30"}, 401),
+        ({"indicator": "persons_fined"}, 401),
+        ({"to": "2026-08-31"}, 422),
+    ],
+)
+async def test_without_a_token_a_breakdown_is_of_todays_province_in_whole_months_as_known_now(
+    antt: Antt, query: dict[str, str], status: int
+) -> None:
+    asked: dict[str, Any] = {"unit": "2025:79", "from_": "2025-08-01", "to": "2025-08-31", **query}
+    assert (await antt.get("/stats/v1/breakdown", **asked)).status_code == status
 
 
 async def test_a_province_opens_further_indicators_and_no_name_that_is_none(

@@ -17,6 +17,7 @@ from services.stats.counters.schemas import Figures, Series, positions_of
 from services.stats.indicators import INDICATORS
 from shared import units
 from shared.auth import Identity
+from shared.days import today
 from shared.errors import ForeignArea, InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.jurisdiction import area as area_of
 from shared.news import news_of
@@ -146,10 +147,11 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
     What lies outside the area of a caller who does not oversee the unit is one row.
     """
     query, publicly = permitted(caller, query)
-    if caller.role == "anyone":
-        raise Unauthenticated()
-    unit, area = units.get(query.unit), area_of(caller.unit)
+    unit = units.get(query.unit)
     assert unit is not None
+    if caller.role == "anyone":
+        return await _breakdown_for_everyone(service, query, unit)
+    area = area_of(caller.unit)
     # What no single commune inherits is not the new province's own.
     beside = [units.unattributed(unit.id)] if (unit.level, unit.edition) == ("province", "2025") else []
     below = [*units.children(unit.id), *beside]
@@ -173,6 +175,64 @@ async def breakdown(service: Service, caller: Identity, query: Figures) -> Answe
         return _answer(query, state, names, {"rows": [*rows, itself | _inexact(unit.id, query.from_, query.to, names)]})
 
     return await _read(service, query, publicly, read)
+
+
+async def _breakdown_for_everyone(service: Service, query: Figures, unit: units.Unit) -> Answer:
+    """The breakdown of today's province without its small figures (`held_back`), month by month.
+
+    Other editions and earlier knowledge would cut the same facts in another way, and a figure of several months is
+    told only if each of its months is: so no answer is the difference of others.
+    """
+    if unit.edition != units.edition_on(today()) or query.known_at is not None:
+        raise Unauthenticated()
+    if query.to > query.from_ + timedelta(days=366):
+        raise InvalidInput(errors=[{"at": "to", "code": "too-many-periods", "message": "at most 12 periods"}])
+    children = [id for id in units.children(unit.id) if id in served()]
+    unattributed = units.unattributed(unit.id)
+
+    async def read(connection: asyncpg.Connection, set_id: int, names: list[str]) -> Answer:
+        flows = [name for name in names if name in reading.FLOWS]
+        asked = [unit.id, *children, unattributed]
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            found, state = await reading.figures(connection, set_id, names, asked, query.from_, query.to, None)
+            monthly = await reading.months(connection, set_id, flows, children, query.from_, query.to) if flows else []
+        found["own"] = _less(found[unit.id], *(found[id] for id in asked[1:]))
+        rows: dict[str, dict[str, Any]] = {id: {"unit": id, "name": _name(id)} for id in asked[1:]}
+        rows["own"] = {"unit": unit.id, "name": unit.name, "own": True}
+        by_month: dict[date, dict[str, asyncpg.Record]] = {}
+        for record in monthly:
+            by_month.setdefault(record["happened_on"], {})[record["unit"]] = record
+        held: dict[str, set[str]] = {id: set() for id in rows}
+        for name in names:
+            tables: list[dict[str, Any]] = [*by_month.values()] if name in flows else [found]
+            for table in tables:
+                cells = {id: table[id][name] if id in table else 0 for id in children}
+                for id in held_back(cells, settings().small_cell, beside=(unattributed, "own")):
+                    held[id].add(name)
+        for id, row in rows.items():
+            row["counters"] = {name: None if name in held[id] else found[id][name] for name in names}
+            if held[id]:
+                row["suppressed"] = [name for name in names if name in held[id]]
+            row |= _inexact(unit.id if id == "own" else id, query.from_, query.to, names)
+        return _answer(query, state, names, {"rows": list(rows.values())})
+
+    together: Together[Answer] = service.state.setdefault("together", Together())
+    return await together.read(("breakdown", query), lambda: _read(service, query, True, read))
+
+
+def held_back(cells: dict[str, int], least: int, beside: tuple[str, ...] = ()) -> set[str]:
+    """Which of these figures of one indicator, whose sum is known, are not told: the small ones and their complement.
+
+    The smallest of the others goes with them, with all that equal it, so that who knows this rule cannot tell which of
+    those held back is which. Where no other is left, nothing is told, nor what stands `beside` them in the sum.
+    """
+    small = {id for id, figure in cells.items() if figure and figure < least}
+    others = [figure for figure in cells.values() if figure >= max(least, 1)]
+    if not small:
+        return set()
+    if not others:
+        return {*cells, *beside}
+    return small | {id for id, figure in cells.items() if figure == min(others)}
 
 
 def _less(figures: dict[str, int], *parts: dict[str, int]) -> dict[str, int]:

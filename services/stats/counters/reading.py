@@ -173,6 +173,19 @@ async def figures(
     return found, _state(rows[0], set_id) if rows else await state(connection, set_id)
 
 
+async def months(
+    connection: asyncpg.Connection, set_id: int, names: Sequence[str], unit_ids: Sequence[str], first: date, last: date
+) -> list[asyncpg.Record]:
+    """What each of these whole months adds to the names: rows (unit, happened_on, names…), none where nothing is."""
+    cut = parts(first, last, None)
+    arguments = [value for part in cut for value in part[1:]]
+    select = _select(set_id, names, cut, "unit, happened_on", 3)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        f"SELECT * FROM ({select}) found WHERE $1::int IS NOT NULL", set_id, list(unit_ids), *arguments
+    )
+    return rows
+
+
 async def changes(
     connection: asyncpg.Connection, set_id: int, names: Sequence[str], unit: str, cut: Sequence[Part]
 ) -> list[asyncpg.Record]:

@@ -55,7 +55,10 @@ async def series(query: Annotated[Series, Query()], caller: Caller, request: Req
 
 @router.get("/breakdown", response_model=BreakdownOut, responses=_UNCHANGED)
 async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
-    """The figures of the units right below a unit, a row each, of what belongs to none of them alone, and of its own."""
+    """The figures of the units right below a unit, a row each, of what belongs to none of them alone, and of its own.
+
+    Without a token: public indicators of today's province in whole months, as known now, without small figures.
+    """
     return _answer(await answering.breakdown(request.app.state.service, caller, query))
 
 

@@ -128,7 +128,12 @@ class ChildRow(Exactness):
     name: str
     own: bool = Field(False, description="Present and true for the facts of the unit asked for that no unit below has.")
     others: bool = Field(False, description="Present and true for the units outside the caller's area, in one row.")
-    counters: dict[str, int]
+    counters: dict[str, int | None]
+    suppressed: list[str] = Field(
+        [],
+        description="Without a token: the indicators whose figure is null, for it is small or would give a small one "
+        "away (`ANTT_SMALL_CELL`) in a month of the range; left out where there are none.",
+    )
 
 
 class BreakdownOut(Exactness):
