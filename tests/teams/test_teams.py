@@ -90,7 +90,8 @@ async def test_what_cannot_be_a_team_is_refused(antt: Antt) -> None:
         ({"unit": "2025:99999"}, (422, "unknown-unit")),
         ({"unit": "2025:00004"}, (422, "unit-not-served")),
         ({"unit": OLD_COMMUNE}, (422, "unit-not-in-force")),
-        ({"unit": "2025:79"}, (403, "foreign-area")),
+        # The new province is overseen by the old one's operator, but a team belongs to a commune.
+        ({"unit": "2025:79"}, (422, "invalid-input")),
         ({"unit": PROVINCE, "from_on": "2024-07-01"}, (422, "invalid-input")),
         ({"from_on": "2100-01-01"}, (422, "day-in-the-future")),
         ({"decision": {**DECISION, "signed_on": "2100-01-01"}}, (422, "day-in-the-future")),
