@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from deploy.local import NotStarted
+from shared.settings import Service
 
 
 class Words(typer.Typer):
@@ -91,8 +92,10 @@ def serve(
     """Serve one service, or all three on one port, in this process."""
     import uvicorn
 
+    from deploy.starting import require
     from shared.settings import settings
 
+    require(settings(), *(get_args(Service) if service == "all" else [service]))
     uvicorn.run(
         "deploy.embedded:create_app" if service == "all" else f"services.{service}.app:create_app",
         factory=True,
@@ -112,10 +115,8 @@ def serve(
 @app.command()
 def migrate(data: Data = None) -> None:
     """Bring the three databases to the newest version of their tables."""
-    from typing import get_args
-
     from migrations.run import NotMigrated, migrate
-    from shared.settings import Service, settings
+    from shared.settings import settings
 
     for service in get_args(Service):
         try:
@@ -139,8 +140,11 @@ def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
     """Copy a service's outbox to its Kafka topic, until Ctrl-C."""
     import uvloop
 
+    from deploy.starting import require
     from shared.log_kafka import relay_for_ever
     from shared.settings import settings
+
+    require(settings(), service, tokens=False, secret=False)
 
     observed()
     uvloop.run(relay_for_ever(settings(), service))
@@ -151,8 +155,11 @@ def count(data: Data = None, log: Log = None) -> None:
     """Count events into the counters of stats, until Ctrl-C."""
     import uvloop
 
+    from deploy.starting import require
     from services.stats.counting import count_for_ever
     from shared.settings import settings
+
+    require(settings(), "stats", tokens=False)
 
     observed()
     uvloop.run(count_for_ever(settings()))
@@ -163,8 +170,11 @@ def work(data: Data = None, log: Log = None) -> None:
     """Do what incidents does beside answering requests, until Ctrl-C."""
     import uvloop
 
+    from deploy.starting import require
     from services.incidents.app import work
+    from shared.settings import settings
 
+    require(settings(), "incidents", tokens=False)
     observed()
     uvloop.run(work())
 

@@ -29,6 +29,7 @@ from rich.console import Console
 
 from deploy.local.kafka import is_ready
 from deploy.local.sockets import is_free
+from deploy.starting import is_superuser, refusals
 from migrations.run import OLDEST_POSTGRESQL, newest
 from services.incidents.deadlines import rules
 from services.incidents.deadlines.calendar import BadFile
@@ -36,6 +37,7 @@ from shared import units
 from shared.days import now
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
+from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.settings import Service, Settings
 from shared.store import open_store
 
@@ -190,7 +192,7 @@ async def secrets(place: Place) -> AsyncIterator[Finding]:
             "it must have 32: restore it from a backup; a new one makes all old receipts void",
         )
     elif own:
-        yield Finding(None, "Khóa bí mật: chưa có", "No secret yet: the first start makes it")
+        yield Finding(None, "Khóa bí mật: chưa có", "No secret yet: `antt run` makes it")
     else:
         yield Finding(
             False, f"Không có tệp {secret}", f"{secret} is not there", "xem ANTT_SECRET_KEY_FILE", "see ANTT_SECRET_KEY_FILE"
@@ -202,12 +204,21 @@ async def secrets(place: Place) -> AsyncIterator[Finding]:
             )  # fmt: skip
 
 
+async def production(place: Place) -> AsyncIterator[Finding]:
+    """What would not be started with these settings, outside a local run."""
+    for reason in refusals(place.settings):
+        yield Finding(
+            False, "Ngoài máy thử, cấu hình này không được khởi động", f"Not started: {reason}",
+            "xem docs/settings.md", "see docs/settings.md",
+        )  # fmt: skip
+
+
 async def keys(place: Place) -> AsyncIterator[Finding]:
     """The JWKS that tokens are checked against."""
     own = place.settings.keys / "jwks.json"
     source = place.settings.jwks or str(own)
     if not place.settings.jwks and not own.exists():
-        yield Finding(None, "Khóa cấp mã truy cập: chưa có", "No issuer's key yet: the first start makes it")
+        yield Finding(None, "Khóa cấp mã truy cập: chưa có", "No issuer's key yet: `antt run` makes it")
         return
     try:
         if source.startswith(("http://", "https://")):
@@ -257,6 +268,8 @@ async def databases(place: Place) -> AsyncIterator[Finding]:
             continue
         try:
             async for finding in database(connection, service):
+                yield finding
+            async for finding in written_with(connection, service, place.settings):
                 yield finding
         finally:
             await connection.close()
@@ -319,6 +332,32 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
                 "khởi động lại dịch vụ: nó tự tạo 13 tháng",
                 "restart the service: it makes 13 months",
             )
+
+
+async def written_with(connection: asyncpg.Connection, service: Service, settings: Settings) -> AsyncIterator[Finding]:
+    """Whether the database was written with the secret that is here, and by whom."""
+    if not settings.local and await is_superuser(connection):
+        yield Finding(
+            False,
+            f"{service}: kết nối bằng superuser của PostgreSQL",
+            f"{service}: connects as a superuser of PostgreSQL",
+            "dùng vai trò chỉ sở hữu cơ sở dữ liệu này",
+            "use a role that owns this database and no more",
+        )
+    try:
+        known = await connection.fetchval("SELECT value FROM secret_check") if service in PROTECTED else None
+        same = known is None or known == check_value(read_secret(settings))
+    except (asyncpg.UndefinedTableError, SecretUnusable):
+        # Said above: not migrated, or no secret.
+        return
+    if not same:
+        yield Finding(
+            False,
+            f"{service}: khóa bí mật không phải khóa đã dùng để ghi cơ sở dữ liệu",
+            f"{service}: {mismatch(service, settings)}",
+            "phục hồi khóa từ bản sao lưu",
+            "restore the secret from its backup",
+        )
 
 
 async def kafka(place: Place) -> AsyncIterator[Finding]:
@@ -448,7 +487,19 @@ async def ready(port: int, service: Service) -> dict[str, str] | None:
         return None
 
 
-CHECKS: list[Check] = [province, deadlines, time_zone, folder, secrets, keys, databases, kafka, files, ports]
+CHECKS: list[Check] = [
+    province,
+    deadlines,
+    time_zone,
+    folder,
+    secrets,
+    production,
+    keys,
+    databases,
+    kafka,
+    files,
+    ports,
+]
 
 
 async def findings(port: int) -> list[Finding]:

@@ -15,6 +15,7 @@ from services.stats import counting, dead_letters
 from services.stats import rebuild as rebuilding
 from services.stats import verify as verifying
 from services.stats.differences import Comparison, Difference
+from shared.auth import NoIssuer
 from shared.database import UNAVAILABLE
 from shared.errors import DatabaseUnavailable
 from shared.events import UnknownEvent
@@ -39,6 +40,7 @@ _MENDED_BY: dict[type[Exception], str] = {
     "Nothing was restored; --force opens a new generation all the same",
     UnknownEvent: "Nguồn mới hơn bản này: nâng cấp stats · A source is newer than this version: upgrade stats",
     counting.TooManyDeadLetters: "Quá nhiều sự kiện liên tiếp không đếm được · Too many events in a row fail",
+    NoIssuer: "Cần mã truy cập của operator: xem ANTT_TOKEN · A token of an operator is needed: see ANTT_TOKEN",
     DatabaseUnavailable: "Cơ sở dữ liệu không trả lời · A database does not answer",
 }
 

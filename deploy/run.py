@@ -22,8 +22,11 @@ from xmlrpc.client import Error, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from deploy import starting
 from deploy.local import AlreadyRunning, NotStarted, child, postgres
 from deploy.local.sockets import becomes_free, private_folder
+from shared.auth import make_issuer
+from shared.secrets import make_secret
 from shared.settings import Service, Settings, settings
 
 ANTT = [sys.executable, "-m", "deploy.cli"]
@@ -103,8 +106,12 @@ def run(port: int) -> NoReturn:
     """Become the supervisor of this data folder. Raises NotStarted."""
     began = time.monotonic()
     data = settings().data.resolve()
+    starting.require_settings(settings())
     (data / "logs").mkdir(parents=True, exist_ok=True)
     hold(data / "run.lock")
+    if settings().local:
+        make_secret(settings())
+        make_issuer(settings())
     one_port = settings().log == "embedded"
     ports = {service: port if one_port else port + offset for offset, service in enumerate(get_args(Service))}
     for taken in ports.values():

@@ -78,6 +78,11 @@ EMPTY_FINGERPRINTS = """
 UPDATE answers SET fingerprint = '';
 """
 
+SECRET_CHECK = """
+-- A keyed check value of the secret that has sealed what lies here (shared/secrets.py); one at most.
+CREATE TABLE secret_check (one boolean PRIMARY KEY DEFAULT true CHECK (one), value bytea NOT NULL);
+"""
+
 FOLLOWED = """
 -- How far this service has followed the events of others.
 CREATE TABLE followed (

@@ -1,21 +1,16 @@
 """Who calls and what they may do: bearer JWTs checked against a JWKS, and one table of roles and reach.
 
-An embedded issuer makes its key at first start, so that `antt token` works without an identity
+An embedded issuer, whose key `antt run` makes, lets `antt token` work without an identity
 provider; ANTT_JWKS replaces it by any OpenID Connect provider's keys. An identity carries the
 role, the unit, for a leader the team and for another system its scopes; nothing else of a token is used.
 """
 
 import asyncio
-import hashlib
-import hmac
-import os
-import secrets
 import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -35,7 +30,8 @@ from shared.days import now
 from shared.errors import Forbidden, ForeignArea, Problem, Unauthenticated, UnknownUnit
 from shared.jurisdiction import area as area_of
 from shared.jurisdiction import lineage
-from shared.settings import Settings, settings
+from shared.secrets import write_once
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -296,7 +292,7 @@ class Tokens:
         if source.startswith(("http://", "https://")):
             async with httpx.AsyncClient(timeout=5) as client:
                 return (await client.get(source)).raise_for_status().content
-        return Path(source or ensure_issuer(self._settings) / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
+        return Path(source or self._settings.keys / "jwks.json").read_bytes()  # noqa: ASYNC240 (a small local file, once)
 
 
 def _strong(keys: KeySet) -> KeySet:
@@ -315,22 +311,8 @@ async def caller_of(
 Caller = Annotated[Identity, Depends(caller_of)]
 
 
-def write_once(path: Path, content: bytes) -> None:
-    """Write a secret file unless it exists; of processes that start together the first one's content stays."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    draft.touch(mode=0o600)
-    draft.write_bytes(content)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-
-
-def ensure_issuer(settings: Settings) -> Path:
-    """The folder of the embedded issuer's keys; they are made at first use."""
+def make_issuer(settings: Settings) -> None:
+    """Make the embedded issuer's keys at the first start of a local run; `antt run` alone does so."""
     private, public = settings.keys / "issuer.json", settings.keys / "jwks.json"
     if not private.exists():
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
@@ -338,7 +320,10 @@ def ensure_issuer(settings: Settings) -> Path:
     if not public.exists():
         key = ECKey.import_key(msgspec.json.decode(private.read_bytes()))
         write_once(public, msgspec.json.encode({"keys": [key.as_dict(private=False)]}))
-    return settings.keys
+
+
+class NoIssuer(ValueError):
+    """Here nobody gives tokens but the provider that the settings name."""
 
 
 def issue_token(
@@ -349,7 +334,10 @@ def issue_token(
     valid: timedelta = timedelta(days=30),
     scopes: Collection[str] = (),
 ) -> str:
-    """A token of the embedded issuer for this role and unit, for a leader the team, for another system its scopes."""
+    """A token of the embedded issuer for this role and unit, for a leader the team, for another system its scopes.
+
+    Raises ValueError.
+    """
     if role not in get_args(TokenRole):
         raise ValueError(f"unknown role {role}")
     known = units.get(unit)
@@ -365,7 +353,11 @@ def issue_token(
         raise ValueError(f"unknown scope {', '.join(sorted(unknown))}")
     if scopes and role != "system":
         raise ValueError("only another system's token has scopes")
-    key = ECKey.import_key(msgspec.json.decode((ensure_issuer(settings) / "issuer.json").read_bytes()))
+    if settings.jwks or not settings.local:
+        raise NoIssuer("tokens come from the provider of ANTT_JWKS: only a local run has an issuer of its own")
+    if not (settings.keys / "issuer.json").exists():
+        raise NoIssuer(f"{settings.data} has no issuer yet: `antt run` makes it at its first start")
+    key = ECKey.import_key(msgspec.json.decode((settings.keys / "issuer.json").read_bytes()))
     issued = int(now().timestamp())
     claims = {
         "iss": settings.issuer,
@@ -379,20 +371,3 @@ def issue_token(
         "scope": " ".join(scopes),
     }
     return jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
-
-
-def ensure_secret(settings: Settings) -> bytes:
-    """The 32 secret bytes behind receipts and replayed answers; they live outside every database."""
-    path = Path(settings.secret_key_file) if settings.secret_key_file else settings.keys / "secret"
-    if not path.exists() and not settings.secret_key_file:
-        write_once(path, secrets.token_bytes(32))
-    secret = path.read_bytes()
-    if len(secret) != 32:
-        raise ValueError(f"{path} must hold exactly 32 bytes")
-    return secret
-
-
-@lru_cache
-def secret_for(purpose: bytes) -> bytes:
-    """32 bytes derived from the deployment's secret, others for each purpose."""
-    return hmac.digest(ensure_secret(settings()), purpose, hashlib.sha256)

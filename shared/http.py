@@ -6,9 +6,7 @@ work and only then answers.
 """
 
 import hashlib
-import hmac
 import inspect
-import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +15,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
@@ -27,7 +24,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from shared.auth import Identity, caller_of, secret_for
+from shared import secrets
+from shared.auth import Identity, caller_of
 from shared.errors import (
     BodyTooLarge,
     Changed,
@@ -206,7 +204,6 @@ class CommandRoute(APIRoute):
             if kind == "body"
         ]
         return _Key(
-            scope["app"].state.service.secret,
             [caller.role, caller.subject, caller.unit, caller.team, *said, scope["method"], scope["path"].lower()],
             [caller.subject, *said, scope["method"], scope["path"]],
             msgspec.json.encode(inputs, order="sorted"),
@@ -357,28 +354,22 @@ def is_unguessable(text: str) -> bool:
     return worth * len(text) >= 128 and len(set(text)) >= 8
 
 
-def _keyed(purpose: bytes, said: bytes) -> bytes:
-    return hmac.digest(secret_for(purpose), said, hashlib.sha256)
-
-
 class _Key:
     """An Idempotency-Key of one caller at one address, and the seal on its answer.
 
     All that is kept of it and of the input is keyed: who steals the database can try out neither.
     """
 
-    def __init__(self, secret: bytes, place: list[str], old_place: list[str], said: bytes, text: bytes) -> None:
-        self.key = _keyed(b"answer keys", "\0".join(place).encode() + b"\0" + text)
+    def __init__(self, place: list[str], old_place: list[str], said: bytes, text: bytes) -> None:
+        self.key = secrets.keyed(b"answer keys", "\0".join(place).encode() + b"\0" + text)
         self.old_key = hashlib.sha256("\0".join(old_place).encode() + b"\0" + text).digest()
-        self.fingerprint = _keyed(b"answer fingerprints", said)
-        self._cipher = AESGCM(hashlib.sha256(b"answers" + secret).digest())
+        self.fingerprint = secrets.keyed(b"answer fingerprints", said)
 
     def seal(self, content: bytes) -> bytes:
-        nonce = os.urandom(12)
-        return nonce + self._cipher.encrypt(nonce, content, self.key)
+        return secrets.seal(b"answers", self.key, content)
 
     def open(self, key: bytes, sealed: bytes) -> bytes:
-        return self._cipher.decrypt(sealed[:12], sealed[12:], key)
+        return secrets.unseal(b"answers", key, sealed)
 
 
 def position_text(source: str, position: Position) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import fastapi_offline
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -17,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import auth, outbox, telemetry
+from shared import auth, outbox, secrets, telemetry
 from shared.database import Database
 from shared.days import now
 from shared.errors import DatabaseUnavailable
@@ -48,7 +49,12 @@ class Service:
         telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
         self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
         self._team_sql = unit_of_team
-        self.secret = auth.ensure_secret(settings)
+        self.protected = name in secrets.PROTECTED
+        # Also where the application was started by another server than `antt serve`, which gives the reason sooner.
+        if missing := settings.missing(secret=self.protected):
+            raise secrets.SecretUnusable(f"{name} is not started outside a local run without {', '.join(missing)}")
+        if self.protected:
+            secrets.read_secret(settings)
         self.keys_in_flight: set[bytes] = set()
         self.down: dict[str, str] = {}
         self.state: dict[str, Any] = {}
@@ -58,6 +64,25 @@ class Service:
     async def _unit_of_team(self, team_id: UUID) -> str | None:
         row = await self.database.fetchrow(self._team_sql, team_id)
         return row["unit"] if row is not None else None
+
+    async def require_usable(self) -> None:
+        """Raise SecretUnusable where the database was written with another secret, DatabaseUnavailable without one."""
+        await self.database.fetch("SELECT 1")
+        if self.protected:
+            # Before `antt migrate` there is no table; then readiness says so.
+            with suppress(asyncpg.UndefinedTableError):
+                await self.require_same_secret()
+
+    async def require_same_secret(self) -> None:
+        """Raise SecretUnusable unless the database was written with this process's secret."""
+        async with self.database.connection() as connection:
+            await secrets.require_same(connection, self.name, self.settings)
+
+    async def watch_secret(self) -> None:
+        """Look each minute, for ever, whether secret and database belong together: either may be restored meanwhile."""
+        while True:
+            await self.require_same_secret()
+            await asyncio.sleep(60)
 
     async def supervise(self, name: str, task: Task) -> None:
         """Run a background task for ever; readiness is false while it is down."""
@@ -135,13 +160,14 @@ def create_app(
         app.state.service = service
         await service.database.open()
         try:
-            # A server that refuses us ends the process with its reason; one that is not there yet is waited for.
-            await service.database.fetch("SELECT 1")
+            # A server that refuses us, or a secret that is not the database's, ends the process with its reason; a server
+            # that is not there yet is waited for.
+            await service.require_usable()
             if opened is not None:
                 await opened(service)
         except DatabaseUnavailable as error:
             log.warning("started without the database", service=name, reason=_reason(error.__cause__ or error))
-        running = [asyncio.create_task(service.supervise(label, task)) for label, task in tasks.items()]
+        running = [asyncio.create_task(service.supervise(label, task)) for label, task in _with_secret(service, tasks)]
         try:
             yield
         finally:
@@ -182,10 +208,21 @@ async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
     """Run background tasks of a service in a process of their own, for ever."""
     service = Service(name, settings())
     await service.database.open()
+    while True:
+        try:
+            await service.require_usable()
+            break
+        except DatabaseUnavailable as error:
+            log.warning("waiting for the database", reason=_reason(error.__cause__ or error))
+            await asyncio.sleep(1)
     try:
-        await asyncio.gather(*[service.supervise(label, task) for label, task in tasks.items()])
+        await asyncio.gather(*[service.supervise(label, task) for label, task in _with_secret(service, tasks)])
     finally:
         await service.database.close()
+
+
+def _with_secret(service: Service, tasks: dict[str, Task]) -> list[tuple[str, Task]]:
+    return [*tasks.items(), *([("secret", Service.watch_secret)] if service.protected else [])]
 
 
 class Application(FastAPI):

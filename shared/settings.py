@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Service = Literal["teams", "incidents", "stats"]
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(BaseSettings):
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     audience: str = Field("antt", description="Expected `aud` of a token.")
     secret_key_file: str = Field(
         "",
-        description="32 secret bytes behind receipts and replayed answers; empty: keys/secret in the data folder.",
+        description="32 secret bytes behind receipts, informants, files and replayed answers, for teams and incidents; empty: keys/secret in the data folder of `antt run`.",
     )
 
     store: str = Field(
@@ -118,6 +119,24 @@ class Settings(BaseSettings):
         # `antt run` writes the socket's folder down, so that every command of the same data folder finds it.
         socket = self.data / "postgres.socket"
         return from_environment or f"postgresql:///{service}?host={socket.read_text().strip()}&user=antt"
+
+    @property
+    def local(self) -> bool:
+        """Whether this is a local run: the data folder's own databases, and nobody but this machine is listened to."""
+        socket = self.data / "postgres.socket"
+        own = f"host={socket.read_text().strip()}&" if socket.exists() else ""
+        urls = [getattr(self, f"{service}_database_url") for service in get_args(Service)]
+        return self.host in LOOPBACK and all(not url or (own and f"?{own}" in url) for url in urls)
+
+    def missing(self, *, secret: bool = True) -> list[str]:
+        """The variables that must be set outside a local run, and are not: there nobody's keys are taken for granted."""
+        needed = ["jwks", "issuer", "audience", *(["secret_key_file"] if secret else [])]
+        given = self.model_fields_set
+        return (
+            []
+            if self.local
+            else [f"ANTT_{name.upper()}" for name in needed if name not in given or not getattr(self, name)]
+        )
 
     @property
     def keys(self) -> Path:

@@ -21,9 +21,10 @@ from starlette.types import ASGIApp, Message
 from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
 from shared import auth
-from shared.auth import TokenRole, issue_token
+from shared.auth import TokenRole, issue_token, make_issuer
 from shared.days import today
 from shared.log import SOURCES
+from shared.secrets import make_secret
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
 
@@ -61,6 +62,8 @@ def data() -> Iterator[Path]:
         data.chmod(0o755)
         os.environ |= {"ANTT_DATA": str(data), "ANTT_PROVINCE": PROVINCE}
         settings.cache_clear()
+        make_secret(settings())
+        make_issuer(settings())
         with postgres.running(data):
             # Copying a database flushes each of its files, which took most of a test's time. Nothing here pulls the plug:
             # what is killed with kill -9 keeps what the kernel has.

@@ -15,7 +15,7 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
 
-from shared.auth import ensure_issuer, issue_token
+from shared.auth import issue_token
 from shared.days import now
 from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, WHOLE_MONTHS, Antt
@@ -288,9 +288,9 @@ def unsigned(header: Any, claims: Any) -> str:
 
 def bad_tokens() -> dict[str, str]:
     """Authorization headers that name nobody."""
-    issuer = ECKey.import_key(msgspec.json.decode((ensure_issuer(settings()) / "issuer.json").read_bytes()))
+    issuer = ECKey.import_key(msgspec.json.decode((settings().keys / "issuer.json").read_bytes()))
     stranger = ECKey.generate_key("P-256", auto_kid=True)
-    public = OctKey.import_key((ensure_issuer(settings()) / "jwks.json").read_bytes())
+    public = OctKey.import_key((settings().keys / "jwks.json").read_bytes())
     good = issue_token(settings(), "commune_officer", COMMUNE)
     header, payload, _ = good.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))

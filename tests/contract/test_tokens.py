@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from shared.auth import LEEWAY_SECONDS, Scope, Tokens, ensure_issuer, issue_token
+from shared.auth import LEEWAY_SECONDS, Scope, Tokens, issue_token
 from shared.days import now
 from shared.errors import Unauthenticated
 from shared.settings import settings
@@ -171,7 +171,7 @@ async def test_a_key_of_rsa_under_2048_bits_signs_nothing(
 
 
 async def test_a_providers_clock_may_be_a_minute_ahead_or_behind(data: Path) -> None:
-    key = ECKey.import_key(json.loads((ensure_issuer(settings()) / "issuer.json").read_text()))
+    key = ECKey.import_key(json.loads((settings().keys / "issuer.json").read_text()))
     right_now = int(now().timestamp())
     tokens = Tokens(settings())
     for late, taken in ((LEEWAY_SECONDS - 20, True), (LEEWAY_SECONDS + 20, False)):
@@ -205,18 +205,18 @@ async def test_a_token_with_varied_blanks_is_one_token(data: Path) -> None:
 
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", "application/at+jwt"])
 async def test_an_access_token_may_say_so(data: Path, typ: str) -> None:
-    key = ECKey.import_key(json.loads((ensure_issuer(settings()) / "issuer.json").read_text()))
+    key = ECKey.import_key(json.loads((settings().keys / "issuer.json").read_text()))
     assert (await Tokens(settings()).identity(bearer(key, "ES256", typ=typ))).unit == COMMUNE
 
 
 async def test_scopes_of_other_services_are_none_of_ours(data: Path) -> None:
-    key = ECKey.import_key(json.loads((ensure_issuer(settings()) / "issuer.json").read_text()))
+    key = ECKey.import_key(json.loads((settings().keys / "issuer.json").read_text()))
     token = bearer(key, "ES256", role="system", scope="openid figures profile")
     assert (await Tokens(settings()).identity(token)).scopes == {"figures"}
     assert (await Tokens(settings()).identity(bearer(key, "ES256", scope="figures"))).scopes == frozenset()
 
 
 async def test_a_leaders_team_is_named_in_one_way(data: Path) -> None:
-    key, team = ECKey.import_key(json.loads((ensure_issuer(settings()) / "issuer.json").read_text())), uuid4()
+    key, team = ECKey.import_key(json.loads((settings().keys / "issuer.json").read_text())), uuid4()
     token = bearer(key, "ES256", role="team_leader", team=str(team).upper())
     assert (await Tokens(settings()).identity(token)).team == str(team)

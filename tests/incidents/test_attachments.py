@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -16,8 +16,8 @@ import pytest
 from deploy.local import s3
 from services.incidents import jobs
 from services.incidents.attachments import sweep
-from services.incidents.attachments.receiving import key_of
-from shared.sealing import BLOCK
+from services.incidents.attachments.receiving import OLD, cipher_of, key_of
+from shared.sealing import BLOCK, sealed
 from shared.service import Service
 from shared.settings import settings
 from shared.store import delete, open_store, put_capped
@@ -55,8 +55,16 @@ async def attached(antt: Antt, path: str, content: bytes, caller: dict[str, str]
 
 
 async def contents() -> set[str]:
-    """The hashes of what the store has."""
+    """The names of what the store has."""
     return {found["path"].rpartition("/")[2] for found in await open_store(settings()).list().collect_async()}
+
+
+async def content_of(attachment: dict[str, Any]) -> str:
+    """Under which name the store has an attachment's content."""
+    connection = await asyncpg.connect(settings().database_url("incidents"))
+    name = await connection.fetchval("SELECT content FROM attachments WHERE id = $1", UUID(attachment["id"]))
+    await connection.close()
+    return str(name)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +112,9 @@ async def test_a_file_is_attached_listed_downloaded_and_taken_away(
 
         got = await antt.get(f"{files}/{attachment['id']}", antt.token())
         assert got.status_code == 200
-        assert hashlib.sha256(got.content).hexdigest() == attachment["sha256"]
+        assert got.content == a_film()
+        bare = hashlib.sha256(got.content).hexdigest()
+        assert got.headers["etag"] == f'"{attachment["id"]}"'
         assert {name: got.headers[name] for name in ("content-type", "content-length", "x-content-type-options")} == {
             "content-type": "video/mp4", "content-length": str(attachment["bytes"]), "x-content-type-options": "nosniff",
         }  # fmt: skip
@@ -123,7 +133,7 @@ async def test_a_file_is_attached_listed_downloaded_and_taken_away(
 
     told = await rows.fetch("SELECT type, data::text FROM outbox WHERE type LIKE 'Attachment%' ORDER BY seq")
     assert [row["type"] for row in told] == ["AttachmentAdded", "AttachmentRemoved"] * 3
-    assert all("Hiện" not in row["data"] and attachment["sha256"] not in row["data"] for row in told)
+    assert all("Hiện" not in row["data"] and bare not in row["data"] for row in told)
 
 
 async def test_a_content_lies_sealed_and_in_blocks_that_are_read_from_any_place(stored_in: str, antt: Antt) -> None:
@@ -143,7 +153,7 @@ async def test_a_content_lies_sealed_and_in_blocks_that_are_read_from_any_place(
         ):
             part = await antt.http.get(path, headers={**antt.token(), "Range": f"bytes={start}-{end - 1}"})
             assert part.content == content[start:end], (length, start, end)
-        key = key_of(attachment["sha256"])
+        key = key_of(await content_of(attachment))
         lies = bytes(await open_store(settings()).get_range_async(key, start=0, end=attachment["bytes"]))
         assert content[:6] not in lies
         # What somebody has changed in the store is not handed out.
@@ -161,7 +171,7 @@ async def test_a_part_of_a_film_is_sent_when_asked_for(stored_in: str, antt: Ant
     case = await opened(antt, CASES, a_case())
     attachment = await attached(antt, f"{CASES}/{case['id']}/attachments", a_wav())
     path = f"{CASES}/{case['id']}/attachments/{attachment['id']}"
-    length, etag = attachment["bytes"], f'"{attachment["sha256"]}"'
+    length, etag = attachment["bytes"], f'"{attachment["id"]}"'
     for wanted, start, end in (
         ("bytes=0-99", 0, 100),
         ("bytes=100-", 100, length),
@@ -319,7 +329,7 @@ async def test_the_same_content_is_attached_once_and_kept_once(
     assert sum("antt-position" in answer.headers for answer in answers) == 1
     elsewhere = await attached(antt, f"{CASES}/{other['id']}/attachments", an_ogg())
     assert elsewhere["id"] != answers[0].json()["id"]
-    assert await contents() == {elsewhere["sha256"]}
+    assert await contents() == {await content_of(elsewhere)}
     assert await rows.fetchval("SELECT count(*) FROM attachments") == 2
 
 
@@ -449,7 +459,7 @@ async def test_what_no_record_names_is_swept_and_the_rest_stays(
 
     # Within the grace everything stays.
     assert await sweep.sweep(service) == 0
-    everything = {a["sha256"] for a in (*removed, *stays)} | {orphan, "of-somebody-else"}
+    everything = {await content_of(a) for a in (*removed, *stays)} | {orphan, "of-somebody-else"}
     assert await contents() == everything
     await rows.execute("UPDATE attachment_contents SET touched_at = touched_at - interval '2 days'")
     assert await sweep.sweep(service) == 1, "what was taken away only now has a grace of its own"
@@ -457,12 +467,12 @@ async def test_what_no_record_names_is_swept_and_the_rest_stays(
         "UPDATE attachments SET removed_at = removed_at - interval '2 days' WHERE removed_at IS NOT NULL"
     )
     assert await sweep.sweep(service) == 1
-    assert await contents() == everything - {orphan, removed[1]["sha256"]}
+    assert await contents() == everything - {orphan, await content_of(removed[1])}
     for attachment, content_ in zip(stays, (shared, kept), strict=True):
         got = await antt.get(f"{CASES}/{other['id']}/attachments/{attachment['id']}", antt.token())
         assert got.content == content_
     # What was swept can come again.
-    assert (await attached(antt, files, alone))["sha256"] == removed[1]["sha256"]
+    assert await content_of(await attached(antt, files, alone)) == await content_of(removed[1])
     assert await sweep.sweep(service) == 0
 
 
@@ -508,5 +518,58 @@ async def test_a_sweep_passes_over_a_content_that_was_touched_after_it_was_found
     await antt.post(f"{files}/{first['id']}/remove", {"reason": "a"}, antt.token())
     await rows.execute("UPDATE attachments SET removed_at = removed_at - interval '2 days'")
     # An upload that has found its content in the store, and has not committed yet.
-    assert not await sweep._delete(service, first["sha256"], timedelta(days=1))
-    assert first["sha256"] in await contents()
+    assert not await sweep._delete(service, await content_of(first), timedelta(days=1))
+    assert await content_of(first) in await contents()
+
+
+async def test_no_hash_of_what_was_sent_is_made_without_a_key(antt: Antt, rows: asyncpg.Connection) -> None:
+    case = await opened(antt, CASES, a_case())
+    files = f"{CASES}/{case['id']}/attachments"
+    attachment = await attached(antt, files, an_ogg())
+    bare = hashlib.sha256(an_ogg()).hexdigest()
+    lies = await rows.fetchval(
+        "SELECT string_agg(a::text, '') || (SELECT string_agg(c::text, '') FROM attachment_contents c) FROM attachments a"
+    )
+    assert bare not in lies
+    assert bare not in await contents()
+    got = await antt.get(f"{files}/{attachment['id']}", antt.token())
+    assert bare not in str(got.headers) + str(attachment)
+
+
+async def test_the_name_of_a_file_that_was_taken_away_is_forgotten(antt: Antt, rows: asyncpg.Connection) -> None:
+    case = await opened(antt, CASES, a_case())
+    files = f"{CASES}/{case['id']}/attachments"
+    sent = (await send(antt, files, an_ogg(), name="Nguyễn Văn Ẩn.ogg")).json()
+    await antt.post(f"{files}/{sent['id']}/remove", {"reason": "gửi nhầm"}, antt.token())
+    assert await rows.fetchval("SELECT name FROM attachments") == ""
+
+
+async def test_a_content_that_lay_under_its_bare_hash_is_read_kept_once_and_named_anew(
+    stored_in: str, antt: Antt, service: Service, rows: asyncpg.Connection
+) -> None:
+    case = await opened(antt, CASES, a_case())
+    files = f"{CASES}/{case['id']}/attachments"
+    attachment = await attached(antt, files, an_ogg())
+    name, store = await content_of(attachment), open_store(settings())
+    old = OLD + hashlib.sha256(an_ogg()).hexdigest()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield an_ogg()
+
+    # As the migration leaves what was stored before it.
+    await put_capped(store, key_of(old), sealed(content(), cipher_of(old)), 1 << 20)
+    await store.delete_async(key_of(name))
+    await rows.execute("UPDATE attachments SET content = $1", old)
+    await rows.execute("UPDATE attachment_contents SET content = $1", old)
+
+    async def got() -> bytes:
+        return (await antt.get(f"{files}/{attachment['id']}", antt.token())).content
+
+    assert await got() == an_ogg()
+    assert (await send(antt, files, an_ogg())).json()["id"] == attachment["id"]
+    assert await sweep.sweep(service) == 0
+    assert await content_of(attachment) == name
+    assert await contents() == {name}
+    assert await got() == an_ogg()
+    assert await sweep.sweep(service) == 0
+    assert await rows.fetchval("SELECT array_agg(content) FROM attachment_contents") == [name]

@@ -17,7 +17,8 @@ import pytest
 from obstore.store import ObjectStore
 
 from services.incidents.imports import job, uploads
-from shared.database import Row
+from services.incidents.imports.commands import rename_old
+from shared.database import Database, Row
 from shared.service import Service
 from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
@@ -143,6 +144,28 @@ async def test_a_file_sent_twice_with_the_same_key_is_taken_once(antt: Antt) -> 
     assert kind_of(await sent(antt, lines(traffic_control()), key=key)) == (422, "idempotency-key-reused")
     row = await ended(antt, first.headers["location"])
     assert (await antt.counters(row["position"]))["patrols"] == 1
+
+
+async def test_a_file_that_was_sent_before_hashes_had_keys_is_still_taken_once(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    key, rows = str(uuid4()), lines(a_patrol())
+    first = await sent(antt, rows, key=key)
+    connection = await asyncpg.connect(databases["incidents"])
+    lies = await connection.fetchrow("SELECT key, content, i::text AS text, subject FROM imports i")
+    assert lies
+    bare = hashlib.sha256(lies["subject"].encode() + b"\0imports\0" + key.encode()).digest()
+    for hashed in (bare, hashlib.sha256(rows).digest()):
+        assert hashed.hex() not in lies["text"]
+    # As the migration leaves what was sent before it, and then the job's start.
+    await connection.execute("UPDATE imports SET content = '', key = $1", b"old:" + bare)
+    database = Database(databases["incidents"], 1, 10)
+    await database.open()
+    await rename_old(database)
+    await database.close()
+    assert await connection.fetchval("SELECT key FROM imports") == lies["key"]
+    await connection.close()
+    assert (await sent(antt, rows, key=key)).json()["id"] == first.json()["id"]
 
 
 async def test_only_who_sent_a_file_and_who_oversees_the_area_see_it(antt: Antt) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents.attachments.models import Attachment
-from services.incidents.attachments.receiving import Kept
+from services.incidents.attachments.receiving import Kept, name_now
 from services.incidents.attachments.schemas import AttachmentOut, Of, TooManyAttachments
 from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
 from services.incidents.steps import Step, also_concerned, require_may_step
@@ -50,7 +50,7 @@ async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, reco
         from_sender,
     )
     for attachment in there:
-        if attachment["sha256"] == kept.sha256:
+        if name_now(attachment["content"]) == kept.content:
             return AttachmentOut.model_validate(dict(attachment))
     most = settings().attachments_by_sender if from_sender else settings().attachments_per_record
     # Places are unique, so that of those who come at the same time none gets in beyond the last one.
@@ -82,7 +82,10 @@ async def remove_attachment(
     attachment = await work.load(Attachment, attachment_id)
     if attachment["record_id"] != record_id or attachment["of"] != of or attachment["removed_at"] is not None:
         raise NotFound(id=attachment_id)
-    changed = work.change(Attachment, attachment, removed_by=caller.subject, removed_at=now(), removal_reason=reason)
+    # Its name may be a person's; the row stays, to tell who took it away and why.
+    changed = work.change(
+        Attachment, attachment, name="", removed_by=caller.subject, removed_at=now(), removal_reason=reason
+    )
     told = fact(attachment, record["unit"])
     work.emit("AttachmentRemoved", attachment_id, told, None, also_concerned(record), **{_LINKS[of]: record_id})
     return AttachmentOut.model_validate(changed)

@@ -9,7 +9,7 @@ from services.incidents.models import IncidentsModel, instant
 
 
 class Attachment(IncidentsModel, table=True):
-    """A file that belongs to a tip, a case or an activity; its content lies in the store under its hash."""
+    """A file that belongs to a tip, a case or an activity; its content lies in the store under that name."""
 
     __tablename__ = "attachments"
     id: UUID = Field(primary_key=True)
@@ -18,7 +18,7 @@ class Attachment(IncidentsModel, table=True):
     # From who holds the tip's receipt; such files have places of their own, so that they leave room for the police's.
     from_sender: bool
     place: int
-    sha256: str
+    content: str
     media_type: str
     bytes: int
     name: str

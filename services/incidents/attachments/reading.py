@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from services.incidents.activities.reading import read_activity
 from services.incidents.attachments.models import AttachmentLook
-from services.incidents.attachments.schemas import AttachmentLookOut, AttachmentOut, Of, SentAttachment
+from services.incidents.attachments.schemas import AttachmentKept, AttachmentLookOut, AttachmentOut, Of, SentAttachment
 from services.incidents.cases.reading import read_case
 from services.incidents.tips.reading import read_tip, with_duplicates
 from services.incidents.tips.receipts import tip_of_receipt
@@ -42,7 +42,7 @@ async def list_attachments(database: Database, caller: Identity, of: Of, record_
 
 async def read_attachment(
     database: Database, caller: Identity, of: Of, record_id: UUID, attachment_id: UUID
-) -> AttachmentOut:
+) -> AttachmentKept:
     """One file of a record. NotFound without one, or when it was taken away."""
     await _SEE[of](database, caller, record_id)
     row = await database.fetchrow(
@@ -53,7 +53,7 @@ async def read_attachment(
     )
     if row is None:
         raise NotFound(id=attachment_id)
-    return AttachmentOut.model_validate(dict(row))
+    return AttachmentKept.model_validate(dict(row))
 
 
 async def _with_duplicates(database: Database, caller: Identity, of: Of, record_id: UUID) -> list[UUID]:

@@ -1,4 +1,4 @@
-"""A file on its way in: out of the form that carries it, made harmless, and into the store under its hash."""
+"""A file on its way in: out of the form that carries it, made harmless, and into the store under a name that only the secret gives."""
 
 import asyncio
 import hashlib
@@ -25,6 +25,7 @@ from services.incidents.steps import invalid
 from shared.errors import BodyTooLarge
 from shared.limits import InTurn
 from shared.sealing import sealed, sealed_size
+from shared.secrets import file_cipher, keyed, old_file_cipher
 from shared.service import Service
 from shared.store import StoreUnavailable, put_capped, size_of, store_of
 
@@ -42,23 +43,39 @@ _CLEANING_SECONDS = 60
 class Kept(NamedTuple):
     """A harmless file in the store, which no record names yet."""
 
-    sha256: str
+    content: str
     bytes: int
     media_type: str
     name: str
 
 
-def key_of(sha256: str) -> str:
-    """Where the store has the content of that hash."""
-    return f"attachments/{sha256[:2]}/{sha256}"
+# How the table marks a content that still lies under its bare hash; the next sweep gives it a name (sweep.py).
+OLD = "sha256:"
 
 
-def cipher_of(secret: bytes, sha256: str) -> AESGCM:
-    """What seals the content of that hash: handwriting and voices are secret by law, so nothing lies open in the store.
+def content_of(digest: bytes) -> str:
+    """The name of the content that has this SHA-256: the same content has one name, which tells nobody what it is."""
+    return keyed(b"attachment contents", digest).hex()
+
+
+def name_now(content: str) -> str:
+    """A content's name, also of one that waits for it."""
+    return content_of(bytes.fromhex(content.removeprefix(OLD))) if content.startswith(OLD) else content
+
+
+def key_of(content: str) -> str:
+    """Where the store has a content."""
+    name = content.removeprefix(OLD)
+    return f"attachments/{name[:2]}/{name}"
+
+
+def cipher_of(content: str) -> AESGCM:
+    """What seals a content: handwriting and voices are secret by law, so nothing lies open in the store.
 
     The same content is sealed to the same bytes, so that it is still kept once.
     """
-    return AESGCM(hashlib.sha256(b"attachments" + secret + bytes.fromhex(sha256)).digest())
+    name = bytes.fromhex(content.removeprefix(OLD))
+    return (old_file_cipher if content.startswith(OLD) else file_cipher)(b"attachments", name)
 
 
 async def receive(request: Request, *who: str) -> Kept:
@@ -159,21 +176,21 @@ async def _keep(service: Service, file: BinaryIO, media_type: str, name: str) ->
     it leaves this content alone for ANTT_ATTACHMENT_GRACE_HOURS, and a deletion under way is awaited by the touch. So
     what is there after the touch stays, and what is not is put.
     """
-    sha256, length = await asyncio.to_thread(_measure, file)
-    store, key = store_of(service.settings), key_of(sha256)
+    content, length = await asyncio.to_thread(_measure, file)
+    store, key = store_of(service.settings), key_of(content)
     await service.database.fetch(
-        """INSERT INTO attachment_contents (sha256, touched_at) VALUES ($1, now())
-        ON CONFLICT (sha256) DO UPDATE SET touched_at = now()""",
-        sha256,
+        """INSERT INTO attachment_contents (content, touched_at) VALUES ($1, now())
+        ON CONFLICT (content) DO UPDATE SET touched_at = now()""",
+        content,
     )
     if await size_of(store, key) != (size := sealed_size(length)):
-        await put_capped(store, key, sealed(_chunks(file), cipher_of(service.secret, sha256)), size)
-    return Kept(sha256, length, media_type, name)
+        await put_capped(store, key, sealed(_chunks(file), cipher_of(content)), size)
+    return Kept(content, length, media_type, name)
 
 
 def _measure(file: BinaryIO) -> tuple[str, int]:
     file.seek(0)
-    return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest(), file.tell()
+    return content_of(hashlib.file_digest(cast(BufferedReader, file), "sha256").digest()), file.tell()
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

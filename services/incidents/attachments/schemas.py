@@ -57,7 +57,7 @@ class TooManyAttachments(Problem):
 
 
 class AttachmentOut(BaseModel):
-    """A file of a record. `sha256` and `bytes` are of the content as it is kept, which is not always as it was sent."""
+    """A file of a record. `bytes` is of the content as it is kept, which is not always as it was sent."""
 
     id: UUID
     of: Of
@@ -65,11 +65,16 @@ class AttachmentOut(BaseModel):
     name: str
     media_type: str
     bytes: int
-    sha256: str
     from_sender: bool
     added_by: str
     added_at: AwareDatetime
     version: int
+
+
+class AttachmentKept(AttachmentOut):
+    """A file of a record, and the name that its content has in the store, which is nobody's business."""
+
+    content: str
 
 
 class SentAttachment(BaseModel):

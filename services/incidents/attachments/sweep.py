@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import structlog
 
-from services.incidents.attachments.receiving import key_of
+from services.incidents.attachments.receiving import OLD, cipher_of, key_of, name_now
 from shared.database import Database
 from shared.errors import Problem
+from shared.sealing import sealed, sealed_size, unsealed
 from shared.service import Service
-from shared.store import delete, kept_under, remove_half_written, store_of
+from shared.store import delete, kept_under, put_capped, remove_half_written, size_of, store_of
 
 log = structlog.get_logger()
 
@@ -20,7 +21,7 @@ _CONTENT = re.compile(r"attachments/[0-9a-f]{2}/([0-9a-f]{64})")
 
 # Nobody names it, nobody has touched it for the grace, and nobody named it within the grace.
 _ORPHAN = """touched_at < now() - $1::interval AND NOT EXISTS (
-    SELECT FROM attachments a WHERE a.sha256 = attachment_contents.sha256
+    SELECT FROM attachments a WHERE a.content = attachment_contents.content
     AND (a.removed_at IS NULL OR a.removed_at > now() - $1::interval))"""
 
 
@@ -41,6 +42,7 @@ async def sweep(service: Service) -> int:
     grace = timedelta(hours=service.settings.attachment_grace_hours)
     store, database = store_of(service.settings), service.database
     await remove_half_written(store, grace)
+    await rename_old(service)
     # What the store has and the database has never heard of, as after a backup was restored, is told to it first and
     # deleted a whole grace later: the log that brings the rows back may come after the backup.
     unknown: list[str] = []
@@ -51,19 +53,47 @@ async def sweep(service: Service) -> int:
             await _adopt(database, unknown)
             unknown.clear()
     await _adopt(database, unknown)
-    orphans = await database.fetch(f"SELECT sha256 FROM attachment_contents WHERE {_ORPHAN}", grace)
-    return sum([await _delete(service, row["sha256"], grace) for row in orphans])
+    orphans = await database.fetch(f"SELECT content FROM attachment_contents WHERE {_ORPHAN}", grace)
+    return sum([await _delete(service, row["content"], grace) for row in orphans])
+
+
+async def rename_old(service: Service) -> None:
+    """Seal what lies under its bare hash anew, under a name that only the secret gives. Raises StoreUnavailable.
+
+    Each is safe to do again: the new object is whole before a row names it, and the old one goes last. A name that is
+    given twice, by rows that had the same hash before and after, stays one attachment.
+    """
+    store, database = store_of(service.settings), service.database
+    rows = await database.fetch(
+        """SELECT content, max(bytes) AS bytes FROM (
+            SELECT content, bytes FROM attachments UNION ALL SELECT content, NULL FROM attachment_contents
+        ) named WHERE starts_with(content, $1) GROUP BY content""",
+        OLD,
+    )
+    for row in rows:
+        old, length = row["content"], row["bytes"]
+        new = name_now(old)
+        if length is not None and await size_of(store, key_of(old)) == sealed_size(length):
+            opened = unsealed(store, key_of(old), cipher_of(old), length, 0, length)
+            await put_capped(store, key_of(new), sealed(opened, cipher_of(new)), sealed_size(length))
+        async with database.connection() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO attachment_contents (content, touched_at) VALUES ($1, now()) ON CONFLICT DO NOTHING", new
+            )
+            await connection.execute("UPDATE attachments SET content = $2 WHERE content = $1", old, new)
+            await connection.execute("DELETE FROM attachment_contents WHERE content = $1", old)
+        await delete(store, key_of(old))
 
 
 async def _adopt(database: Database, contents: list[str]) -> None:
     await database.fetch(
-        """INSERT INTO attachment_contents (sha256, touched_at) SELECT sha256, now() FROM unnest($1::text[]) AS sha256
+        """INSERT INTO attachment_contents (content, touched_at) SELECT content, now() FROM unnest($1::text[]) AS content
         ON CONFLICT DO NOTHING""",
         contents,
     )
 
 
-async def _delete(service: Service, sha256: str, grace: timedelta) -> bool:
+async def _delete(service: Service, content: str, grace: timedelta) -> bool:
     """Delete one content, unless somebody came for it meanwhile.
 
     The deleted row is held until the object is gone too. An upload of the same content touches that row before it looks
@@ -71,8 +101,8 @@ async def _delete(service: Service, sha256: str, grace: timedelta) -> bool:
     """
     async with service.database.connection() as connection, connection.transaction():
         mine = await connection.fetchval(
-            f"DELETE FROM attachment_contents WHERE sha256 = $2 AND {_ORPHAN} RETURNING true", grace, sha256
+            f"DELETE FROM attachment_contents WHERE content = $2 AND {_ORPHAN} RETURNING true", grace, content
         )
         if mine:
-            await delete(store_of(service.settings), key_of(sha256))
+            await delete(store_of(service.settings), key_of(content))
     return bool(mine)

@@ -15,9 +15,11 @@ from services.incidents.imports.rejections import FileRefused, NotXlsx
 from services.incidents.imports.schemas import Format, ImportOut, NewImport
 from services.incidents.imports.workflow import ENDED, overseen
 from shared.auth import Identity
+from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
 from shared.outbox import UnitOfWork
+from shared.secrets import keyed
 from shared.service import Service
 from shared.store import delete, put_capped
 
@@ -45,6 +47,22 @@ class DigestWrong(Problem):
     status, name = 422, "digest-wrong"
     vi, en = "Tệp nhận được không khớp Content-Digest.", "What came does not match the Content-Digest."
     headers: ClassVar = {"Want-Content-Digest": "sha-256=10"}
+
+
+def _hashed(caller: Identity, key: bytes) -> bytes:
+    return _key(hashlib.sha256(caller.subject.encode() + b"\0imports\0" + key).digest())
+
+
+def _key(digest: bytes) -> bytes:
+    return keyed(b"import keys", digest)
+
+
+async def rename_old(database: Database) -> None:
+    """Give the imports whose Idempotency-Key was hashed without a key what is hashed with one."""
+    for row in await database.fetch("SELECT id, key FROM imports WHERE starts_with(encode(key, 'escape'), 'old:')"):
+        await database.fetch(
+            "UPDATE imports SET key = $2 WHERE id = $1", row["id"], _key(row["key"].removeprefix(b"old:"))
+        )
 
 
 async def start_import(
@@ -77,9 +95,9 @@ async def start_import(
 
     checked = _zip(counted()) if format == "xlsx" else _text(counted())
     most = service.settings.import_bytes + _SEAL
-    await put_capped(store, uploads.path_of(id), uploads.sealed(checked, service.secret, id), most)
+    await put_capped(store, uploads.path_of(id), uploads.sealed(checked, id), most)
     work = UnitOfWork(service.writer)
-    hashed = hashlib.sha256(caller.subject.encode() + b"\0imports\0" + key).digest() if key is not None else None
+    hashed = _hashed(caller, key) if key is not None else None
     row = work.add(
         Import,
         id=id,
@@ -90,7 +108,7 @@ async def start_import(
         atomic=asked.atomic,
         filename=asked.filename,
         size_bytes=length,
-        sha256=sha256.hexdigest(),
+        content=keyed(b"import contents", sha256.digest()),
         role=caller.role,
         subject=caller.subject,
         unit=caller.unit,
@@ -113,7 +131,8 @@ async def start_import(
         first = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
         if first is None:
             raise
-        if any(first[name] != row[name] for name in ("of", "format", "strategy", "dry_run", "sha256")):
+        same = not first["content"] or first["content"] == row["content"]
+        if not same or any(first[name] != row[name] for name in ("of", "format", "strategy", "dry_run")):
             raise KeyReused() from None
         return ImportOut.of_row(dict(first)), True
     bell_of(service).set()

@@ -135,6 +135,7 @@ class Taking:
 async def work_off(service: Service) -> None:
     """Work off what was sent, oldest first, for ever; one that cannot be taken now lets the others go before."""
     collect_seldom()
+    await commands.rename_old(service.database)
     swept_at = float("-inf")
     aside: dict[UUID, float] = {}
     while True:
@@ -202,7 +203,7 @@ async def _take_rows(taking: Taking) -> None:
         if now() - datetime.fromisoformat(since) > _GONE_AFTER:
             raise FileGone()
         raise FileMissing(missing_since=since)
-    file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, service.secret, row["id"]), BLOCK))
+    file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, row["id"]), BLOCK))
     taking.sheets.clear()
     entries = _checked(READERS[row["format"]](file, taking.kind, taking.sheets), service.settings.import_rows)
     first: list[Entry] = []

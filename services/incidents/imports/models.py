@@ -24,7 +24,8 @@ class Import(IncidentsModel, table=True):
     atomic: bool | None = None
     filename: str | None = None
     size_bytes: int = Field(sa_type=BigInteger)
-    sha256: str
+    # Keyed, so that a repeated upload is known by it and nobody tells from it what a file held. Empty: any.
+    content: bytes
     # As whom each row is decided.
     role: str
     subject: str

@@ -65,7 +65,6 @@ class ImportOut(BaseModel):
     atomic: bool | None
     filename: str | None
     size_bytes: int
-    sha256: str
     state: State
     rows_read: int
     created: int

@@ -4,17 +4,17 @@ A file is sealed block by block with a key of its own that comes from the secret
 it is written as it comes in and read from any place without ever lying open.
 """
 
-import hashlib
 import io
 from collections.abc import AsyncIterable, AsyncIterator
 from uuid import UUID
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.exceptions import InvalidTag
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from shared import sealing
 from shared.sealing import TAG
+from shared.secrets import file_cipher, old_file_cipher
 from shared.service import Service
 from shared.store import StoreUnavailable, open_store, read_range
 
@@ -35,13 +35,9 @@ def path_of(id: UUID) -> str:
     return f"{FOLDER}{id}"
 
 
-def _cipher(secret: bytes, id: UUID) -> AESGCM:
-    return AESGCM(hashlib.sha256(b"imports" + secret + id.bytes).digest())
-
-
-def sealed(chunks: AsyncIterable[bytes], secret: bytes, id: UUID) -> AsyncIterator[bytes]:
+def sealed(chunks: AsyncIterable[bytes], id: UUID) -> AsyncIterator[bytes]:
     """The blocks of a file as the store keeps them."""
-    return sealing.sealed(chunks, _cipher(secret, id), BLOCK)
+    return sealing.sealed(chunks, file_cipher(b"imports", id.bytes), BLOCK)
 
 
 class SealedFile(io.RawIOBase):
@@ -50,8 +46,9 @@ class SealedFile(io.RawIOBase):
     `kept`: how many bytes the store has of it. Raises StoreUnavailable, or InvalidTag for a file that was changed.
     """
 
-    def __init__(self, store: ObjectStore, kept: int, secret: bytes, id: UUID) -> None:
-        self._store, self._path, self._cipher = store, path_of(id), _cipher(secret, id)
+    def __init__(self, store: ObjectStore, kept: int, id: UUID) -> None:
+        self._store, self._path, self._import = store, path_of(id), id
+        self._cipher = file_cipher(b"imports", id.bytes)
         self._blocks = -(-kept // (BLOCK + TAG))
         self._size = kept - self._blocks * TAG
         self._at = 0
@@ -90,4 +87,9 @@ class SealedFile(io.RawIOBase):
         start, last = number * (BLOCK + TAG), number == self._blocks - 1
         end = start + (self._size - number * BLOCK if last else BLOCK) + TAG
         kept = read_range(self._store, self._path, start, end)
-        return self._cipher.decrypt(number.to_bytes(12), kept, b"last" if last else b"")
+        nonce, bound = number.to_bytes(12), b"last" if last else b""
+        try:
+            return self._cipher.decrypt(nonce, kept, bound)
+        except InvalidTag:
+            # It may have waited for its job since keys were derived otherwise.
+            return old_file_cipher(b"imports", self._import.bytes).decrypt(nonce, kept, bound)

@@ -20,12 +20,12 @@ from pydantic import AwareDatetime, BaseModel
 from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
 from services.incidents.tips.routes import Receipt
 from shared import units
-from shared.auth import secret_for
 from shared.database import Database, Row
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
 from shared.http import ClientAddress, problems
 from shared.limits import AtMost
+from shared.secrets import secret_for
 from shared.settings import settings
 
 if TYPE_CHECKING:

@@ -3,23 +3,14 @@
 Law 30/2023/QH15 and the Law on Denunciations keep it secret: it is in no event, log, counter, list or export.
 """
 
-import os
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from uuid import UUID
 
 import phonenumbers
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.incidents.tips.schemas import InformantOut, LeftOut, ReportedBy
-from shared.auth import secret_for
-
-
-@lru_cache
-def _cipher() -> AESGCM:
-    return AESGCM(secret_for(b"informant"))
-
+from shared import secrets
 
 # What people write between the digits of a number: blanks, dots, hyphens of all kinds, parentheses, a stroke.
 _BETWEEN = re.compile(r"[\s.()/\u2010-\u2015\u2212\uff0d_-]+")
@@ -85,10 +76,9 @@ def readable(informant: ReportedBy) -> tuple[ReportedBy, list[LeftOut]]:
 
 def seal(tip_id: UUID, informant: ReportedBy) -> bytes:
     """The identity as the database keeps it; it opens for this tip alone."""
-    nonce = os.urandom(12)
-    return nonce + _cipher().encrypt(nonce, informant.model_dump_json(exclude_none=True).encode(), tip_id.bytes)
+    return secrets.seal(b"informant", tip_id.bytes, informant.model_dump_json(exclude_none=True).encode())
 
 
 def unseal(tip_id: UUID, sealed: bytes) -> InformantOut:
     """The identity that was sealed for this tip."""
-    return InformantOut.model_validate_json(_cipher().decrypt(sealed[:12], sealed[12:], tip_id.bytes))
+    return InformantOut.model_validate_json(secrets.unseal(b"informant", tip_id.bytes, sealed))

@@ -9,13 +9,12 @@ the statement that looks, and given back when the receipt was right. So of a tho
 
 import asyncio
 import hashlib
-import hmac
 from uuid import UUID
 
-from shared.auth import secret_for
 from shared.database import Database, Row
 from shared.errors import NotFound, Problem
 from shared.limits import network_of
+from shared.secrets import keyed, secret_for
 from shared.service import Service
 
 # Of 10^16 receipts a million may be in use: who tries ten a minute finds one in two thousand years.
@@ -54,7 +53,7 @@ class TooManyWrongReceipts(Problem):
 
 def receipt_of(tip_id: UUID) -> str:
     """The tip's receipt."""
-    number = int.from_bytes(hmac.digest(secret_for(b"receipt"), tip_id.bytes, hashlib.sha256)[:16])
+    number = int.from_bytes(keyed(b"receipt", tip_id.bytes)[:16])
     return f"{number % 10**16:016d}"
 
 

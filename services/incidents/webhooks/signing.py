@@ -1,15 +1,13 @@
 """Secrets of webhooks and what they sign, by the Standard Webhooks specification."""
 
-import os
 import secrets
 from base64 import b64encode
 from datetime import datetime
 from uuid import UUID
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from standardwebhooks import Webhook as Signer
 
-from shared.auth import secret_for
+from shared import secrets as envelopes
 
 
 def new_secret() -> str:
@@ -19,13 +17,12 @@ def new_secret() -> str:
 
 def seal(webhook_id: UUID, secret: str) -> bytes:
     """The secret as the table keeps it: of no use without the deployment's secret, nor for another webhook."""
-    nonce = os.urandom(12)
-    return nonce + _cipher().encrypt(nonce, secret.encode(), webhook_id.bytes)
+    return envelopes.seal(b"webhooks", webhook_id.bytes, secret.encode())
 
 
 def unseal(webhook_id: UUID, sealed: bytes) -> str:
     """The secret that was sealed for this webhook."""
-    return _cipher().decrypt(sealed[:12], sealed[12:], webhook_id.bytes).decode()
+    return envelopes.unseal(b"webhooks", webhook_id.bytes, sealed).decode()
 
 
 def headers(secrets: list[str], event_id: str, at: datetime, body: bytes) -> list[tuple[str, str]]:
@@ -36,7 +33,3 @@ def headers(secrets: list[str], event_id: str, at: datetime, body: bytes) -> lis
         ("webhook-timestamp", str(int(at.timestamp()))),
         ("webhook-signature", " ".join(signatures)),
     ]
-
-
-def _cipher() -> AESGCM:
-    return AESGCM(secret_for(b"webhooks"))
