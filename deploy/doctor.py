@@ -296,6 +296,18 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
                 f"set {row['name']} = on",
             )
     asked = now()
+    told = await connection.fetchval(
+        "SELECT string_agg(name, ', ') FROM pg_settings WHERE name = 'log_error_verbosity' AND setting <> 'terse' "
+        "OR name = 'log_parameter_max_length_on_error' AND setting <> '0'"
+    )
+    if told:
+        yield Finding(
+            False,
+            f"{service}: nhật ký PostgreSQL có thể chứa dữ liệu cá nhân ({told})",
+            f"{service}: the log of PostgreSQL may tell what persons wrote ({told})",
+            "đặt log_error_verbosity = terse, log_parameter_max_length_on_error = 0",
+            "set log_error_verbosity = terse, log_parameter_max_length_on_error = 0",
+        )
     there = await connection.fetchval("SELECT clock_timestamp()")
     # The question takes time too: the database's clock lies between ours before and after.
     apart = max(asked - there, there - now())

@@ -6,6 +6,7 @@ context on, so that one trace leads from a request to its counter.
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -34,6 +35,9 @@ DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and 
 
 # Of a batch's events so many are linked to its span; who traces more than that samples.
 _MOST_LINKS = 1_000
+
+# Of an address its query, and the code on a paper that acknowledges a tip.
+_FORGOTTEN = {"url.query": re.compile(".+", re.DOTALL), "url.path": re.compile(r"(?<=/acknowledgements/)[^/]+")}
 
 log = structlog.get_logger()
 _propagator = TraceContextTextMapPropagator()
@@ -67,11 +71,23 @@ def configure_traces() -> None:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+    from opentelemetry.sdk.trace import Span, SpanLimits, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     name = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "antt")})
-    provider = TracerProvider(resource=name, span_limits=SpanLimits(max_links=_MOST_LINKS))
+
+    class WithoutPersons(SpanProcessor):
+        """What persons search for and what only they hold stays out of every span."""
+
+        def on_start(self, span: Span, parent_context: Any = None) -> None:
+            for attribute, forgotten in _FORGOTTEN.items():
+                said = (span.attributes or {}).get(attribute)
+                if isinstance(said, str):
+                    span.set_attribute(attribute, forgotten.sub("…", said))
+
+    # No events: they would carry the texts of exceptions.
+    provider = TracerProvider(resource=name, span_limits=SpanLimits(max_links=_MOST_LINKS, max_events=0))
+    provider.add_span_processor(WithoutPersons())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 

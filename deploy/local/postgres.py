@@ -59,6 +59,11 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%d '
 log_checkpoints = off
+# What a person wrote, or a reference, stays out of the log: no values, no details of what violates what.
+log_error_verbosity = terse
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_min_error_statement = panic
 """
 
 

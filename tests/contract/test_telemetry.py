@@ -75,6 +75,8 @@ async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[s
             "/incidents/v1/tips", json=tip, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
         )
         assert answer.status_code == 201
+        await http.get("/incidents/v1/tips", params={"text": "Nguyen Van An"})
+        await http.get("/incidents/v1/tips/acknowledgements/0123456789ABCDEF")
 
     def found(name: str) -> Any:
         return next((span for span in collector[1] if span.name == name), None)
@@ -83,7 +85,10 @@ async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[s
     counted = await eventually(lambda: found("count incidents"))
     assert request.trace_id.hex() == TRACE
     assert [(link.trace_id.hex(), link.span_id) for link in counted.links] == [(TRACE, request.span_id)]
-    assert "Gây rối" not in str(collector[1]), "no span carries what a person wrote"
+    await eventually(lambda: found("GET /incidents/v1/tips"))
+    await eventually(lambda: found("GET /incidents/v1/tips/acknowledgements/{code}"))
+    for said in ("Gây rối", "Nguyen", "0123456789ABCDEF"):
+        assert said not in str(collector[1]), "no span carries what a person wrote, searches for, or holds"
 
 
 async def test_metrics_tell_what_is_taken_in_and_counted(antt: Antt) -> None:

@@ -152,3 +152,17 @@ async def test_a_copied_data_folder_has_a_socket_of_its_own(folder: Path, tmp_pa
         (copy / "postgres.socket").write_text(original)
         with postgres.running(copy):
             assert (copy / "postgres.socket").read_text() != original
+
+
+async def test_the_servers_log_tells_no_value_that_was_refused(data: Path) -> None:
+    socket = (data / "postgres.socket").read_text().strip()
+    connection = await asyncpg.connect(f"postgresql:///postgres?host={socket}&user=antt")
+    await connection.execute("CREATE TEMPORARY TABLE said (reference text PRIMARY KEY CHECK (reference <> 'MARK-2'))")
+    await connection.execute("INSERT INTO said VALUES ($1)", "MARK-1")
+    for refused in ("MARK-1", "MARK-2"):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute("INSERT INTO said VALUES ($1)", refused)
+    await connection.close()
+    log = (data / "logs" / "postgres.log").read_text()
+    assert "said" in log
+    assert "MARK" not in log
