@@ -20,6 +20,7 @@ from deploy.starting import refusals, require
 from services.incidents.tips import informants
 from services.incidents.tips.schemas import ReportedBy
 from shared import secrets
+from shared.auth import NoIssuer, issue_token
 from shared.service import Service
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
@@ -183,10 +184,8 @@ def test_outside_a_local_run_no_superuser_of_the_database_serves(
     require(settings(), "incidents")
 
 
-@pytest.mark.parametrize("set_", [{"ANTT_JWKS": "/etc/jwks.json"}, {"ANTT_HOST": "0.0.0.0"}])
-def test_tokens_are_given_by_a_local_runs_issuer_alone(set_: dict[str, str], data: Path) -> None:
-    asked = ["token", "--role", "operator", "--unit", "2024:74"]
-    ended = antt_ends(*asked, **set_)
-    assert ended.returncode == 1
-    assert "ANTT_JWKS" in ended.stderr
-    assert antt_ends(*asked).returncode == 0
+@pytest.mark.parametrize("set_", [{"jwks": "/etc/jwks.json"}, {"host": "0.0.0.0"}])
+def test_tokens_are_given_by_a_local_runs_issuer_alone(set_: dict[str, str], databases: dict[str, str]) -> None:
+    with pytest.raises(NoIssuer, match="ANTT_JWKS"):
+        issue_token(Settings(**set_), "operator", "2024:74")  # type: ignore[arg-type]
+    assert issue_token(settings(), "operator", "2024:74")
