@@ -112,7 +112,7 @@ async def test_a_file_is_attached_listed_downloaded_and_taken_away(
 
         got = await antt.get(f"{files}/{attachment['id']}", antt.token())
         assert got.status_code == 200
-        assert got.content == a_film()
+        assert len(got.content) == attachment["bytes"]
         bare = hashlib.sha256(got.content).hexdigest()
         assert got.headers["etag"] == f'"{attachment["id"]}"'
         assert {name: got.headers[name] for name in ("content-type", "content-length", "x-content-type-options")} == {
