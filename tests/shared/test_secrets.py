@@ -70,11 +70,12 @@ async def test_a_service_with_another_secret_than_its_databases_does_not_start(
     other_secret(tmp_path, monkeypatch)
     for name in get_args(ServiceName):
         service = Service(name, settings())
+        await service.database.open()
         if name == "stats":
-            await service.open()
+            await service.require_usable()
         else:
             with pytest.raises(secrets.SecretUnusable, match=f"the database of {name} was written"):
-                await service.open()
+                await service.require_usable()
         await service.database.close()
 
 
@@ -82,7 +83,8 @@ async def test_a_secret_that_is_exchanged_under_a_running_service_makes_it_unrea
     antt: Antt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = Service("incidents", settings())
-    await service.open()
+    await service.database.open()
+    await service.require_usable()
     monkeypatch.setattr(service, "settings", Settings(secret_key_file=str(tmp_path / "other")))
     (tmp_path / "other").write_bytes(random.token_bytes(32))
     with pytest.raises(secrets.SecretUnusable, match="was written"):

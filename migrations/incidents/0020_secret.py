@@ -3,8 +3,8 @@
 from migrations.outbox import SECRET_CHECK
 from migrations.scripts import run_script
 
-revision = "incidents_0019"
-down_revision = "incidents_0018"
+revision = "incidents_0020"
+down_revision = "incidents_0019"
 
 
 def upgrade() -> None:

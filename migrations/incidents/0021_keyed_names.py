@@ -5,8 +5,8 @@ The jobs of incidents, which have the secret, name the marked ones anew at their
 
 from migrations.scripts import run_script
 
-revision = "incidents_0020"
-down_revision = "incidents_0019"
+revision = "incidents_0021"
+down_revision = "incidents_0020"
 
 SCRIPT = """
 ALTER TABLE attachments RENAME sha256 TO content;
