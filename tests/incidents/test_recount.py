@@ -33,7 +33,7 @@ async def recounted(antt: Antt) -> tuple[dict[str, int], Cells]:
 
 
 async def test_an_empty_service_recounts_nothing_at_the_beginning(antt: Antt) -> None:
-    assert await recounted(antt) == ({"generation": 1, "seq": 0}, Counter())
+    assert await recounted(antt) == ({"generation": 1, "seq": 0, "event_id": None}, Counter())
 
 
 async def test_the_recount_tells_each_cell_that_is_not_zero_with_the_position_of_its_snapshot(antt: Antt) -> None:

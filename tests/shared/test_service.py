@@ -1,6 +1,7 @@
 """The supervision of background tasks."""
 
 import asyncio
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +42,10 @@ async def test_services_and_consumers_that_start_before_their_server_go_on_once_
     from deploy.embedded import create_app
 
     socket = Path(databases["stats"].partition("host=")[2].partition("&")[0])
+    # A local run's own folder, whose server is still to come.
+    shutil.copytree(settings().keys, tmp_path / "keys")
+    (tmp_path / "postgres.socket").write_text(str(tmp_path))
+    monkeypatch.setenv("ANTT_DATA", str(tmp_path))
     for service, url in databases.items():
         monkeypatch.setenv(f"ANTT_{service.upper()}_DATABASE_URL", url.replace(str(socket), str(tmp_path)))
     settings.cache_clear()

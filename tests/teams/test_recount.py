@@ -33,7 +33,7 @@ async def recounted(antt: Antt) -> tuple[dict[str, int], Cells]:
 
 
 async def test_an_empty_registry_recounts_nothing_at_the_beginning(antt: Antt) -> None:
-    assert await recounted(antt) == ({"generation": 1, "seq": 0}, Counter())
+    assert await recounted(antt) == ({"generation": 1, "seq": 0, "event_id": None}, Counter())
 
 
 async def test_a_level_is_recounted_as_one_more_on_its_first_day_and_one_less_after_its_last(antt: Antt) -> None:
