@@ -64,7 +64,10 @@ class Settings(BaseSettings):
     swaps: str = Field("", description="TOML file of further working days that the government swapped.")
 
     attachment_bytes: int = Field(104_857_600, description="Largest file that may be attached, in bytes; more is 413.")
-    attachment_megapixels: int = Field(50, description="Most millions of pixels of an attached picture.")
+    attachment_megapixels: int = Field(
+        110,
+        description="Most millions of pixels of an attached picture; each may take 8 MB of memory while it is looked at.",
+    )
     attachments_per_record: int = Field(50, description="Most files that the police keep with one record.")
     attachments_by_sender: int = Field(5, description="Most files that a tip's sender may add to it.")
     attachment_grace_hours: float = Field(

@@ -159,7 +159,10 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
     if ended == 0:
         verdict = msgspec.json.decode(told.strip().rpartition(b"\n")[2])
         if "refused" in verdict:
-            raise FileRefused(reason=verdict["refused"])
+            limit = (
+                {"most_megapixels": service.settings.attachment_megapixels} if "pixels" in verdict["refused"] else {}
+            )
+            raise FileRefused(reason=verdict["refused"], **limit)
         return verdict["media_type"], verdict["copied"]
     if ended < 0:
         # Ended by a signal: out of time or memory, or a decoder broke. The file is to blame.

@@ -24,7 +24,7 @@ from services.incidents.attachments.cleaning.kinds import KINDS, require_one_kin
 
 # Beside what the largest picture takes twice at four bytes a pixel: the interpreter, a decoder's own tables.
 _MEMORY = 400 * 1024 * 1024
-_CPU_SECONDS = 30
+_CPU_SECONDS = 10
 
 
 def clean(file: BinaryIO, out: BinaryIO, most_pixels: int) -> dict[str, object]:
@@ -33,7 +33,7 @@ def clean(file: BinaryIO, out: BinaryIO, most_pixels: int) -> dict[str, object]:
     if file.tell() == 0:
         raise Refused("empty")
     with mmap.mmap(file.fileno(), 0) as content:
-        head = content[:256]
+        head = content[:2_048]
         kind = next((kind for kind in KINDS if kind.begins.match(head)), None)
         if kind is None:
             raise Refused("unknown-kind")

@@ -15,23 +15,37 @@ _MOST_INFLATED = 32 * 1024 * 1024
 
 def look_into_pdf(file: mmap.mmap, *_: object) -> None:
     """A PDF that is one to its end and does nothing by itself; compressed objects are looked into too."""
-    if b"%%EOF" not in file[-1024:]:
+    ends = file.rfind(b"%%EOF")
+    # Scanners pad what they send with zeros; nothing else comes behind the end but a line or two.
+    if ends < 0 or (len(file) - ends > 1_024 and file[ends + 5 :].strip(b"\0\t\n\r\x1a ")):
         raise Refused("damaged")
     if _ENCRYPTED.search(file):
         raise Refused("encrypted")
     left = _MOST_INFLATED
     parts: list[bytes | mmap.mmap] = [file]
     for found in _OBJECTS.finditer(file):
-        try:
-            inflated = zlib.decompressobj().decompress(file[found.end() : found.end() + left], left)
-        except zlib.error:
-            continue  # Another filter, as fax pictures have; nobody's reader finds objects there.
+        inflated = _inflated(file, found.end(), left)
         parts.append(inflated)
         left -= len(inflated)
         if left <= 0:
             raise Refused("too-large-inside")
     if any(_ACTIVE.search(_without_escapes(part)) for part in parts):
         raise Refused("active")
+
+
+def _inflated(file: mmap.mmap, at: int, most: int) -> bytes:
+    """What is compressed there, `most` bytes of it; nothing for another filter, as fax pictures have: nobody's reader
+    finds objects there. A little is read first, so that a thousand places that are none cost little."""
+    unpacker, parts, length, piece = zlib.decompressobj(), list[bytes](), 0, 1_024
+    try:
+        while at < len(file) and length < most and not unpacker.eof:
+            parts.append(unpacker.decompress(unpacker.unconsumed_tail or file[at : at + piece], most - length))
+            length += len(parts[-1])
+            if not unpacker.unconsumed_tail:
+                at, piece = at + piece, 65_536
+    except zlib.error:
+        return b"".join(parts) if length > 1_024 else b""
+    return b"".join(parts)
 
 
 def _without_escapes(content: bytes | mmap.mmap) -> bytes | mmap.mmap:

@@ -54,13 +54,70 @@ def _boxes(file: mmap.mmap, start: int, end: int) -> Iterator[_Box]:
         at += size
 
 
-def require_frames(file: mmap.mmap, *_: object) -> None:
-    """Two frames of MPEG audio, one behind the other, after the tags: two bytes alone say too little."""
-    at = 0
-    if file[:3] == b"ID3":
-        at = 10 + sum(byte << shift for byte, shift in zip(file[6:10], (21, 14, 7, 0), strict=True))
+def blank_sound(file: mmap.mmap, *_: object) -> None:
+    """MPEG audio: at least two frames behind the tags, two bytes alone say too little; the tags' content becomes zeros."""
+    end = len(file)
+    at = _without_tags(file)
     for _frame in range(2):
         at += _frame_length(file[at : at + 4])
+    if file[end - 128 : end - 125] == b"TAG":
+        file[end - 125 : end] = bytes(125)
+        end -= 128
+    if file[end - 32 : end - 24] == b"APETAGEX":
+        size = min(int.from_bytes(file[end - 20 : end - 16], "little") + 32, end)
+        file[end - size : end] = bytes(size)
+
+
+def _without_tags(file: mmap.mmap) -> int:
+    """Where the sound begins: behind any number of ID3 tags, whose content becomes zeros, and the padding after them."""
+    at = 0
+    while file[at : at + 3] == b"ID3":
+        size = sum(byte << shift for byte, shift in zip(file[at + 6 : at + 10], (21, 14, 7, 0), strict=True))
+        inside, behind = at + 10, min(at + 10 + size + (10 if file[at + 5] & 0x10 else 0), len(file))
+        file[inside:behind] = bytes(behind - inside)
+        at = behind
+        while file[at : at + 1] == b"\0":
+            # A piece at a time, for padding may be a megabyte.
+            piece = file[at : at + 65_536]
+            at += len(piece) - len(piece.lstrip(b"\0"))
+    return at
+
+
+def require_adts(file: mmap.mmap, *_: object) -> None:
+    """Raw AAC (ISO 13818-7): frames of the same kind, one behind the other, to the end or for a hundred of them."""
+    at = 0
+    for number in range(100):
+        head = file[at : at + 7]
+        if len(head) < 7 and number > 1:
+            return
+        bits = int.from_bytes(head, "big")
+        length = bits >> 13 & 0x1FFF
+        if len(head) < 7 or bits >> 44 != 0xFFF or bits >> 41 & 3 or bits >> 34 & 15 > 12 or length < 7:
+            raise Refused("damaged")
+        at += length
+
+
+# What a WAV says beside its sound: who made it, where and with what.
+_SOUND_ITSELF = {b"fmt ", b"data", b"fact", b"cue ", b"wavl", b"slnt"}
+
+
+def blank_wav(file: mmap.mmap, *_: object) -> None:
+    """A WAV whose format and sound are there, in whatever order of chunks; all other chunks become empty ones."""
+    found, at, end = set[bytes](), 12, len(file)
+    while at + 8 <= end:
+        name, size = struct.unpack("<4sI", file[at : at + 8])
+        inside = at + 8
+        # A recorder that was cut off has not written how long the sound is: it lasts to the end.
+        behind = min(inside + size, end)
+        found.add(name)
+        if name == b"fmt " and size < 14:
+            raise Refused("damaged")
+        if name not in _SOUND_ITSELF:
+            file[at : at + 4] = b"JUNK"
+            file[inside:behind] = bytes(behind - inside)
+        at = behind + size % 2
+    if not found >= {b"fmt ", b"data"}:
+        raise Refused("damaged")
 
 
 _BITRATES = {3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),

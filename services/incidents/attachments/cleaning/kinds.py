@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.incidents.attachments.cleaning import Refused
 from services.incidents.attachments.cleaning.documents import look_into_pdf
-from services.incidents.attachments.cleaning.films import blank_film, require_frames
+from services.incidents.attachments.cleaning.films import blank_film, blank_sound, blank_wav, require_adts
 from services.incidents.attachments.cleaning.pictures import clean_picture
 
 
@@ -39,20 +39,22 @@ KINDS: tuple[Kind, ...] = (
         partial(clean_picture, format="WEBP"),
         copies=True,
     ),
-    Kind("application/pdf", re.compile(rb"%PDF-[12]\.\d"), look_into_pdf),
     Kind("audio/mp4", _film(rb"M4A ", rb"M4B "), blank_film),
     Kind("video/quicktime", _film(rb"qt  "), blank_film),
     Kind("video/3gpp", _film(rb"3g[pg2]."), blank_film),
     Kind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
     Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), _as_it_is),
     Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), _as_it_is),
-    Kind("audio/wav", re.compile(rb"RIFF....WAVEfmt ", re.DOTALL), _as_it_is),
+    Kind("audio/wav", re.compile(rb"RIFF....WAVE", re.DOTALL), blank_wav),
     Kind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
-    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), require_frames),
+    Kind("audio/aac", re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), require_adts),
+    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), blank_sound),
+    # Printers and gateways put lines of text before a document: commands of PJL, headers, blanks, a byte order mark. Last, for some others begin with text.
+    Kind("application/pdf", re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\r\x1b -~]{0,1024}?%PDF-[12]\.\d"), look_into_pdf),
 )
 
 # Readers of web pages look at the beginning, of archives at the end; what is both a picture and one of those is neither.
-_PAGE = re.compile(rb"<(!doctype|html|head|body|script|svg|iframe|style|title|table|\?xml|\?php)", re.IGNORECASE)
+_PAGE = re.compile(rb"<(!doctype|html|head|body|script|svg|iframe|style|title|table|\?php)", re.IGNORECASE)
 _SNIFFED = 1500
 _ARCHIVE = re.compile(rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|MSCF\0\0\0\0|!<arch>\n|\x7fELF[\x01\x02][\x01\x02]\x01")
 _SEARCHED = 1024 * 1024

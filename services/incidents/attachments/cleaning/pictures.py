@@ -23,7 +23,9 @@ _ORIENTATION = 0x0112
 
 def clean_picture(file: mmap.mmap, out: BinaryIO, most_pixels: int, format: str) -> None:
     """A clean copy of a picture that decodes as a whole."""
-    with Image.open(cast(BinaryIO, file), formats=[format]) as picture:
+    # Some cameras forget the end marker of a JPEG: what players show is read here too, and the copy ends as it should.
+    whole = _ended(file) if format == "JPEG" and b"\xff\xd9" not in file[-4096:] else file
+    with Image.open(cast(BinaryIO, whole), formats=[format]) as picture:
         if picture.width * picture.height > most_pixels:
             raise Refused("too-many-pixels")
         if format == "WEBP" and getattr(picture, "is_animated", False):
@@ -36,6 +38,25 @@ def clean_picture(file: mmap.mmap, out: BinaryIO, most_pixels: int, format: str)
         picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
         picture.load()
     _COPY[format](file, out, icc is not None)
+
+
+def _ended(file: mmap.mmap) -> io.BytesIO:
+    """A JPEG without its end marker, with one. Raises Refused where pixels are missing too.
+
+    A decoder that has all pixels does not look at what follows them; one that has not takes it for pixels.
+    """
+    ended, followed = (io.BytesIO(file[:] + more + b"\xff\xd9") for more in (b"", b"\x55" * 65_536))
+    if _small(ended) != _small(followed):
+        raise Refused("damaged")
+    return ended
+
+
+def _small(file: io.BytesIO) -> bytes:
+    with Image.open(file, formats=["JPEG"]) as picture:
+        picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
+        pixels = picture.tobytes()
+    file.seek(0)
+    return pixels
 
 
 def orientation_of(picture: Image.Image) -> int:
@@ -79,7 +100,7 @@ def _honest_profile(icc: bytes | None) -> bytes | None:
 
 
 # What ends the coded pixels of a scan: a marker that is neither a stuffed zero nor a restart.
-_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def _copy_jpeg(file: mmap.mmap, out: BinaryIO, with_profile: bool) -> None:
@@ -113,7 +134,8 @@ def _copy_jpeg(file: mmap.mmap, out: BinaryIO, with_profile: bool) -> None:
         if marker == 0xDA:
             end = _END_OF_SCAN.search(file, at)
             if end is None:
-                raise Refused("damaged")
+                out.write(file[at:].rstrip(b"\xff") + b"\xff\xd9")
+                return
             out.write(file[at : end.start()])
             at = end.start()
 

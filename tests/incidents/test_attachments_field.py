@@ -1,0 +1,119 @@
+"""Files that ordinary players open and that were refused in the field: taken, and without what says who made them where."""
+
+import io
+import struct
+import time
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pytest
+from PIL import Image
+
+from services.incidents.attachments.cleaning import Refused
+from services.incidents.attachments.cleaning.__main__ import clean
+from shared.settings import Settings
+
+CASES = Path(__file__).parents[1] / "cases"
+MARK = b"Nguyen Van Kin 0912000111"
+PIXELS = Settings.model_fields["attachment_megapixels"].default * 1_000_000
+
+
+def cleaned(content: bytes) -> tuple[object, bytes]:
+    """The media type of a file, and what is stored of it."""
+    with TemporaryFile() as file, TemporaryFile() as copy:
+        file.write(content)
+        verdict = clean(file, copy, PIXELS)
+        kept = copy if verdict["copied"] else file
+        kept.seek(0)
+        return verdict["media_type"], kept.read()
+
+
+@pytest.mark.parametrize(
+    ("case", "media_type"),
+    [
+        ("wav-junk-before-fmt", "audio/wav"),
+        ("mp3-padding-after-id3", "audio/mpeg"),
+        ("mp3-two-id3", "audio/mpeg"),
+        ("jpeg-no-eoi", "image/jpeg"),
+        ("pdf-nul-padding", "application/pdf"),
+        ("pdf-pjl-before", "application/pdf"),
+        ("pdf-xmp-xml-first", "application/pdf"),
+        ("voice-aac-adts", "audio/aac"),
+        ("picture-64-megapixels", "image/png"),
+    ],
+)
+def test_what_ordinary_players_open_is_taken(case: str, media_type: str) -> None:
+    (file,) = (CASES / case).glob("input.*")
+    assert cleaned(file.read_bytes())[0] == media_type
+
+
+def test_a_jpeg_without_its_end_gets_one_and_keeps_every_pixel() -> None:
+    (file,) = (CASES / "jpeg-no-eoi").glob("input.*")
+    _, kept = cleaned(file.read_bytes())
+    assert kept.endswith(b"\xff\xd9")
+    with Image.open(io.BytesIO(kept)) as ours, Image.open(io.BytesIO(file.read_bytes() + b"\xff\xd9")) as theirs:
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def frame() -> bytes:
+    return b"\xff\xfb\x90\x00" + bytes(413)
+
+
+def tag(content: bytes) -> bytes:
+    size = len(content)
+    return b"ID3\x04\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + content
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def test_the_tags_of_sounds_are_not_stored_and_the_sound_is() -> None:
+    sound = frame() * 3
+    ape = MARK + b"APETAGEX" + struct.pack("<IIII", 2000, len(MARK) + 32, 1, 0) + bytes(8)
+    for content in (
+        tag(MARK) + sound,
+        tag(MARK) + bytes(5_000) + tag(MARK) + sound + b"TAG" + MARK.ljust(125, b"\0"),
+        sound + ape,
+    ):
+        _, kept = cleaned(content)
+        assert (MARK in kept, sound in kept, len(kept)) == (False, True, len(content))
+    format = struct.pack("<HHIIHH", 1, 1, 8_000, 16_000, 2, 16)
+    pcm = bytes(range(256)) * 4
+    wav = b"WAVE" + chunk(b"bext", MARK * 30) + chunk(b"fmt ", format) + chunk(b"LIST", b"INFOIART" + MARK)
+    wav += chunk(b"iXML", MARK) + chunk(b"data", pcm) + chunk(b"id3 ", MARK)
+    content = b"RIFF" + struct.pack("<I", len(wav)) + wav
+    _, kept = cleaned(content)
+    assert (MARK in kept, pcm in kept, format in kept, len(kept)) == (False, True, True, len(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"RIFF" + struct.pack("<I", 20) + b"WAVE" + chunk(b"JUNK", bytes(8)),
+        b"\xff\xf1" + bytes(400),
+        tag(b"") + bytes(4_000),
+        b"<html><script>x</script>\n%PDF-1.4\n%%EOF",
+        b"%PDF-1.4\n%%EOF" + bytes(3_000) + b"MZ" + bytes(2_000) + b"x",
+    ],
+)
+def test_what_only_begins_like_one_of_them_is_refused(content: bytes) -> None:
+    with pytest.raises(Refused):
+        cleaned(content)
+
+
+def test_a_hostile_file_is_judged_in_linear_time() -> None:
+    plain = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(plain, "JPEG")
+    ends = plain.getvalue().rindex(b"\xff\xd9")
+    fill = plain.getvalue()[:ends] + b"\xff" * 400_000 + b"\0" + plain.getvalue()[ends:]
+    streams = b"%PDF-1.4\n" + b"/ObjStm stream\n" * 2_000 + bytes(8_000_000) + b"\n%%EOF"
+    packed = b"/ObjStm stream\n" + zlib.compress(bytes(1_000))[:-6]
+    for content in (fill, streams, b"%PDF-1.4\n" + packed * 2_000 + b"\n%%EOF"):
+        began = time.process_time()
+        with suppress(Refused):
+            cleaned(content)
+        # Twenty times what it takes; the quadratic search took a minute.
+        assert time.process_time() - began < 5
