@@ -94,8 +94,8 @@ async def _correct_case_and_link(work: UnitOfWork, caller: Identity, known: Row,
     """Correct a case, and link it to what it is not linked to yet; a link that the row leaves out stays."""
     corrected = await _correct_case(work, caller, known, row, reason)
     told = row.all_links()
-    linked = await links_of(work.database, known["id"]) if told else []
-    missing = [link.model_dump() for link in told if link.model_dump() not in linked]
+    linked = {link["id"] for link in await links_of(work.database, known["id"])} if told else set()
+    missing = [link.model_dump() for link in told if link.id not in linked]
     for link in missing:
         await link_case(work, caller, known["id"], LinkCase(reason=reason, **link))
     return corrected or bool(missing)
