@@ -5,7 +5,7 @@ Every setting is an environment variable ANTT_…; an option sets it for this on
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -135,9 +135,24 @@ def observed() -> None:
     telemetry.serve_metrics(settings().metrics_port, settings().host)
 
 
+async def until_ended(work: Coroutine[Any, Any, None]) -> None:
+    """Do this until SIGTERM, then let it close what it has open: a container's first process is not ended by default."""
+    import asyncio
+    import signal
+
+    working = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    try:
+        await working
+    except asyncio.CancelledError:
+        # Ctrl-C cancels us, not only the work.
+        if not working.cancelled() or (us := asyncio.current_task()) is None or us.cancelling():
+            raise
+
+
 @app.command()
 def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
-    """Copy a service's outbox to its Kafka topic, until Ctrl-C."""
+    """Copy a service's outbox to its Kafka topic, until Ctrl-C or SIGTERM."""
     import uvloop
 
     from deploy.starting import require
@@ -147,12 +162,12 @@ def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
     require(settings(), service, tokens=False, secret=False)
 
     observed()
-    uvloop.run(relay_for_ever(settings(), service))
+    uvloop.run(until_ended(relay_for_ever(settings(), service)))
 
 
 @app.command()
 def count(data: Data = None, log: Log = None) -> None:
-    """Count events into the counters of stats, until Ctrl-C."""
+    """Count events into the counters of stats, until Ctrl-C or SIGTERM."""
     import uvloop
 
     from deploy.starting import require
@@ -162,12 +177,12 @@ def count(data: Data = None, log: Log = None) -> None:
     require(settings(), "stats", tokens=False)
 
     observed()
-    uvloop.run(count_for_ever(settings()))
+    uvloop.run(until_ended(count_for_ever(settings())))
 
 
 @app.command()
 def work(data: Data = None, log: Log = None) -> None:
-    """Do what incidents does beside answering requests, until Ctrl-C."""
+    """Do what incidents does beside answering requests, until Ctrl-C or SIGTERM."""
     import uvloop
 
     from deploy.starting import require
@@ -176,7 +191,7 @@ def work(data: Data = None, log: Log = None) -> None:
 
     require(settings(), "incidents", tokens=False)
     observed()
-    uvloop.run(work())
+    uvloop.run(until_ended(work()))
 
 
 @app.command()
