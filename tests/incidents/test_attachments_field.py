@@ -49,6 +49,14 @@ def test_what_ordinary_players_open_is_taken(case: str, media_type: str) -> None
     assert cleaned(file.read_bytes())[0] == media_type
 
 
+def test_what_a_printer_says_before_a_document_is_not_stored() -> None:
+    (file,) = (CASES / "pdf-pjl-before").glob("input.*")
+    _, document = file.read_bytes().split(b"%PDF-", 1)
+    for before in (b'\x1b%-12345X@PJL SET USERNAME="' + MARK + b'"\n', b"\r\n \0", b"X-From: " + MARK + b"\n\n"):
+        _, kept = cleaned(before + b"%PDF-" + document)
+        assert kept == b"\n" * len(before) + b"%PDF-" + document
+
+
 def test_a_jpeg_without_its_end_gets_one_and_keeps_every_pixel() -> None:
     (file,) = (CASES / "jpeg-no-eoi").glob("input.*")
     _, kept = cleaned(file.read_bytes())

@@ -80,6 +80,11 @@ REFUSED: dict[str, tuple[str, bytes]] = {
     "a sound that is another archive": ("polyglot", an_amr() + b"Rar!\x1a\x07\x01\0" + bytes(99)),
     "a sound that is a document": ("polyglot", an_amr() + a_pdf()),
     "two bytes of a sound": ("damaged", b"\xff\xfb" + bytes(900)),
+    "a sound whose tag is a page": ("polyglot", an_mp3(tag=b"ID3\4\0\0\0\0\0" + bytes([len(PAGE)]) + PAGE)),
+    "a script that is a document": ("unknown-kind", b"#!/bin/sh\nrm -rf /\nexit\n" + a_pdf()),
+    "a program of Windows that is a document": ("unknown-kind", b"MZ" + b"A" * 60 + a_pdf()),
+    "a GIF that is a document": ("unknown-kind", b"GIF89a  " + a_pdf()),
+    "a page that is a document": ("unknown-kind", b"\n<b>" + PAGE + a_pdf()),
 }
 
 

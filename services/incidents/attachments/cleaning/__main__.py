@@ -37,6 +37,8 @@ def clean(file: BinaryIO, out: BinaryIO, most_pixels: int) -> dict[str, object]:
         kind = next((kind for kind in KINDS if kind.begins.match(head)), None)
         if kind is None:
             raise Refused("unknown-kind")
+        if kind.as_sent:
+            require_one_kind(content, kind.media_type)
         try:
             kind.clean(content, out, most_pixels)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -18,12 +18,16 @@ def _as_it_is(*_: object) -> None:
 
 
 class Kind(NamedTuple):
-    """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy."""
+    """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy.
+
+    A page or an archive in what is taken out does not matter, but with `as_sent`, where it is refused as well.
+    """
 
     media_type: str
     begins: re.Pattern[bytes]
     clean: Callable[..., None]
     copies: bool = False
+    as_sent: bool = False
 
 
 def _film(*brands: bytes) -> re.Pattern[bytes]:
@@ -45,12 +49,18 @@ KINDS: tuple[Kind, ...] = (
     Kind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
     Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), _as_it_is),
     Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), _as_it_is),
-    Kind("audio/wav", re.compile(rb"RIFF....WAVE", re.DOTALL), blank_wav),
+    Kind("audio/wav", re.compile(rb"RIFF....WAVE", re.DOTALL), blank_wav, as_sent=True),
     Kind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
-    Kind("audio/aac", re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), require_adts),
-    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), blank_sound),
-    # Printers and gateways put lines of text before a document: commands of PJL, headers, blanks, a byte order mark. Last, for some others begin with text.
-    Kind("application/pdf", re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\r\x1b -~]{0,1024}?%PDF-[12]\.\d"), look_into_pdf),
+    Kind("audio/aac", re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), require_adts, as_sent=True),
+    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), blank_sound, as_sent=True),
+    # Printers and gateways put lines of text before a document: commands of PJL, headers, blanks, a byte order mark; but
+    # no line by which a script, a program, a picture or a page is known. Last, for some others begin with text.
+    Kind(
+        "application/pdf",
+        re.compile(rb"(?:\xef\xbb\xbf)?(?!\s*(?:#!|MZ|GIF8|BM|<|\{\\rtf))[\0\t\n\f\r\x1b -~]{0,1024}?%PDF-[12]\.\d"),
+        look_into_pdf,
+        as_sent=True,
+    ),
 )
 
 # Readers of web pages look at the beginning, of archives at the end; what is both a picture and one of those is neither.
