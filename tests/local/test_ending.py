@@ -25,8 +25,7 @@ async def test_a_consumer_handles_sigterm_itself_and_ends_without_a_failure(
     monkeypatch.setenv("ANTT_LOG", "kafka")
     # Nothing answers there: it ends also while it waits for what it needs.
     monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", "127.0.0.1:9")
-    for service in ("TEAMS", "INCIDENTS", "STATS"):
-        monkeypatch.setenv(f"ANTT_{service}_DATABASE_URL", "postgresql://antt@127.0.0.1:9/antt")
+    (tmp_path / "postgres.socket").write_text(str(tmp_path))
     process = subprocess.Popen([sys.executable, "-m", "deploy.cli", *command])  # noqa: ASYNC220
     try:
         await eventually(lambda: process.poll() is not None or handles(process.pid, signal.SIGTERM), seconds=60)
