@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.secrets import make_secret
+from shared.settings import settings
 from tests.conftest import eventually
 
 
@@ -26,6 +28,8 @@ async def test_a_consumer_handles_sigterm_itself_and_ends_without_a_failure(
     # Nothing answers there: it ends also while it waits for what it needs.
     monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", "127.0.0.1:9")
     (tmp_path / "postgres.socket").write_text(str(tmp_path))
+    settings.cache_clear()
+    make_secret(settings())
     process = subprocess.Popen([sys.executable, "-m", "deploy.cli", *command])  # noqa: ASYNC220
     try:
         await eventually(lambda: process.poll() is not None or handles(process.pid, signal.SIGTERM), seconds=60)
