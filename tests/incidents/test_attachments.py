@@ -27,6 +27,7 @@ from tests.incidents.files import a_film, a_picture, a_wav, an_amr, an_ogg
 
 TIPS = "/incidents/v1/tips"
 BY_RECEIPT = f"{TIPS}/by-receipt/attachments"
+DOTNET = Path(__file__).parents[1] / "cases" / "multipart-filename-star" / "input.txt"
 FOREIGN_COMMUNE = "2025:25747"
 
 
@@ -65,6 +66,31 @@ async def content_of(attachment: dict[str, Any]) -> str:
     name = await connection.fetchval("SELECT content FROM attachments WHERE id = $1", UUID(attachment["id"]))
     await connection.close()
     return str(name)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        (DOTNET.read_text().partition('name="file"; ')[2].strip(), "Ảnh.amr"),
+        ("filename*=UTF-8'vi'%E1%BA%A2nh%20x.jpg", "Ảnh x.amr"),
+        ("FileName*=UTF-8''..%2F..%2Fa.jpg", "a.amr"),
+        ("filename*0*=utf-8''%E1%BA%A2; filename*1=nh", "Ảnh.amr"),
+        ('filename="=?utf-8?B?4bqibmggaGnhu4duIHRyxrDhu51uZy5qcGc=?="', "Ảnh hiện trường.amr"),
+        ("filename=\"a; filename*=utf-8''b.jpg\"", "a; filename_=utf-8''b.amr"),
+        ("filename*=idna''%00", "tep.amr"),
+        ("filename*=", "tep.amr"),
+        ("filename=Ảnh.jpg", "Ảnh.amr"),
+    ],
+)
+async def test_a_name_is_read_as_every_program_sends_it(disposition: str, name: str, antt: Antt) -> None:
+    case = await opened(antt, CASES, a_case())
+    head = f'--BB\r\nContent-Disposition: form-data; name="file"; {disposition}\r\n\r\n'
+    answer = await antt.http.post(
+        f"{CASES}/{case['id']}/attachments",
+        content=head.encode() + an_amr() + b"\r\n--BB--\r\n",
+        headers=antt.token() | {"Content-Type": "multipart/form-data; boundary=BB"},
+    )
+    assert (answer.status_code, answer.json().get("name")) == (201, name)
 
 
 @pytest.fixture(autouse=True)

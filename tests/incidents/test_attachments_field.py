@@ -13,6 +13,8 @@ from PIL import Image
 
 from services.incidents.attachments.cleaning import Refused
 from services.incidents.attachments.cleaning.__main__ import clean
+from services.incidents.attachments.cleaning.kinds import KINDS
+from services.incidents.attachments.schemas import ENDINGS
 from shared.settings import Settings
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -47,6 +49,10 @@ def cleaned(content: bytes) -> tuple[object, bytes]:
 def test_what_ordinary_players_open_is_taken(case: str, media_type: str) -> None:
     (file,) = (CASES / case).glob("input.*")
     assert cleaned(file.read_bytes())[0] == media_type
+
+
+def test_every_kind_that_is_taken_has_an_ending_for_its_name() -> None:
+    assert {kind.media_type for kind in KINDS} == set(ENDINGS)
 
 
 def test_what_a_printer_says_before_a_document_is_not_stored() -> None:

@@ -5,7 +5,11 @@ import hashlib
 import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.utils import collapse_rfc2231_value
 from io import BufferedReader
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
@@ -92,6 +96,45 @@ async def receive(request: Request, *who: str) -> Kept:
             return await _keep(service, copy if copied else file, media_type, name)
 
 
+class _FormParser(MultiPartParser):
+    """Reads names that are not ASCII as every program sends them, also those for which RFC 7578 has no place."""
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        name = _extended_name((part.content_disposition or b"").decode("latin-1"))
+        if name is not None:
+            # With it alone the part would be taken for a field that is no file.
+            part.content_disposition = (part.content_disposition or b"") + b'; filename=""'
+        super().on_headers_finished()
+        if part.file is not None:
+            part.file.filename = _without_encoded_words(part.file.filename or "") if name is None else name
+
+
+def _extended_name(disposition: str) -> str | None:
+    """What `filename*` says (RFC 8187), as .NET sends it beside `filename` or alone; it comes before `filename`."""
+    if "*" not in disposition:
+        return None
+    header = Message()
+    header["Content-Disposition"] = disposition
+    said = (value for key, value in header.get_params([], "content-disposition") if key.lower() == "filename")
+    extended = next((value for value in said if isinstance(value, tuple)), None)
+    if extended is None:
+        return None
+    try:
+        return collapse_rfc2231_value(extended)
+    except ValueError:
+        # A character set that is none for text.
+        return ""
+
+
+def _without_encoded_words(name: str) -> str:
+    """A name that is written as mail writes it, `=?utf-8?B?…?=` (RFC 2047); any other as it is."""
+    if "=?" in name:
+        with suppress(HeaderParseError, LookupError, ValueError):
+            return str(make_header(decode_header(name)))
+    return name
+
+
 @asynccontextmanager
 async def _form_file(request: Request, most: int) -> AsyncIterator[UploadFile]:
     """The field `file` of the form, in a temporary file without a name, which is gone afterwards whatever happens."""
@@ -109,7 +152,7 @@ async def _form_file(request: Request, most: int) -> AsyncIterator[UploadFile]:
     if int(request.headers.get("content-length", 0)) > most + _FORM_BYTES:
         raise BodyTooLarge(most_bytes=most)
     # Beyond a megabyte the parser writes to TMPDIR, in a thread.
-    parser = MultiPartParser(request.headers, capped(), max_files=1, max_fields=0)
+    parser = _FormParser(request.headers, capped(), max_files=1, max_fields=0)
     try:
         try:
             upload = (await parser.parse()).get("file")

@@ -23,6 +23,7 @@ ENDINGS = {
     "video/3gpp": "3gp",
     "video/webm": "webm",
     "audio/mp4": "m4a",
+    "audio/aac": "aac",
     "audio/mpeg": "mp3",
     "audio/ogg": "ogg",
     "audio/wav": "wav",
