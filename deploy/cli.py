@@ -214,13 +214,16 @@ def verify(data: Data = None, log: Log = None) -> None:
 def recover(
     service: Annotated[Literal["teams", "incidents"], typer.Option(help="Whose database was restored")],
     force: Annotated[bool, typer.Option("--force", help="Also where nothing was restored")] = False,
+    redate: Annotated[
+        bool, typer.Option("--redate", help="Not restored: its clock ran ahead, and is right again")
+    ] = False,
     data: Data = None,
     log: Log = None,
 ) -> None:
-    """Go on in a new generation after a service's database was restored to an earlier time."""
+    """Go on in a new generation after a service's database was restored to an earlier time, or its clock ran ahead."""
     from deploy.proof import recover
 
-    recover(service, force)
+    recover(service, force, redate)
 
 
 letters = typer.Typer(help="Events that could not be counted.", no_args_is_help=True)

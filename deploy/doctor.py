@@ -319,6 +319,19 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
             "bật NTP trên cả hai máy",
             "run NTP on both machines",
         )
+    if await connection.fetchval("SELECT to_regclass('outbox_clock')"):
+        dated = await connection.fetchval(
+            "SELECT timestamptz 'epoch' + last_value * interval '1 microsecond' FROM outbox_clock"
+        )
+        if dated - there > CLOCKS_MAY_DIFFER:
+            ahead = (dated - there).total_seconds()
+            yield Finding(
+                False,
+                f"{service}: sự kiện được ghi ngày trước {ahead:,.0f} giây so với đồng hồ",
+                f"{service}: events are dated {ahead:,.0f} s ahead of the clock",
+                f"khi đồng hồ đã đúng: antt recover --service {service} --redate, rồi antt rebuild",
+                f"once the clock is right: antt recover --service {service} --redate, then antt rebuild",
+            )
     head = newest(service)
     try:
         version = await connection.fetchval("SELECT version_num FROM alembic_version")

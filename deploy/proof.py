@@ -3,6 +3,7 @@
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
+import asyncpg
 import httpx
 import uvloop
 from rich import box
@@ -17,7 +18,7 @@ from services.stats import verify as verifying
 from services.stats.differences import Comparison, Difference
 from shared.auth import NoIssuer
 from shared.database import UNAVAILABLE
-from shared.errors import DatabaseUnavailable
+from shared.errors import ClocksDiffer, DatabaseUnavailable
 from shared.events import UnknownEvent
 from shared.log import CountedBeyondRecovery, GapInLog, SourceWentBack
 from shared.settings import Service, settings
@@ -38,6 +39,10 @@ _MENDED_BY: dict[type[Exception], str] = {
     "Not comparable: a source's tables lack what was counted; antt recover, then antt rebuild",
     recovery.NothingRestored: "Không có gì bị khôi phục; --force vẫn mở thế hệ mới · "
     "Nothing was restored; --force opens a new generation all the same",
+    recovery.NothingAhead: "Không có sự kiện nào ghi ngày ở tương lai · No event is dated in the future",
+    ClocksDiffer: "Đồng hồ của máy này và của cơ sở dữ liệu lệch nhau: bật NTP trước · "
+    "The clocks of this machine and the database differ: run NTP first",
+    asyncpg.LockNotAvailableError: "Sổ sự kiện đang bận; hãy thử lại · The outbox is busy; try again",
     UnknownEvent: "Nguồn mới hơn bản này: nâng cấp stats · A source is newer than this version: upgrade stats",
     counting.TooManyDeadLetters: "Quá nhiều sự kiện liên tiếp không đếm được · Too many events in a row fail",
     NoIssuer: "Cần mã truy cập của operator: xem ANTT_TOKEN · A token of an operator is needed: see ANTT_TOKEN",
@@ -96,17 +101,20 @@ def verify() -> int:
     return 0 if done.right else 1
 
 
-def recover(service: Service, force: bool) -> None:
+def recover(service: Service, force: bool, redate: bool) -> None:
     """Open a new generation of a service's outbox and tell what comes next."""
-    done = _run(recovery.recover(settings(), service, force))
+    if redate:
+        done, vi, en = _run(recovery.redate(settings(), service)), "được ghi ngày lại", "are dated anew"
+    else:
+        done, vi, en = _run(recovery.recover(settings(), service, force)), "đã mất", "are lost"
     _console.print(
         f"{service}: thế hệ {done.generation} bắt đầu sau sự kiện {done.after_seq} · "
         f"generation {done.generation} begins after event {done.after_seq}"
     )
     for reader, position in done.ahead.items():
         _console.print(
-            f"  {reader} đã đọc đến {position.seq}: các sự kiện sau {done.after_seq} đã mất · "
-            f"had read up to {position.seq}: events after {done.after_seq} are lost"
+            f"  {reader} đã đọc đến {position.seq}: các sự kiện sau {done.after_seq} {vi} · "
+            f"had read up to {position.seq}: events after {done.after_seq} {en}"
         )
     _console.print(
         "Tiếp theo · Next:\n"

@@ -3,12 +3,18 @@
 Events that were told after the backup are gone from the outbox, but the log and its readers have seen
 them. A new generation tells everyone from where on the outbox is another one: the relay goes on from
 there, and a reader that has counted more stops until `antt rebuild` counts anew without what was lost.
+
+`antt recover --redate` does the same where a clock ran ahead: what was told at times that have not come
+yet is taken back, and told anew as of now.
 """
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
 
+from shared.days import now
+from shared.errors import ClocksDiffer
 from shared.log import Mark, read_generations
 from shared.outbox import Position
 from shared.settings import Service, Settings
@@ -23,6 +29,15 @@ READERS: dict[Service, str] = {
 
 class NothingRestored(Exception):
     """Whatever was read of the service is still in its outbox: there is nothing to recover from."""
+
+
+class NothingAhead(Exception):
+    """The outbox tells of no time that has not come yet: there is nothing to date anew."""
+
+
+# What a clock that is set right step by step may be ahead; it is over before anybody has read of it.
+_MAY_BE_AHEAD = timedelta(seconds=5)
+_LOCK_SECONDS = 10
 
 
 class Recovered(NamedTuple):
@@ -57,6 +72,54 @@ async def recover(settings: Settings, service: Service, force: bool = False) -> 
                 "INSERT INTO outbox_generations (generation, after_seq) VALUES ($1, $2)", generation, after_seq
             )
             return Recovered(generation, after_seq, {reader: mark.position for reader, mark in ahead.items()})
+    finally:
+        await connection.close()
+
+
+async def redate(settings: Settings, service: Service) -> Recovered:
+    """Tell anew, in a new generation and as of now, what was told at times that have not come yet; their order stays.
+
+    Raises NothingAhead where there is nothing such, and ClocksDiffer while it is not sure what time it is.
+    """
+    read = await _read_by(settings, service)
+    connection = await asyncpg.connect(settings.database_url(service))
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+            # In the order in which who appends takes them.
+            await connection.execute("LOCK TABLE outbox IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute("SELECT pg_advisory_xact_lock(7302)")
+            today = await connection.fetchval("SELECT clock_timestamp()")
+            if abs(today - now()) > _MAY_BE_AHEAD:
+                raise ClocksDiffer()
+            dated = await connection.fetchval(
+                "SELECT timestamptz 'epoch' + last_value * interval '1 microsecond' FROM outbox_clock"
+            )
+            if dated - today <= _MAY_BE_AHEAD:
+                raise NothingAhead(f"{service} tells of no time that has not come yet")
+            generation = 1 + await connection.fetchval("SELECT max(generation) FROM outbox_generations")
+            after_seq = await connection.fetchval(
+                "SELECT coalesce(max(seq), 0) FROM outbox WHERE recorded_at <= $1", today
+            )
+            await connection.execute("ALTER TABLE outbox DISABLE TRIGGER outbox_is_for_ever")
+            # Another id: it is another event, told to those who have thrown away the one taken back.
+            await connection.execute(
+                "UPDATE outbox SET recorded_at = $1, id = gen_random_uuid() WHERE recorded_at > $1", today
+            )
+            await connection.execute("ALTER TABLE outbox ENABLE TRIGGER outbox_is_for_ever")
+            await connection.execute(
+                "SELECT setval('outbox_clock', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint)", today
+            )
+            await connection.execute(
+                "INSERT INTO outbox_generations (generation, after_seq) VALUES ($1, $2)", generation, after_seq
+            )
+        # Who follows the outbox learns of its generations when it connects.
+        await connection.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"""
+        )
+        ahead = {reader: mark.position for reader, mark in read.items() if mark.seq > after_seq}
+        return Recovered(generation, after_seq, ahead)
     finally:
         await connection.close()
 

@@ -115,3 +115,15 @@ BEGIN
     END LOOP;
 END $$;
 """
+
+CLOCKS = """
+-- Whether the clock of who writes and this one agree; where they do not, one of them would date what is told wrongly for
+-- ever. The statement's own time: how long it then waits for a lock says nothing of clocks.
+CREATE FUNCTION outbox_clocks_agree(told timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF abs(extract(epoch FROM statement_timestamp() - told)) > 5 THEN
+        RAISE 'the service tells %, the database %', told, statement_timestamp() USING ERRCODE = 'CLOCK';
+    END IF;
+    RETURN true;
+END $$;
+"""

@@ -180,6 +180,17 @@ class DatabaseUnavailable(Problem):
     headers: ClassVar = {"Retry-After": "2"}
 
 
+class ClocksDiffer(DatabaseUnavailable):
+    """What was told at a wrong time would be known at a wrong time for ever."""
+
+    name = "clocks-differ"
+    vi, en = (
+        "Đồng hồ của dịch vụ và của cơ sở dữ liệu lệch nhau; hãy thử lại sau với cùng Idempotency-Key.",
+        "The clocks of the service and its database differ; try again later with the same Idempotency-Key.",
+    )
+    headers: ClassVar = {"Retry-After": "30"}
+
+
 class NotYetCounted(Problem):
     status, name = 503, "not-yet-counted"
     vi, en = (

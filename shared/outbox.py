@@ -21,8 +21,10 @@ from uuid_utils.compat import uuid7
 
 from shared import events, telemetry
 from shared.database import Database, Row, arrays, insert_statement, numbered, table_of, update_statement, width
+from shared.days import now
 from shared.errors import (
     Changed,
+    ClocksDiffer,
     Conflict,
     DatabaseUnavailable,
     KeyInFlight,
@@ -53,6 +55,9 @@ APPEND = """
 INSERT INTO outbox (id, type, dataversion, subject, data, traceparent) SELECT * FROM unnest({})
 RETURNING id, seq, (SELECT max(generation) FROM outbox_generations) AS generation
 """
+# The database refuses to tell of anything (SQLSTATE CLOCK) while its clock and this one differ by more than 5 s. It looks
+# before the outbox's own clock moves, which is never set back.
+_CLOCKS_AGREE = "SELECT 0::bigint, NULL::int WHERE NOT outbox_clocks_agree(${}::timestamptz)"
 # Beside an answer, the id of the last event that its request told.
 _ANSWERED = ("bytea[]", "bytea[]", "smallint[]", "bytea[]", "uuid[]")
 _KEEP_ANSWERS = """
@@ -220,7 +225,24 @@ def _fail(works: Sequence[UnitOfWork] | deque[UnitOfWork], problem: Problem) -> 
 
 
 async def write_together(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
-    """Commit these works in one transaction and answer each; one whose record moved on is answered Changed."""
+    """Commit these works in one transaction and answer each; one whose record moved on is answered Changed.
+
+    Raises ClocksDiffer, and writes nothing, while this machine and the database do not agree what time it is.
+    """
+    for last_try in (False, True):
+        try:
+            await _write_together(connection, works)
+            return
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != "CLOCK":
+                raise
+            # What a server that stood still took up late was told the time of its sending: it is told once more.
+            if last_try:
+                log.error("clocks differ", reason=str(error))
+                raise ClocksDiffer() from error
+
+
+async def _write_together(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> None:
     stale: list[UnitOfWork] = []
     if any(work.changed for work in works):
         async with connection.transaction():
@@ -250,10 +272,12 @@ async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) ->
     answers = [(*work.answer, work.outgoing[-1][0] if work.outgoing else None) for work in works if work.answer]
     if not (inserted or updated or outgoing or answers):
         return {}
-    values = [array for table in inserted for array in arrays(table, inserts[table])]
+    values: list[Any] = [array for table in inserted for array in arrays(table, inserts[table])]
     values += [array for table in updated for array in arrays(table, updates[table])]
     values += [list(column) for told in (outgoing, answers) for column in zip(*told, strict=True)]
     statement = _statement(tuple(inserted), tuple(updated), bool(outgoing), bool(answers))
+    if outgoing:
+        values.append(now())
     rows = await connection.fetch(statement, *values)
     # The outbox's rows come behind one for each table.
     appended = iter(rows[len(inserted) + len(updated) :])
@@ -282,6 +306,7 @@ def _statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], tells: b
     members = [f"SELECT count(*) AS seq, NULL::int AS generation FROM {name}" for name in parts]
     if tells:
         parts["appended"] = APPEND.format(numbered(APPENDED, first))
+        members = [_CLOCKS_AGREE.format(first + len(APPENDED) + answers * len(_ANSWERED)), *members]
         members.append("SELECT seq, generation FROM appended")
         first += len(APPENDED)
     if answers:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from shared import days
+from shared import days, outbox
 
 
 class Clock:
@@ -16,10 +16,11 @@ class Clock:
 
 @contextmanager
 def at(instant: datetime) -> Iterator[Clock]:
-    """It is this instant in all of this process, and stays so. The database has a clock of its own."""
-    clock, real = Clock(instant), days._clock
+    """It is this instant in all of this process, and stays so. The database has a clock of its own, and takes it for ours."""
+    clock, real, told = Clock(instant), days._clock, outbox.now  # type: ignore[attr-defined]
     days._clock = lambda: clock.instant  # type: ignore[assignment]
+    outbox.now = real  # type: ignore[attr-defined]
     try:
         yield clock
     finally:
-        days._clock = real
+        days._clock, outbox.now = real, told  # type: ignore[attr-defined]

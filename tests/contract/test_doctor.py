@@ -136,6 +136,11 @@ def test_every_setting_is_known(monkeypatch: Env) -> None:
             "teams: the outbox has room for 0 months ahead",
             "restart the service",
         ),
+        (
+            "SELECT setval('outbox_clock', (extract(epoch FROM now() + interval '1 day') * 1000000)::bigint)",
+            "teams: events are dated 86,",
+            "once the clock is right: antt recover --service teams --redate",
+        ),
     ],
 )
 async def test_a_database_that_is_not_as_it_should_be_is_named(

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
-from deploy.recovery import NothingRestored, recover
+from deploy.recovery import NothingAhead, NothingRestored, recover, redate
 from services.stats.rebuild import rebuild
 from services.stats.verify import NotTheSameOutbox, verify
+from shared.days import now, today
+from shared.errors import ClocksDiffer
 from shared.log import SourceWentBack
 from shared.log_kafka import last_record, relay_for_ever
 from shared.settings import Service, Settings, settings
+from tests.clock import at
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.stats.writing import report, sql
 
@@ -165,6 +169,81 @@ async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the
     await eventually(heard_again)
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
+
+
+async def clock_jumps(ahead: timedelta) -> None:
+    """The clock of the database's machine ran so far ahead while something was told, and was set right again."""
+    await sql(
+        "incidents",
+        "SELECT setval('outbox_clock', (extract(epoch FROM now() + $1::interval) * 1000000)::bigint)",
+        ahead,
+    )
+
+
+async def test_what_was_told_while_a_clock_ran_ahead_is_told_anew_as_of_now(antt: Antt) -> None:
+    await antt.counters(await report(antt, 2))
+    before = await sql("incidents", "SELECT id, recorded_at FROM outbox ORDER BY seq")
+    await clock_jumps(timedelta(days=40))
+    assert (await antt.counters(await report(antt, 3)))["tips_received"] == 5
+    known_today = {"known_at": today().isoformat()}
+    assert (await antt.counters(**known_today))["tips_received"] == 2
+    dated = await redate(settings(), "incidents")
+    assert (dated.generation, dated.after_seq, dated.ahead) == (2, 2, {"stats": (1, 5)})
+    with pytest.raises(NothingAhead):
+        await redate(settings(), "incidents")
+    await eventually(lambda: counting_is_down(antt, "CountedBeyondRecovery"))
+    # Nothing changes but the day on which it is known.
+    found = (await rebuild(settings())).comparison.differences
+    assert {(d.indicator, d.recorded_on, d.was, d.now) for d in found if d.indicator == "tips_received"} == {
+        ("tips_received", today(), 2, 5),
+        ("tips_received", today() + timedelta(days=40), 3, 0),
+    }
+    assert (await antt.counters(**known_today))["tips_received"] == 5
+    position = await report_again(antt, 1)
+    assert position == "incidents:2:6"
+    assert (await antt.counters(position, **known_today))["tips_received"] == 6
+    assert (await verify(settings(), antt.http)).right
+    after = await sql("incidents", "SELECT id, recorded_at FROM outbox ORDER BY seq")
+    assert after[:2] == before
+    assert [row["recorded_at"] for row in after] == sorted(row["recorded_at"] for row in after)
+    assert after[-1]["recorded_at"] <= now()
+    with pytest.raises(asyncpg.RaiseError):
+        await sql("incidents", "UPDATE outbox SET recorded_at = now()")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=20), timedelta(days=40)])
+async def test_over_kafka_what_was_told_ahead_of_time_is_told_anew(antt_on_kafka: Antt, ahead: timedelta) -> None:
+    antt = antt_on_kafka
+    relay = asyncio.create_task(relay_for_ever(settings(), "incidents"))
+    await antt.counters(await report(antt, 2))
+    await clock_jumps(ahead)
+    last = await report(antt, 3)
+    if ahead < timedelta(hours=1):
+        assert (await antt.counters(last))["tips_received"] == 5
+        assert (await redate(settings(), "incidents")).ahead == {"stats": (1, 5), "kafka": (1, 5)}
+        await eventually(lambda: topic_has(settings(), "incidents:2:5"))
+        assert (await rebuild(settings())).events == 5
+    else:
+        # A broker takes nothing that is dated more than an hour ahead: it was never told, and now it is.
+        assert (await redate(settings(), "incidents")).ahead == {}
+        assert (await antt.counters("incidents:2:5"))["tips_received"] == 5
+    known_today = {"known_at": today().isoformat()}
+    assert (await antt.counters(await report_again(antt, 1), **known_today))["tips_received"] == 6
+    assert (await verify(settings(), antt.http)).right
+    relay.cancel()
+    await asyncio.gather(relay, return_exceptions=True)
+
+
+async def test_where_no_clock_ran_ahead_nothing_is_dated_anew(antt: Antt) -> None:
+    await report(antt, 1)
+    before = await sql("incidents", "SELECT * FROM outbox")
+    with pytest.raises(NothingAhead):
+        await redate(settings(), "incidents")
+    await clock_jumps(timedelta(days=40))
+    await report(antt, 1)
+    with at(now() + timedelta(minutes=1)), pytest.raises(ClocksDiffer):
+        await redate(settings(), "incidents")
+    assert (await sql("incidents", "SELECT * FROM outbox ORDER BY seq LIMIT 1")) == before
 
 
 @pytest.mark.parametrize("new_tips", [0, 4, 6])
