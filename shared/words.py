@@ -87,6 +87,8 @@ VIETNAMESE: dict[str, str] = {
     "the team serves another unit": "Tổ này phụ trách đơn vị khác.",
     # teams
     "the team is not dissolved": "Tổ này chưa giải thể.",
+    "the team was not placed anew": "Tổ này chưa được bố trí lại.",
+    "the team's commune did not become this one": "Xã của Tổ không trở thành xã này.",
     "a team belongs to a commune": "Tổ phải thuộc một xã, phường hoặc thị trấn.",
     "the term did not end by a release": "Nhiệm kỳ này không kết thúc do cho thôi.",
     # stats

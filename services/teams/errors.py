@@ -10,6 +10,16 @@ class TeamDissolved(Problem):
     vi, en = "Tổ này đã giải thể.", "This team is dissolved."
 
 
+class TeamPlaced(Problem):
+    """What a decision has placed is there from that day on, and its members with it."""
+
+    status, name = 409, "team-placed"
+    vi, en = (
+        "Việc này gắn với ngày Tổ được bố trí lại; hãy hủy việc bố trí đó trước.",
+        "This goes with the day on which the team was placed anew; take that back first.",
+    )
+
+
 class TermsOutlastTeam(Problem):
     """A team does not end before what its members did in it."""
 

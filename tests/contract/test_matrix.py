@@ -36,8 +36,8 @@ ROUTES: dict[str, dict[str, list[str]]] = {
             "GET /certificates/{certificate_id}/corrections",
         ],
         "keep_registry": [
-            "POST /teams", "PATCH /teams/{team_id}", "POST /teams/{team_id}/dissolve", "POST /teams/{team_id}/correct",
-            "POST /teams/{team_id}/withdraw", "POST /members", "PATCH /members/{member_id}",
+            "POST /teams", "PATCH /teams/{team_id}", "POST /teams/{team_id}/place", "POST /teams/{team_id}/dissolve",
+            "POST /teams/{team_id}/correct", "POST /teams/{team_id}/withdraw", "POST /members", "PATCH /members/{member_id}",
             "POST /members/{member_id}/change-role", "POST /members/{member_id}/transfer",
             "POST /members/{member_id}/release", "POST /members/{member_id}/withdraw",
             "POST /members/{member_id}/terms/{term_id}/correct", "POST /members/{member_id}/terms/{term_id}/withdraw",

@@ -13,6 +13,7 @@ from services.teams.errors import (
     DayTooEarly,
     LeaderExists,
     MemberNotEligible,
+    TeamPlaced,
     TermsOutsideTeam,
     TermsOverlap,
 )
@@ -30,13 +31,14 @@ from services.teams.members.schemas import (
 from services.teams.members.terms import begin_term, correct_term, end_term, fact, realign_certificates, withdraw_term
 from services.teams.teams.commands import require_standing
 from services.teams.teams.models import Team
+from services.teams.teams.placing import unit_of
 from shared import units
 from shared.auth import Identity
 from shared.database import Row
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events import Role
 from shared.outbox import UnitOfWork
-from shared.places import require_not_future, require_place, unit_on
+from shared.places import require_not_future, require_place
 
 YOUNGEST, OLDEST = 18, 70
 
@@ -126,12 +128,14 @@ async def correct_member_term(
         values |= _release_set_right(term, correction)
     team = await _team_for(work, caller, {**term, **values})
     corrected = {**term, **values}
-    values["unit"] = unit_on(team["unit"], corrected["from_on"])
+    values["unit"] = unit_of(team, corrected["from_on"])
     follows = before is not None and before["until_on"] == term["from_on"] - timedelta(days=1)
     if before is not None and corrected["from_on"] <= (before["from_on"] if follows else before["until_on"]):
         raise TermsOverlap(term_id=before["id"])
     if corrected["until_on"] is not None and corrected["until_on"] < corrected["from_on"]:
         raise TermsOverlap(term_id=term_id)
+    if before is not None and before["ended_for"] == "team_placed" and corrected["from_on"] != term["from_on"]:
+        raise TeamPlaced(term_id=term_id)
     if before is None:
         _require_eligible(member["born_on"], corrected["from_on"], member["over_70_decision"])
     changed = []
@@ -156,8 +160,10 @@ async def withdraw_member_term(
         raise NotFound(id=term_id)
     if term_id != latest["id"] or len(terms) < 2:
         raise StepNotAllowed(step="withdraw", term_id=term_id)
-    withdrawn = withdraw_term(work, caller, terms[-1], withdrawal.reason)
     before = terms[-2]
+    if before["ended_for"] == "team_placed":
+        raise TeamPlaced(term_id=term_id)
+    withdrawn = withdraw_term(work, caller, terms[-1], withdrawal.reason)
     goes_on = dict.fromkeys(
         ("ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
     )
@@ -183,7 +189,12 @@ async def withdraw_member(work: UnitOfWork, caller: Identity, member_id: UUID, w
 
 def _release_set_right(term: Row, correction: CorrectTerm) -> Row:
     """The end of a released member's term; another term's end lies where the next one begins, or with the team."""
-    if term["until_on"] is None or term["ended_for"] in ("role_changed", "transferred", "team_dissolved"):
+    if term["until_on"] is None or term["ended_for"] in (
+        "role_changed",
+        "transferred",
+        "team_placed",
+        "team_dissolved",
+    ):
         raise InvalidInput(
             errors=[{"at": "until_on", "code": "not-released", "message": "the term did not end by a release"}]
         )
@@ -214,8 +225,10 @@ async def _team_for(work: UnitOfWork, caller: Identity, term: Row, instead_of: U
     team = await work.look_up(Team, term["team_id"])
     assert team is not None
     caller.require("keep_registry", team["unit"])
-    require_place(unit_on(team["unit"], term["from_on"]), term["from_on"])
+    require_place(unit_of(team, term["from_on"]), term["from_on"])
     until_on = term["until_on"]
+    if team["placed_on"] is not None and term["from_on"] < team["placed_on"] <= (until_on or date.max):
+        raise TeamPlaced(team_id=team["id"], placed_on=team["placed_on"])
     if term["from_on"] < team["from_on"] or (until_on or date.max) > (team["until_on"] or date.max):
         raise TermsOutsideTeam(team_id=team["id"])
     if term["role"] == "leader":
@@ -310,9 +323,11 @@ async def _open_team(
     team = dict(found)
     caller.require("keep_registry", team["unit"])
     require_standing(team)
-    require_place(unit_on(team["unit"], from_on), from_on)
+    require_place(unit_of(team, from_on), from_on)
     if from_on < team["from_on"]:
         raise DayTooEarly(day=from_on, earliest=team["from_on"])
+    if team["placed_on"] is not None and from_on < team["placed_on"]:
+        raise TeamPlaced(team_id=team_id, placed_on=team["placed_on"])
     if role == "leader":
         if team["has_leader"]:
             raise LeaderExists(team_id=team_id)

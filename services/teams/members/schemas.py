@@ -19,7 +19,14 @@ Gender = Literal["male", "female"]
 # The four grounds of the law, and what else ends a term.
 Ground = Literal["own_request", "health", "failed_duty", "prosecution"]
 EndedFor = Literal[
-    "own_request", "health", "failed_duty", "prosecution", "role_changed", "transferred", "team_dissolved"
+    "own_request",
+    "health",
+    "failed_duty",
+    "prosecution",
+    "role_changed",
+    "transferred",
+    "team_placed",
+    "team_dissolved",
 ]
 
 

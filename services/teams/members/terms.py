@@ -12,13 +12,13 @@ from services.teams.errors import CertificateStands
 from services.teams.members.models import MemberTerm
 from services.teams.members.schemas import EndedFor
 from services.teams.teams.models import Team
+from services.teams.teams.placing import unit_of
 from services.teams.training.models import Certificate
 from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
 from shared.decisions import Decision
 from shared.outbox import UnitOfWork
-from shared.places import unit_on
 
 
 def begin_term(
@@ -30,17 +30,19 @@ def begin_term(
     role: events.Role,
     from_on: date,
     decision: Decision,
+    **end: Any,
 ) -> Row:
-    """A new term of a member, and the event that tells of it."""
+    """A new term of a member, and the event that tells of it; `end`: its end's columns, where that is known already."""
     term = work.add(
         MemberTerm,
         id=uuid7(),
         member_id=member_id,
         team_id=team["id"],
-        unit=unit_on(team["unit"], from_on),
+        unit=unit_of(team, from_on),
         role=role,
         from_on=from_on,
         **decision.columns("decision"),
+        **end,
         recorded_by=caller.subject,
         version=1,
     )
@@ -136,7 +138,7 @@ async def _unit_of(work: UnitOfWork, term: Row, day: date) -> str:
         return unit
     team = await work.look_up(Team, term["team_id"])
     assert team is not None
-    return unit_on(team["unit"], day)
+    return unit_of(team, day)
 
 
 def fact(term: Any) -> events.MemberTerm:

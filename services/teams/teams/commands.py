@@ -1,6 +1,8 @@
-"""The verbs of teams: create one, change what it is called, dissolve it."""
+"""The verbs of teams: create one, change what it is called, place it anew, dissolve it."""
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, timedelta
+from itertools import zip_longest
 from uuid import UUID
 
 import msgspec
@@ -9,16 +11,18 @@ from uuid_utils.compat import uuid7
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import DayTooEarly, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
 from services.teams.members.models import Member
-from services.teams.members.terms import correct_term, end_term, realign_certificates
+from services.teams.members.terms import begin_term, correct_term, end_term, realign_certificates, withdraw_term
 from services.teams.teams.models import Team
+from services.teams.teams.placing import facts, unit_of
 from services.teams.teams.reading import team_out
-from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, TeamOut
+from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
 from shared import events, units
 from shared.auth import Identity
 from shared.database import Row
-from shared.errors import InvalidInput
+from shared.decisions import Decision
+from shared.errors import InvalidInput, StepNotAllowed
 from shared.outbox import UnitOfWork
-from shared.places import require_not_future, require_place, unit_on
+from shared.places import require_not_future, require_place
 
 
 async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> TeamOut:
@@ -37,7 +41,7 @@ async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> T
         recorded_by=caller.subject,
         version=1,
     )
-    work.emit("TeamCreated", row["id"], None, fact(row))
+    _tell(work, "TeamCreated", None, row)
     return team_out(row)
 
 
@@ -49,7 +53,7 @@ async def change_team(work: UnitOfWork, caller: Identity, team_id: UUID, changes
     if changes.hamlets is not None:
         values["hamlets"] = _json(changes.hamlets)
     changed = work.change(Team, team, **values)
-    work.emit("TeamChanged", team_id, fact(team), fact(changed))
+    _tell(work, "TeamChanged", team, changed)
     return team_out(changed)
 
 
@@ -59,8 +63,9 @@ async def dissolve_team(work: UnitOfWork, caller: Identity, team_id: UUID, disso
     require_standing(team)
     until_on = dissolution.until_on
     require_not_future(until_on)
-    if until_on < team["from_on"]:
-        raise DayTooEarly(day=until_on, earliest=team["from_on"])
+    first = team["placed_on"] or team["from_on"]
+    if until_on < first:
+        raise DayTooEarly(day=until_on, earliest=first)
     terms = await work.database.fetch(
         """SELECT * FROM member_terms
         WHERE team_id = $1 AND withdrawn_at IS NULL AND (until_on IS NULL OR until_on > $2)""",
@@ -83,8 +88,35 @@ async def dissolve_team(work: UnitOfWork, caller: Identity, team_id: UUID, disso
         work.change(Member, dict(member), released_on=until_on)
     for term in terms:
         end_term(work, dict(term), "MemberReleased", until_on, "team_dissolved", dissolution.decision)
-    work.emit("TeamDissolved", team_id, fact(team), fact(changed))
+    _tell(work, "TeamDissolved", team, changed)
     return team_out(changed)
+
+
+async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placement: PlaceTeam) -> TeamOut:
+    """Place a team whose commune was split, and its members, in a commune that this became, from a day on.
+
+    Raises StepNotAllowed for one that was placed already, DayTooEarly for a day on which it was not in its commune before.
+    """
+    team = await _load(work, caller, team_id)
+    require_standing(team)
+    if team["placed_on"] is not None:
+        raise StepNotAllowed(placed_on=team["placed_on"], step="place")
+    _require_successor(team["unit"], placement.unit)
+    require_place(placement.unit, placement.from_on)
+    caller.require("keep_registry", placement.unit)
+    if placement.from_on <= team["from_on"]:
+        raise DayTooEarly(day=placement.from_on, earliest=team["from_on"] + timedelta(days=1))
+    placed = work.change(
+        Team,
+        team,
+        unit=placement.unit,
+        left_unit=team["unit"],
+        placed_on=placement.from_on,
+        **placement.decision.columns("placement"),
+    )
+    await _move_members(work, caller, placed, placement.decision)
+    _tell(work, "TeamPlaced", team, placed)
+    return team_out(placed)
 
 
 async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correction: CorrectTeam) -> TeamOut:
@@ -95,16 +127,28 @@ async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correc
         values |= correction.decision.columns("decision")
     if {"until_on", "dissolution"} & correction.model_fields_set:
         values |= _dissolution_set_right(team, correction)
+    taken_back = "placed_on" in correction.model_fields_set
+    if taken_back:
+        values = {"unit": team["left_unit"], **values, **_placement_taken_back(team)}
     corrected = {**team, **values}
-    # A team keeps the unit that it was entered in, whose edition held on its first day.
-    require_place(corrected["unit"], corrected["from_on"])
+    if corrected["placed_on"] is not None:
+        if corrected["from_on"] >= corrected["placed_on"]:
+            raise DayTooEarly(day=corrected["placed_on"], earliest=corrected["from_on"] + timedelta(days=1))
+        require_place(corrected["left_unit"], corrected["from_on"])
+        _require_successor(corrected["left_unit"], corrected["unit"])
+    # A team keeps the unit that it was entered or placed in, whose edition held on its first day there.
+    require_place(corrected["unit"], corrected["placed_on"] or corrected["from_on"])
     caller.require("keep_registry", corrected["unit"])
     _require_commune(corrected["unit"])
-    if corrected["until_on"] is not None and corrected["until_on"] < corrected["from_on"]:
-        raise DayTooEarly(day=corrected["until_on"], earliest=corrected["from_on"])
+    first = corrected["placed_on"] or corrected["from_on"]
+    if corrected["until_on"] is not None and corrected["until_on"] < first:
+        raise DayTooEarly(day=corrected["until_on"], earliest=first)
     changed = set_right(work, caller, "team", Team, team, correction.reason, **values)
-    await _move_terms(work, caller, team, changed, correction.reason)
-    work.emit("TeamCorrected", team_id, fact(team), fact(changed))
+    terms = {term["id"]: term for term in await _terms_of(work, team_id)}
+    if taken_back:
+        terms = await _take_members_back(work, caller, team, terms, correction.reason)
+    await _move_terms(work, caller, changed, terms.values(), correction.reason)
+    _tell(work, "TeamCorrected", team, changed)
     return team_out(changed)
 
 
@@ -114,7 +158,7 @@ async def withdraw_team(work: UnitOfWork, caller: Identity, team_id: UUID, withd
     if await _terms_of(work, team_id):
         raise TermsOutsideTeam(team_id=team_id)
     withdrawn = withdraw(work, caller, "team", Team, team, withdrawal.reason)
-    work.emit("TeamWithdrawn", team_id, fact(team), None)
+    _tell(work, "TeamWithdrawn", team, None)
     return team_out(withdrawn)
 
 
@@ -133,10 +177,67 @@ def _dissolution_set_right(team: Row, correction: CorrectTeam) -> Row:
     return values
 
 
-async def _move_terms(work: UnitOfWork, caller: Identity, team: Row, corrected: Row, reason: str) -> None:
+def _placement_taken_back(team: Row) -> Row:
+    if team["placed_on"] is None:
+        raise InvalidInput(
+            errors=[{"at": "placed_on", "code": "not-placed", "message": "the team was not placed anew"}]
+        )
+    return dict.fromkeys(("left_unit", "placed_on", "placement_number", "placement_on", "placement_signer"))
+
+
+# How a term ends, so that the one that stands in its place ends alike.
+_END = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
+
+
+async def _move_members(work: UnitOfWork, caller: Identity, placed: Row, decision: Decision) -> None:
+    """The members go with their team: a term that lasts over that day becomes two, and a later one is where the team is."""
+    placed_on, why = placed["placed_on"], f"Quyết định số {decision.number}"
+    for term in await _terms_of(work, placed["id"]):
+        if (term["until_on"] or date.max) < placed_on:
+            continue
+        if term["from_on"] >= placed_on:
+            changed = [correct_term(work, caller, term, why, unit=unit_of(placed, term["from_on"]))]
+        else:
+            ended = end_term(work, term, "MemberPlaced", placed_on - timedelta(days=1), "team_placed", decision)
+            end = {name: term[name] for name in _END}
+            begun = begin_term(
+                work, caller, term["member_id"], placed, "MemberPlaced", term["role"], placed_on, decision, **end
+            )
+            changed = [ended, begun]
+            await _latest_is(work, term, begun)
+        await realign_certificates(work, caller, term["member_id"], changed, why)
+
+
+async def _take_members_back(
+    work: UnitOfWork, caller: Identity, placed: Row, terms: dict[UUID, Row], reason: str
+) -> dict[UUID, Row]:
+    """A term that became two when the team was placed is one again; the team's terms as they stand then."""
+    begun_by = {term["member_id"]: term for term in terms.values() if term["from_on"] == placed["placed_on"]}
+    stand = dict(terms)
+    for term in terms.values():
+        if term["ended_for"] != "team_placed":
+            continue
+        begun = begun_by[term["member_id"]]
+        withdrawn = withdraw_term(work, caller, begun, reason)
+        one = correct_term(work, caller, term, reason, **{name: begun[name] for name in _END})
+        await _latest_is(work, begun, one)
+        stand[one["id"]] = one
+        del stand[begun["id"]]
+        await realign_certificates(work, caller, term["member_id"], [withdrawn, one], reason)
+    return stand
+
+
+async def _latest_is(work: UnitOfWork, was: Row, now_is: Row) -> None:
+    """Where the one term was its member's latest, the other is."""
+    member = await work.look_up(Member, was["member_id"])
+    if member is not None and member["term_id"] == was["id"]:
+        work.change(Member, member, term_id=now_is["id"])
+
+
+async def _move_terms(work: UnitOfWork, caller: Identity, corrected: Row, terms: Iterable[Row], reason: str) -> None:
     """The terms of a team whose unit or last day is corrected follow it, with the certificates given in them."""
-    for term in await _terms_of(work, team["id"]):
-        values: Row = {"unit": unit_on(corrected["unit"], term["from_on"])}
+    for term in terms:
+        values: Row = {"unit": unit_of(corrected, term["from_on"])}
         if term["ended_for"] == "team_dissolved":
             values["until_on"] = corrected["until_on"]
             if corrected["until_on"] is None:
@@ -176,6 +277,13 @@ def _require_commune(id: str) -> None:
         raise InvalidInput(errors=[{"at": "unit", "code": "level", "message": "a team belongs to a commune"}])
 
 
+def _require_successor(left: str, unit: str) -> None:
+    if unit not in units.successors(left):
+        raise InvalidInput(
+            errors=[{"at": "unit", "code": "no-successor", "message": "the team's commune did not become this one"}]
+        )
+
+
 def _json(hamlets: list[str]) -> str:
     return msgspec.json.encode(hamlets).decode()
 
@@ -187,6 +295,13 @@ def require_standing(team: Row) -> None:
         raise TeamDissolved(team_id=team["id"], until_on=team["until_on"])
 
 
-def fact(team: Row) -> events.Team:
-    """What of a team may be counted."""
-    return events.Team(unit=team["unit"], from_on=team["from_on"], until_on=team.get("until_on"))
+def _tell(work: UnitOfWork, type: str, before: Row | None, after: Row | None) -> None:
+    """An event for each of its units in which something changed; the last one tells where the team is now."""
+    told: list[tuple[events.Team | None, events.Team | None]] = list(
+        zip_longest(facts(before) if before else [], facts(after) if after else [])
+    )
+    changed = [pair for pair in told if pair[0] != pair[1]] or told[-1:]
+    team = after or before
+    assert team is not None
+    for was, now_is in sorted(changed, key=lambda pair: pair[1] is not None):
+        work.emit(type, team["id"], was, now_is)

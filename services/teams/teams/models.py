@@ -30,6 +30,12 @@ class Team(TeamsModel, table=True):
     dissolution_on: date | None = None
     dissolution_signer: str | None = None
     dissolution_reason: str | None = None
+    # Of one whose commune was split: where it was before, and since when it is where it is.
+    left_unit: str | None = None
+    placed_on: date | None = None
+    placement_number: str | None = None
+    placement_on: date | None = None
+    placement_signer: str | None = None
     # Since when it is known that it should never have been entered.
     withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     recorded_by: str

@@ -50,10 +50,13 @@ def team_out(row: Any) -> TeamOut:
     shown = {
         "until_on": None,
         "dissolution_reason": None,
+        "left_unit": None,
+        "placed_on": None,
         "withdrawn_at": None,
         **row,
         "hamlets": msgspec.json.decode(row["hamlets"]),
         "decision": decision_of(row, "decision"),
         "dissolution": decision_of(row, "dissolution"),
+        "placement": decision_of(row, "placement"),
     }
     return TeamOut.model_validate(shown)

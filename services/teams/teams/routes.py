@@ -8,7 +8,16 @@ from fastapi import APIRouter, Query, Request, Response
 from services.teams.corrections import CorrectionOut, Withdraw
 from services.teams.errors import CertificateStands, RecordWithdrawn, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
 from services.teams.teams import commands, reading
-from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, ListTeams, TeamOut, TeamPage
+from services.teams.teams.schemas import (
+    ChangeTeam,
+    CorrectTeam,
+    CreateTeam,
+    DissolveTeam,
+    ListTeams,
+    PlaceTeam,
+    TeamOut,
+    TeamPage,
+)
 from shared.auth import Caller
 from shared.errors import (
     Changed,
@@ -18,6 +27,7 @@ from shared.errors import (
     Overloaded,
     PreconditionFailed,
     PreconditionRequired,
+    StepNotAllowed,
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
@@ -43,6 +53,12 @@ async def create_team(team: CreateTeam, caller: Caller, work: Work) -> TeamOut:
 async def change_team(team_id: UUID, changes: ChangeTeam, caller: Caller, work: Work) -> TeamOut:
     """Change the team's name or the hamlets it serves; If-Match names the version that was read."""
     return await commands.change_team(work, caller, team_id, changes)
+
+
+@router.post("/{team_id}/place", responses=problems(StepNotAllowed, CertificateStands))
+async def place_team(team_id: UUID, placement: PlaceTeam, caller: Caller, work: Work) -> TeamOut:
+    """Place a team whose commune was split in one of those that it became; its members go with it."""
+    return await commands.place_team(work, caller, team_id, placement)
 
 
 @router.post("/{team_id}/dissolve", responses=problems(TermsOutlastTeam))

@@ -41,11 +41,20 @@ class DissolveTeam(Input):
     reason: Line | None = None
 
 
+class PlaceTeam(Input):
+    """The commune in which the team is from a day on, one of those that its own became, and the decision on it."""
+
+    unit: UnitId
+    from_on: Day
+    decision: Decision
+
+
 class CorrectTeam(Input):
     """What was entered wrongly, with the reason; a field that is left out stays.
 
     Another `unit` moves the terms and the certificates of its members with it. `until_on`, `dissolution`: of a
     dissolved team; `until_on: null` takes the dissolution back, and the terms that ended with the team go on.
+    `placed_on: null` takes back that the team was placed anew, its members with it.
     """
 
     reason: Reason
@@ -54,11 +63,12 @@ class CorrectTeam(Input):
     decision: Decision | None = None
     until_on: Day | None = None
     dissolution: Decision | None = None
+    placed_on: None = None
 
 
 class TeamOut(BaseModel):
     """A team of the registry; `until_on` is the last day of one that was dissolved, `withdrawn_at` since when it is
-    known that it should never have been entered."""
+    known that it should never have been entered. One that was placed anew on `placed_on` was in `left_unit` before."""
 
     id: UUID
     unit: str
@@ -69,6 +79,9 @@ class TeamOut(BaseModel):
     decision: Decision
     dissolution: Decision | None
     dissolution_reason: str | None
+    left_unit: str | None
+    placed_on: date | None
+    placement: Decision | None
     withdrawn_at: AwareDatetime | None
     version: int
 

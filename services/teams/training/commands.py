@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
 from services.teams.members import terms
+from services.teams.teams.placing import unit_of
 from services.teams.training.models import Certificate, TrainingClass
 from services.teams.training.schemas import (
     CertificateOut,
@@ -24,7 +25,7 @@ from shared.database import Row
 from shared.days import today
 from shared.errors import NotFound, StepNotAllowed
 from shared.outbox import UnitOfWork
-from shared.places import require_not_future, require_place, unit_on
+from shared.places import require_not_future, require_place
 
 
 async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraining) -> TrainingClassOut:
@@ -105,7 +106,8 @@ async def correct_certificate(
 async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Row:
     """The team, its unit on that day and the role that a member held then; the class was over."""
     found = await work.database.fetchrow(
-        """SELECT class.held_on, class.withdrawn_at, term.role, team.id AS team_id, team.unit AS team_unit
+        """SELECT class.held_on, class.withdrawn_at, term.role, team.id AS team_id, team.unit,
+          team.left_unit, team.placed_on
         FROM training_classes class CROSS JOIN members member
         LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
           AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
@@ -119,12 +121,12 @@ async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_
         raise NotFound(training_class_id=class_id, member_id=member_id)
     if found["team_id"] is None:
         raise NotMemberThen(member_id=member_id, day=issued_on)
-    caller.require("keep_registry", found["team_unit"])
+    caller.require("keep_registry", found["unit"])
     if found["withdrawn_at"] is not None:
         raise RecordWithdrawn(id=class_id)
     if issued_on < found["held_on"]:
         raise DayTooEarly(day=issued_on, earliest=found["held_on"])
-    return {"team_id": found["team_id"], "unit": unit_on(found["team_unit"], issued_on), "role": found["role"]}
+    return {"team_id": found["team_id"], "unit": unit_of(dict(found), issued_on), "role": found["role"]}
 
 
 async def _load(work: UnitOfWork, caller: Identity, class_id: UUID) -> Row:
