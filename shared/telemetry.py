@@ -36,8 +36,14 @@ DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and 
 # Of a batch's events so many are linked to its span; who traces more than that samples.
 _MOST_LINKS = 1_000
 
-# Of an address its query, and the code on a paper that acknowledges a tip.
-_FORGOTTEN = {"url.query": re.compile(".+", re.DOTALL), "url.path": re.compile(r"(?<=/acknowledgements/)[^/]+")}
+# Of an address its query, and of its path what is neither ours nor an id: receipts, codes, whatever somebody tries. A route
+# that is ours is told by `http.route`.
+_FORGOTTEN = {
+    "url.query": re.compile(".+", re.DOTALL),
+    "url.path": re.compile(
+        r"(?<=/)(?!(?:teams|incidents|stats|open311|v\d|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$))[^/]+"
+    ),
+}
 
 log = structlog.get_logger()
 _propagator = TraceContextTextMapPropagator()

@@ -187,8 +187,9 @@ async def _made(
 ) -> _Held:
     if asked.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)
-    # The words that were looked for may name a person, and a log is no place for that.
-    filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"text", "format", "sort"})
+    # What was looked for in free words may name a person, and a log is no place for that.
+    free = {"text", "officer", "format", "sort"}
+    filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=free)
     told = log.bind(kind=kind, format=asked.format, by=caller.subject, filters=filters)
     pages = question.pages(database, asked.sort, _ROWS)
     # What fails at once is still answered as a problem.

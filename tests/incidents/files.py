@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -142,3 +143,54 @@ def a_webm() -> bytes:
 def an_amr() -> bytes:
     """What an old phone records."""
     return b"#!AMR\n" + b"\x3c" * 900
+
+
+# Gives a new mark for a part of a file.
+Note = Callable[[str], bytes]
+
+
+def files_with_notes() -> dict[str, Callable[[Note], bytes]]:
+    """A file of each kind, with a note wherever such files say who made them where."""
+    return {
+        "JPEG": lambda note: _picture_with_notes("JPEG", note),
+        "PNG": lambda note: _picture_with_notes("PNG", note),
+        "WebP": lambda note: _picture_with_notes("WEBP", note),
+        "JPEG on its side": lambda note: _picture_with_notes("JPEG", note, orientation=6),
+        "MP4": lambda note: a_film(place=note("place")) + box(b"uuid", bytes(16), note("uuid")),
+        "MP3": lambda note: an_mp3(tag=_id3(note("ID3"))) + b"TAG" + note("ID3v1").ljust(125, b"\0"),
+        "WAV": _wav_with_notes,
+        "PDF": lambda note: b"\x1b%-12345X@PJL SET USERNAME=" + note("PJL") + b"\n" + a_pdf(),
+    }
+
+
+def _picture_with_notes(format: str, note: Note, orientation: int | None = None) -> bytes:
+    picture, exif, made = Image.effect_noise((64, 48), 60).convert("RGB"), Image.Exif(), io.BytesIO()
+    for tag, name in ((0x010F, "maker"), (0x013B, "artist"), (0x8298, "copyright"), (0x9C9D, "author")):
+        exif[tag] = note(f"EXIF {name}").decode()
+    exif.get_ifd(0x8825)[29] = note("GPS").decode()
+    exif.get_ifd(0x8769)[0xA430] = note("EXIF owner").decode()
+    if orientation:
+        exif[0x0112] = orientation
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + note("XMP") + b"</x:xmpmeta>"
+    options: dict[str, Any] = {} if format == "PNG" else {"xmp": xmp}
+    if format == "JPEG":
+        options["comment"] = note("comment")
+    picture.save(made, format, exif=exif, **options)
+    content = made.getvalue()
+    if format == "PNG":
+        texts = chunk(b"tEXt", b"Author\0" + note("text")) + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+        content = content[:33] + texts + content[33:]
+    return content + note("behind its end")
+
+
+def _id3(content: bytes) -> bytes:
+    size = len(content)
+    return b"ID3\x04\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + content
+
+
+def _wav_with_notes(note: Note) -> bytes:
+    wav = a_wav()[12:]
+    for name in (b"bext", b"iXML", b"LIST", b"id3 "):
+        content = note(name.decode())
+        wav += name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+    return b"RIFF" + struct.pack("<I", len(wav) + 4) + b"WAVE" + wav
