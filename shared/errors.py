@@ -1,5 +1,6 @@
 """Errors carry their status: each is one class, rendered in one place as RFC 9457 problem+json."""
 
+from math import ceil
 from typing import Any, ClassVar
 
 import msgspec
@@ -160,6 +161,20 @@ class PreconditionFailed(Problem):
 class PreconditionRequired(Problem):
     status, name = 428, "precondition-required"
     vi, en = "Cần If-Match với ETag của bản ghi.", "If-Match with the record's ETag is needed."
+
+
+class TooManyRequests(Problem):
+    """Raised with the seconds after which one more is taken."""
+
+    status, name = 429, "too-many-requests"
+    vi, en = (
+        "Có quá nhiều yêu cầu không kèm mã truy cập; hãy thử lại sau.",
+        "Too many requests without a token; try again later.",
+    )
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": f"{ceil(seconds)}"}  # type: ignore[misc]
 
 
 class Overloaded(Problem):

@@ -68,10 +68,11 @@ def _work() -> UnitOfWork:
 
 
 def _address(request: Request) -> str:
-    return _client(request.scope)
+    return client_of(request.scope)
 
 
-def _client(scope: Scope) -> str:
+def client_of(scope: Scope) -> str:
+    """Where a request comes from; empty for a socket of this machine."""
     client = scope.get("client")
     return client[0] if client else ""
 
@@ -111,7 +112,7 @@ class CommandRoute(APIRoute):
         body = await _read(receive, headers, service.settings.body_bytes)
         if body is None:
             return
-        caller = await service.tokens.identity(self._authorization(headers, body))
+        caller = await self._caller(service, scope, headers, body)
         arguments = self._arguments(scope, headers, body, caller)
         text = headers.get(b"idempotency-key") if self.keeps_answers else None
         key = self._key(scope, headers, caller, arguments, text) if text is not None else None
@@ -221,7 +222,7 @@ class CommandRoute(APIRoute):
                 elif kind == "header":
                     arguments[name] = of.validate_strings(_header(headers, name))
                 elif kind == "client":
-                    arguments[name] = _client(scope)
+                    arguments[name] = client_of(scope)
                 elif kind == "caller":
                     arguments[name] = caller
         except ValidationError as error:
@@ -230,8 +231,9 @@ class CommandRoute(APIRoute):
 
     # What another standard does in its own way (services/incidents/open311/edge.py).
 
-    def _authorization(self, headers: Headers, body: bytes) -> str | None:
-        return _header(headers, "authorization")
+    async def _caller(self, service: Any, scope: Scope, headers: Headers, body: bytes) -> Identity:
+        caller: Identity = await service.tokens.identity(_header(headers, "authorization"))
+        return caller
 
     def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
         if body and not _JSON.match(headers.get(b"content-type", b"")):

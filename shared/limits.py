@@ -1,15 +1,20 @@
 """How often and how much at once: limits that hold for whoever asks."""
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
-from shared.errors import Overloaded
+from shared.auth import Tokens
+from shared.errors import Overloaded, Problem, TooManyRequests
+from shared.settings import Settings
 
 
+@lru_cache(maxsize=10_000)
 def network_of(client: str) -> str:
     """Where a request comes from, as limits count it: an IPv4 address, or the /64 of an IPv6 one, which one home has whole.
 
@@ -113,3 +118,70 @@ class InTurn:
     def _serve(self, who: tuple[str, ...]) -> None:
         self._turns += 1
         self._served |= dict.fromkeys(who, self._turns)
+
+
+class PerMinute:
+    """So many a minute for each name: all of them at once, or evenly, but never more in a minute and its beginning.
+
+    A name is a number: the time until which what it took is spread evenly (the generic cell rate algorithm). Of more
+    than `names` at once those that were seen longest ago are forgotten.
+    """
+
+    def __init__(self, most: int, names: int = 1) -> None:
+        self._most, self._pause, self._names = most, 60 / most if most else 0.0, names
+        self._spread_until: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._spread_until)
+
+    def take(self, name: str, at: float) -> float:
+        """Take one at this second: 0 when it was free, else how many seconds it is too early; then nothing is taken."""
+        if not self._most:
+            return 0
+        until = max(self._spread_until.get(name, at), at) + self._pause
+        # A thousandth of one more, for what adding up makes of fractions.
+        if until - at > 60 + self._pause / 1_000:
+            return until - at - 60
+        self._spread_until[name] = until
+        self._spread_until.move_to_end(name)
+        if len(self._spread_until) > self._names:
+            self._spread_until.popitem(last=False)
+        return 0
+
+
+class Strangers:
+    """Limits requests without a valid token, by address and all together, in this process.
+
+    A bad token is none: whoever sends it is counted. Each process counts for itself, for what is bounded is its work.
+    """
+
+    MOST_ADDRESSES = 20_000
+
+    def __init__(self, settings: Settings, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._by_address = PerMinute(settings.anonymous_per_minute, self.MOST_ADDRESSES)
+        self._in_all = PerMinute(settings.anonymous_per_minute_in_all)
+        self._loopback_counts = "anonymous_per_minute" in settings.model_fields_set or not settings.local
+
+    async def let_in(self, client: str, authorization: str | None) -> None:
+        """Count a request unless its token holds. Raises TooManyRequests."""
+        if authorization is not None:
+            try:
+                await self._tokens.identity(authorization)
+                return
+            except Problem:
+                # It is told where the caller is asked for.
+                pass
+        network, now = network_of(client), time.monotonic()
+        if not self._loopback_counts and is_loopback(network):
+            return
+        if early := self._by_address.take(network, now) or self._in_all.take("", now):
+            raise TooManyRequests(early)
+
+
+def is_loopback(client: str) -> bool:
+    """Whether a request comes from this machine."""
+    try:
+        return ip_address(client).is_loopback
+    except ValueError:
+        return False

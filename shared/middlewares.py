@@ -5,6 +5,7 @@ FastAPI's own stack, routing and validation. So what is added by `add_middleware
 """
 
 import time
+from urllib.parse import parse_qs
 
 import structlog
 from anyio import CancelScope
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import EncodingUnsupported, Problem
-from shared.http import render
+from shared.http import client_of, render
 
 log = structlog.get_logger()
 
@@ -113,6 +114,32 @@ class Bodiless:
                 scope["route"] = asked.get("route")
 
 
+class Bounded:
+    """Refuses who asks too often without a valid token (429), before anything of the body is read or looked up.
+
+    Probes and scrapes are no strangers. A form of Open311 may hold its key: its own edge counts it, once it has read it.
+    """
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self.app, self.around = app, (f"/{service}/health/", f"/{service}/metrics")
+        self.forms = f"/{service}/open311/v2/requests."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or raise TooManyRequests."""
+        if scope["type"] == "http" and not scope["path"].startswith(self.around):
+            named = _said(scope, b"authorization") or (_key_of_open311(scope) if "/open311/" in scope["path"] else "")
+            if not named and scope["method"] == "POST" and scope["path"].startswith(self.forms):
+                scope["antt.uncounted"] = True
+            else:
+                await scope["app"].state.service.strangers.let_in(client_of(scope), named or None)
+        await self.app(scope, receive, send)
+
+
+def _key_of_open311(scope: Scope) -> str:
+    found = parse_qs(scope["query_string"].decode("latin-1")).get("api_key")
+    return f"Bearer {found[0]}" if found else ""
+
+
 class Plain:
     """Refuses a body in a Content-Encoding, which nothing here unpacks, when somebody begins to read it."""
 
@@ -152,5 +179,6 @@ def middlewares(service: str) -> list[Middleware]:
         Middleware(Measured, service=service),
         Middleware(Bodiless),
         Middleware(Answered),
+        Middleware(Bounded, service=service),
         Middleware(Plain),
     ]

@@ -23,6 +23,7 @@ from shared.database import Database
 from shared.days import now
 from shared.errors import DatabaseUnavailable
 from shared.http import CommandRoute, install_problems, json_response, require_honoured
+from shared.limits import Strangers
 from shared.middlewares import middlewares
 from shared.queries import QueryRoute, lists_of, require_once
 from shared.settings import Service as ServiceName
@@ -49,6 +50,7 @@ class Service:
         telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
         self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
         self._team_sql = unit_of_team
+        self.strangers = Strangers(settings, self.tokens)
         self.protected = name in secrets.PROTECTED
         # Also where the application was started by another server than `antt serve`, which gives the reason sooner.
         if missing := settings.missing(secret=self.protected):

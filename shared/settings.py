@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     import_rows: int = Field(2_000_000, description="Most rows of one import.")
     intake_queue: int = Field(2_000, description="Requests that may wait for one writer; more is 503 with Retry-After.")
     intake_batch: int = Field(500, description="Most requests that share one transaction.")
+    anonymous_per_minute: int = Field(
+        60,
+        description="Requests a minute without a valid token from one address (for IPv6 from its /64), in each process; more is 429 with Retry-After, 0: no limit. Behind an ingress FORWARDED_ALLOW_IPS must name it. Where it is not set a local run does not count loopback.",
+    )
+    anonymous_per_minute_in_all: int = Field(
+        6_000, description="The same from all addresses together; what one address sends beyond its own does not count."
+    )
     transaction_seconds: int = Field(10, description="A write transaction that lasts longer is ended by PostgreSQL.")
     database_connections: int = Field(6, description="Most connections of one process to its database.")
 

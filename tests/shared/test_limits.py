@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.errors import Overloaded
-from shared.limits import AtMost, InTurn, network_of
+from shared.limits import AtMost, InTurn, PerMinute, network_of
 
 
 async def test_who_comes_beyond_the_places_is_refused_at_once() -> None:
@@ -84,3 +84,14 @@ async def test_one_address_that_fills_the_queue_leaves_room_for_another_and_one_
 def test_a_home_is_one_address() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
+
+
+def test_a_minutes_requests_come_at_once_or_evenly_and_no_more_than_so_many_names_are_kept() -> None:
+    taken = PerMinute(60, names=2)
+    assert [taken.take("a", 1_000_000.0) for _ in range(61)] == [0.0] * 60 + [1.0]
+    assert [taken.take("a", 1_000_000.0 + second) for second in (0.5, 1, 1, 3, 3, 3)] == [0.5, 0, 1, 0, 0, 1]
+    for name in "bcdef":
+        taken.take(name, 1_000_003.0)
+    assert len(taken) == 2
+    assert [taken.take("b", 1_000_000.0 + minute * 60) for minute in range(1, 5)] == [0] * 4
+    assert not any(PerMinute(0).take("a", 1.0) for _ in range(1_000))

@@ -15,7 +15,7 @@ from services.incidents.open311.schemas import Format, form, posted
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput, NotFound, Problem
-from shared.http import CommandRoute, Headers, invalid_input, json_response, language_of
+from shared.http import CommandRoute, Headers, client_of, invalid_input, json_response, language_of
 from shared.places import served
 from shared.settings import settings
 from shared.words import in_vietnamese
@@ -132,11 +132,21 @@ class Open311Command(CommandRoute):
             log.exception("request failed", route=self.path)
             await told(Request(scope), Problem())(scope, receive, send)
 
-    def _authorization(self, headers: Headers, body: bytes) -> str | None:
-        key, header = form(body).get("api_key"), super()._authorization(headers, body)
+    async def _caller(self, service: Any, scope: Scope, headers: Headers, body: bytes) -> Identity:
+        strangers, client = service.strangers, client_of(scope)
+        try:
+            key, header = form(body).get("api_key"), headers.get(b"authorization", b"").decode("latin-1")
+        except InvalidInput:
+            await strangers.let_in(client, None)
+            raise
         if key and header and header.partition(" ")[2].strip() != key.strip():
             raise InvalidInput(errors=[{"at": "api_key", "code": "repeated", "message": "two keys that differ"}])
-        return f"Bearer {key}" if key else header
+        named = f"Bearer {key}" if key else header or None
+        # Who named no key before the form is counted here.
+        if scope.get("antt.uncounted"):
+            await strangers.let_in(client, named)
+        caller: Identity = await service.tokens.identity(named)
+        return caller
 
     def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
