@@ -228,9 +228,10 @@ class Installation:
 
 
 @contextmanager
-def installed(data: Path, log: Literal["embedded", "kafka"]) -> Iterator[Installation]:
+def installed(data: Path, log: Literal["embedded", "kafka"], **environment: str) -> Iterator[Installation]:
     """An installation that runs, and nothing of it afterwards."""
     installation = Installation(data, log)
+    installation.environment |= environment
     installation.start()
     try:
         yield installation
