@@ -9,12 +9,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.incidents.app import create_app as incidents
 from services.stats.app import create_app as stats
 from services.teams.app import create_app as teams
+from shared.middlewares import middlewares
 
 
 def create_app() -> ASGIApp:
     """One application that hands each request to the service its path names."""
     services: dict[str, FastAPI] = {"teams": teams(), "incidents": incidents(), "stats": stats()}
     stack = AsyncExitStack()
+    # What is no service's: a browser is shown the documents. It is a request as any other, of stats for whoever counts.
+    elsewhere: ASGIApp = RedirectResponse("/stats/v1/docs")
+    for middleware, args, options in reversed(middlewares("stats")):
+        elsewhere = middleware(elsewhere, *args, **options)
 
     async def lifespan(receive: Receive, send: Send) -> None:
         await receive()
@@ -35,7 +40,9 @@ def create_app() -> ASGIApp:
         else:
             # `OPTIONS *` asks about the server, not about a path.
             name = scope["path"].removeprefix("/").partition("/")[0]
-            app: ASGIApp = services.get(name) or RedirectResponse("/stats/v1/docs")
+            app: ASGIApp | None = services.get(name)
+            if app is None:
+                app, scope["app"] = elsewhere, services["stats"]
             await app(scope, receive, send)
 
     return one_port

@@ -77,3 +77,16 @@ async def test_a_key_of_open311_is_a_token_in_its_form_and_in_its_address(limite
 async def test_a_local_run_does_not_count_this_machine_unless_it_is_told_to(antt: Antt) -> None:
     for _ in range(settings().anonymous_per_minute + 5):
         assert (await antt.get("/stats/v1/indicators")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere"])
+async def test_what_is_no_service_is_counted_timed_and_limited_as_any_request(limited: Any, path: str) -> None:
+    def timed(answer: httpx.Response) -> float:
+        unknown = 'antt_request_seconds_count{method="GET",route="unknown",service="stats",status="307"} '
+        return sum(float(line.removeprefix(unknown)) for line in answer.text.splitlines() if line.startswith(unknown))
+
+    async with called(limited) as antt:
+        before = timed(await antt.get("/stats/metrics"))
+        assert [(await antt.get(path)).status_code for _ in range(4)] == [307, 307, 307, 429]
+        assert (await antt.get(path)).headers["content-type"] == "application/problem+json"
+        assert timed(await antt.get("/stats/metrics")) == before + 3
