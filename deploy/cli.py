@@ -88,28 +88,22 @@ def serve(
     port: int = 8000,
     log: Log = None,
     host: Host = None,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="At SIGTERM not ready for so long before it stops listening [ANTT_DRAIN_SECONDS]",
+            callback=sets("ANTT_DRAIN_SECONDS"),
+        ),
+    ] = None,
 ) -> None:
     """Serve one service, or all three on one port, in this process."""
-    import uvicorn
-
+    from deploy import serving
     from deploy.starting import require
     from shared.settings import settings
 
     require(settings(), *(get_args(Service) if service == "all" else [service]))
-    uvicorn.run(
-        "deploy.embedded:create_app" if service == "all" else f"services.{service}.app:create_app",
-        factory=True,
-        host=settings().host,
-        port=port,
-        loop="uvloop",
-        http="shared.protocol:BoundedProtocol",
-        # Each request is counted and timed in /metrics; a line for each would cost more than most of them.
-        access_log=False,
-        # The application decides how logs are written.
-        log_config=None,
-        # Streams never end by themselves; whoever reads them comes back to the next process.
-        timeout_graceful_shutdown=3,
-    )
+    application = "deploy.embedded:create_app" if service == "all" else f"services.{service}.app:create_app"
+    serving.serve(application, settings(), port)
 
 
 @app.command()

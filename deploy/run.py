@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from math import ceil
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 from xmlrpc.client import Error, ServerProxy
@@ -26,6 +27,7 @@ from deploy import starting
 from deploy.local import AlreadyRunning, NotStarted, child, postgres
 from deploy.local.sockets import becomes_free, private_folder
 from shared.auth import make_issuer
+from shared.ending import ENDING_SECONDS
 from shared.secrets import make_secret
 from shared.settings import Service, Settings, settings
 
@@ -77,7 +79,7 @@ class Program:
     stage: int = 3
     ending: str = "TERM"
     # What has not ended by then is killed.
-    seconds_to_end: int = 4
+    seconds_to_end: float = 4
     once: bool = False
 
 
@@ -87,12 +89,16 @@ def programs(ports: dict[Service, int], kafka_port: int, settings: Settings) -> 
     if not all(getattr(settings, f"{service}_database_url") for service in get_args(Service)):
         # Its last checkpoint may take a while; without it the next start takes longer.
         table += [Program("postgres", [*ANTT, "postgres"], stage=1, ending="INT", seconds_to_end=20)]
+    # What nobody waits for ends at once; a request in flight is given its time, and then its tasks theirs.
+    to_answer = settings.drain_seconds + ENDING_SECONDS + 5
     if settings.log == "embedded":
-        return [*table, Program("all", [*ANTT, "serve", "all", "--port", str(ports["teams"])])]
+        command = [*ANTT, "serve", "all", "--port", str(ports["teams"])]
+        return [*table, Program("all", command, seconds_to_end=to_answer)]
     if kafka_port:
         table += [Program("kafka", [*ANTT, "kafka", "--port", str(kafka_port)], stage=1)]
     for service, port in ports.items():
-        table += [Program(service, [*ANTT, "serve", service, "--port", str(port)])]
+        command = [*ANTT, "serve", service, "--port", str(port)]
+        table += [Program(service, command, seconds_to_end=to_answer)]
     return [
         *table,
         Program("relay-teams", [*ANTT, "relay", "teams"]),
@@ -190,7 +196,7 @@ def describe(table: list[Program], sockets: Path) -> str:
             autorestart="unexpected" if program.once else "true",
             startsecs=0 if program.once else 1,
             ending=program.ending,
-            seconds_to_end=program.seconds_to_end,
+            seconds_to_end=ceil(program.seconds_to_end),
         )
     return "".join(sections)
 

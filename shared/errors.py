@@ -186,6 +186,15 @@ class Overloaded(Problem):
     headers: ClassVar = {"Retry-After": "2"}
 
 
+class ProcessEnded(Problem):
+    status, name = 503, "process-ended"
+    vi, en = (
+        "Dịch vụ đang khởi động lại trước khi trả lời xong; hãy thử lại với cùng Idempotency-Key.",
+        "The service ended before it had answered; try again with the same Idempotency-Key.",
+    )
+    headers: ClassVar = {"Retry-After": "2"}
+
+
 class DatabaseUnavailable(Problem):
     status, name = 503, "database-unavailable"
     vi, en = (

@@ -343,4 +343,7 @@ async def relay_for_ever(settings: Settings, source: Service) -> None:
             await relay(settings, source)
         except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             log.warning("relay begins again", source=source, reason=f"{type(error).__name__}: {error}"[:300])
+        if (us := asyncio.current_task()) is not None and us.cancelling():
+            # A client may answer its cancellation by failing; it must not begin again for that.
+            raise asyncio.CancelledError
         await asyncio.sleep(1)

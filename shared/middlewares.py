@@ -4,6 +4,7 @@
 FastAPI's own stack, routing and validation. So what is added by `add_middleware` is never passed by.
 """
 
+import asyncio
 import time
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ from prometheus_client import Histogram
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import EncodingUnsupported, Problem
+from shared.errors import EncodingUnsupported, Problem, ProcessEnded
 from shared.http import client_of, render
 
 log = structlog.get_logger()
@@ -69,6 +70,11 @@ class Answered:
 
         try:
             await self.app(scope, receive, noting_send)
+        except asyncio.CancelledError:
+            # The process ends, and has waited for it long enough.
+            if not begun:
+                await render(Request(scope), ProcessEnded())(scope, receive, send)
+            raise
         except Exception as error:
             problem = error if isinstance(error, Problem) else Problem()
             if not isinstance(error, Problem):

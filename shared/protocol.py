@@ -71,6 +71,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch = None
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """End what has no end of its own, a stream of events; any other answer is given to its end."""
+        super().shutdown()
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            return
+        if getattr(cycle.scope.get("route"), "is_sse_stream", False):
+            if cycle.chunked_encoding:
+                self.transport.write(b"0\r\n\r\n")
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.transport.close()
+
     def _look(self) -> None:
         self._watch = None
         elapsed = self.loop.time() - self._begun_at

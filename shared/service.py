@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared import auth, outbox, secrets, telemetry
 from shared.database import Database
 from shared.days import now
+from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
 from shared.http import CommandRoute, install_problems, json_response, require_honoured
 from shared.limits import Strangers
@@ -114,7 +115,7 @@ class Service:
 
     async def readiness(self) -> dict[str, str]:
         """What is down and why; empty when the service can do its work."""
-        down = dict(self.down)
+        down = {**self.down, **({"process": "ending"} if ENDING.is_set() else {})}
         silence = timedelta(seconds=self.settings.log_silence_seconds)
         silent = sorted(source for source, at in self.heard_at.items() if now() - at > silence)
         if silent:

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="Address that the services listen on.")
+    drain_seconds: float = Field(
+        0,
+        description="At SIGTERM a service is not ready for so long before it stops listening, so that a balancer hears of it.",
+    )
     body_bytes: int = Field(65_536, description="Largest request body accepted, in bytes; more is 413.")
     places_bytes: int = Field(
         33_554_432, description="Largest file of boundaries or hamlets that a province may load, in bytes."

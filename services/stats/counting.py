@@ -398,6 +398,9 @@ async def count_for_ever(settings: Settings) -> None:
                 await run(settings, database)
             except* Exception as failed:
                 log.error("counting begins again", reason=[f"{type(e).__name__}: {e}"[:300] for e in failed.exceptions])
+            if (us := asyncio.current_task()) is not None and us.cancelling():
+                # Of tasks that fail while we are ended only the failures are told; it must not begin again for that.
+                raise asyncio.CancelledError
             await asyncio.sleep(1)
     finally:
         await database.close()
