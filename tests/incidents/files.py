@@ -132,12 +132,40 @@ def a_wav() -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def a_webm() -> bytes:
-    """What a browser records."""
+def element(name: int, *content: bytes) -> bytes:
+    """An element of a WebM."""
+    inside = b"".join(content)
+    return name.to_bytes((name.bit_length() + 7) // 8, "big") + (1 << 56 | len(inside)).to_bytes(8, "big") + inside
+
+
+def a_webm(*more: bytes, made_by: bytes = b"", name: bytes = b"") -> bytes:
+    """What a browser records: a segment and a cluster whose sizes it does not know yet."""
     return (
         b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\x42\x82\x84webm"
-        + bytes(900)
-    )
+        b"\x42\x87\x81\x04\x42\x85\x81\x02\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff"
+        + element(0x1549A966, element(0x2AD7B1, b"\x0f\x42\x40"), element(0x4D80, made_by), element(0x5741, made_by))
+        + element(0x1654AE6B, element(0xAE, element(0xD7, b"\1"), element(0x86, b"A_OPUS"), element(0x536E, name) if name else b""))
+        + b"".join(more)
+        + b"\x1f\x43\xb6\x75\x01\xff\xff\xff\xff\xff\xff\xff"
+        + element(0xE7, b"\0") + element(0xA3, b"\x81\0\0\x80" + bytes(range(97)))
+    )  # fmt: skip
+
+
+def page(packet: bytes, number: int, flags: int = 0) -> bytes:
+    """A page of an Ogg that holds one packet."""
+    lengths = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+    head = struct.pack("<4sBBqIII", b"OggS", 0, flags, 0, 7, number, 0) + bytes([len(lengths)]) + lengths
+    return head[:22] + struct.pack("<I", crc_of_ogg(head + packet)) + head[26:] + packet
+
+
+def crc_of_ogg(content: bytes) -> int:
+    """The checksum of a page, bit by bit as RFC 3533 has it."""
+    sum_of_page = 0
+    for byte in content:
+        sum_of_page ^= byte << 24
+        for _ in range(8):
+            sum_of_page = (sum_of_page << 1 ^ (0x04C11DB7 if sum_of_page & 0x80000000 else 0)) & 0xFFFFFFFF
+    return sum_of_page
 
 
 def an_amr() -> bytes:
@@ -156,14 +184,28 @@ def files_with_notes() -> dict[str, Callable[[Note], bytes]]:
         "PNG": lambda note: _picture_with_notes("PNG", note),
         "WebP": lambda note: _picture_with_notes("WEBP", note),
         "JPEG on its side": lambda note: _picture_with_notes("JPEG", note, orientation=6),
-        "MP4": lambda note: a_film(place=note("place")) + box(b"uuid", bytes(16), note("uuid")),
-        "MP3": lambda note: an_mp3(tag=_id3(note("ID3"))) + b"TAG" + note("ID3v1").ljust(125, b"\0"),
+        "MP4": lambda note: (
+            a_film(place=note("place")) + box(b"uuid", bytes(16), note("uuid")) + box(b"beam", note("box"))
+        ),
+        "MP3": lambda note: an_mp3(tag=_id3(note("ID3"))) + _tags_behind(note),
+        "MP3 behind APE": lambda note: an_mp3(tag=_ape(note("APE before"))) + _ape(note("APE behind")),
+        "AAC": lambda note: _id3(note("ID3")) + an_aac() + _tags_behind(note),
         "WAV": _wav_with_notes,
-        "PDF": lambda note: b"\x1b%-12345X@PJL SET USERNAME=" + note("PJL") + b"\n" + a_pdf(),
+        "WAV beyond 4 GiB": lambda note: _wav_with_notes(note, long=True),
+        "WebM": lambda note: a_webm(
+            element(0x1254C367, element(0x7373, note("tags"))),
+            element(0x1941A469, note("attached file")),
+            element(0xEC, note("void")),
+            made_by=note("made by"),
+            name=note("name of a track"),
+        ),
+        "Ogg Opus": lambda note: _ogg_with_notes(b"OpusHead", b"OpusTags", note),
+        "Ogg Vorbis": lambda note: _ogg_with_notes(b"\x01vorbis", b"\x03vorbis", note, b"\1"),
+        "PDF": _pdf_with_notes,
     }
 
 
-def _picture_with_notes(format: str, note: Note, orientation: int | None = None) -> bytes:
+def _picture_with_notes(format: str, note: Note, orientation: int | None = None, alone: bool = True) -> bytes:
     picture, exif, made = Image.effect_noise((64, 48), 60).convert("RGB"), Image.Exif(), io.BytesIO()
     for tag, name in ((0x010F, "maker"), (0x013B, "artist"), (0x8298, "copyright"), (0x9C9D, "author")):
         exif[tag] = note(f"EXIF {name}").decode()
@@ -173,14 +215,14 @@ def _picture_with_notes(format: str, note: Note, orientation: int | None = None)
         exif[0x0112] = orientation
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + note("XMP") + b"</x:xmpmeta>"
     options: dict[str, Any] = {} if format == "PNG" else {"xmp": xmp}
-    if format == "JPEG":
+    if format == "JPEG" and alone:
         options["comment"] = note("comment")
     picture.save(made, format, exif=exif, **options)
     content = made.getvalue()
     if format == "PNG":
         texts = chunk(b"tEXt", b"Author\0" + note("text")) + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
         content = content[:33] + texts + content[33:]
-    return content + note("behind its end")
+    return content + (note("behind its end") if alone else b"")
 
 
 def _id3(content: bytes) -> bytes:
@@ -188,9 +230,56 @@ def _id3(content: bytes) -> bytes:
     return b"ID3\x04\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + content
 
 
-def _wav_with_notes(note: Note) -> bytes:
+def an_aac(frames: int = 5) -> bytes:
+    """Raw AAC: frames of 200 bytes."""
+    head = (0xFFF << 44 | 1 << 40 | 1 << 38 | 4 << 34 | 1 << 30 | 200 << 13 | 0x7FF << 2).to_bytes(7, "big")
+    return (head + bytes(193)) * frames
+
+
+def _ape(item: bytes) -> bytes:
+    items = struct.pack("<II", len(item), 0) + b"Artist\0" + item
+    said = struct.pack("<III", 2000, len(items) + 32, 1)
+    head, foot = (b"APETAGEX" + said + struct.pack("<I", flags) + bytes(8) for flags in (0xA0000000, 0x80000000))
+    return head + items + foot
+
+
+def _tags_behind(note: Note) -> bytes:
+    lyrics = b"LYRICSBEGIN" + b"AUT%05d" % 15 + note("Lyrics3")
+    lyrics += b"%06dLYRICS200" % len(lyrics)
+    return (
+        _ape(note("APE")) + lyrics + b"TAG+" + note("TAG+").ljust(223, b"\0") + b"TAG" + note("ID3v1").ljust(125, b"\0")
+    )
+
+
+def _ogg_with_notes(head: bytes, tags: bytes, note: Note, end: bytes = b"") -> bytes:
+    maker, comments = note("maker"), [b"ARTIST=" + note("comment"), b"COVER=" + bytes(40_000) + note("cover")]
+    said = b"".join(struct.pack("<I", len(each)) + each for each in comments)
+    packet = tags + struct.pack("<I", len(maker)) + maker + struct.pack("<I", len(comments)) + said + end
+    return page(head + bytes(11), 0, flags=2) + page(packet, 1) + page(bytes(range(256)), 2) + note("behind it")
+
+
+def _pdf_with_notes(note: Note) -> bytes:
+    xmp = b"<?xpacket begin=''?><x:xmpmeta>%b</x:xmpmeta><?xpacket end='w'?>"
+    picture = _picture_with_notes("JPEG", note, alone=False)
+    plain, packed = xmp % note("XMP"), zlib.compress(xmp % note("XMP, compressed"))
+    note_of_packed = note("Info, compressed")
+    objects = [
+        b"<</Author(%b)/Producer(%b)/CreationDate(D:2024)>>" % (note("author"), note("producer")),
+        b"<</Type/Metadata/Subtype/XML/Length %d>>\nstream\n%b\nendstream" % (len(plain), plain),
+        b"<</Type/Metadata/Filter/FlateDecode/Subtype/XML/Length %d>>\nstream\n%b\nendstream" % (len(packed), packed),
+        compressed_objects(b"<</Author(%b)>>" % note_of_packed),
+        b"<</Subtype/Image/Filter/DCTDecode>>\nstream\n%b\nendstream" % picture,
+    ]
+    trailers = b"trailer\n<</Root 1 0 R/Info 4 0 R>>\ntrailer\n<</Root 1 0 R/Info 9 0 R>>\n%%EOF\n"
+    return b"\x1b%-12345X@PJL SET USERNAME=" + note("PJL") + b"\n" + a_pdf(*objects, tail=trailers)
+
+
+def _wav_with_notes(note: Note, long: bool = False) -> bytes:
     wav = a_wav()[12:]
+    if long:
+        wav = wav.replace(b"data" + struct.pack("<I", 8000), b"data\xff\xff\xff\xff")
+        wav = b"ds64" + struct.pack("<IQQQI", 28, 0, 8000, 8000, 0) + wav
     for name in (b"bext", b"iXML", b"LIST", b"id3 "):
         content = note(name.decode())
         wav += name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
-    return b"RIFF" + struct.pack("<I", len(wav) + 4) + b"WAVE" + wav
+    return (b"RF64\xff\xff\xff\xff" if long else b"RIFF" + struct.pack("<I", len(wav) + 4)) + b"WAVE" + wav

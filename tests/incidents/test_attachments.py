@@ -257,7 +257,7 @@ async def test_the_sender_of_a_duplicate_adds_files_as_long_as_the_tip_that_goes
     one, two = await a_tip(antt), await a_tip(antt)
     receipt = {"Antt-Receipt": two["receipt"]}
     for tip, step, body in ((two, "merge", {"into": one["id"]}), (one, "report", {}), (one, "reject", {"reason": "a"})):
-        assert (await send(antt, BY_RECEIPT, an_ogg() + step.encode(), receipt)).status_code == 201
+        assert (await send(antt, BY_RECEIPT, an_amr() + step.encode(), receipt)).status_code == 201
         answer = await antt.post(f"{TIPS}/{tip['id']}/{step}", body, antt.token())
         assert answer.status_code == 200, answer.text
     refused = await send(antt, BY_RECEIPT, an_amr(), receipt)

@@ -1,6 +1,7 @@
 """Files that ordinary players open and that were refused in the field: taken, and without what says who made them where."""
 
 import io
+import re
 import struct
 import time
 import zlib
@@ -8,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import pypdfium2
 import pytest
+import typst
 from PIL import Image
 
 from services.incidents.attachments.cleaning import Refused
@@ -16,6 +19,7 @@ from services.incidents.attachments.cleaning.__main__ import clean
 from services.incidents.attachments.cleaning.kinds import KINDS
 from services.incidents.attachments.schemas import ENDINGS
 from shared.settings import Settings
+from tests.incidents.files import a_pdf, a_wav, an_aac, an_mp3, crc_of_ogg, files_with_notes
 
 CASES = Path(__file__).parents[1] / "cases"
 MARK = b"Nguyen Van Kin 0912000111"
@@ -101,6 +105,69 @@ def test_the_tags_of_sounds_are_not_stored_and_the_sound_is() -> None:
     content = b"RIFF" + struct.pack("<I", len(wav)) + wav
     _, kept = cleaned(content)
     assert (MARK in kept, pcm in kept, format in kept, len(kept)) == (False, True, True, len(content))
+
+
+SOUNDS = {
+    "MP3": an_mp3(),
+    "MP3 behind APE": an_mp3(),
+    "AAC": an_aac(),
+    "WAV": bytes(8_000),
+    "WAV beyond 4 GiB": bytes(8_000),
+}
+
+
+@pytest.mark.parametrize("kind", files_with_notes())
+def test_no_file_says_who_made_it_where(kind: str) -> None:
+    notes: dict[str, bytes] = {}
+
+    def note(part: str) -> bytes:
+        return notes.setdefault(part, f"zqk{kind} {part}".encode())
+
+    content = files_with_notes()[kind](note)
+    _, kept = cleaned(content)
+    assert {part for part, text in notes.items() if text in kept} == set()
+    assert SOUNDS.get(kind, b"") in kept
+    # Once more it comes through as it is: what is kept is a file of that kind.
+    assert cleaned(kept)[1] == kept
+
+
+def test_the_streams_of_an_ogg_keep_their_sound_and_their_checksums() -> None:
+    for kind in ("Ogg Opus", "Ogg Vorbis"):
+        _, kept = cleaned(files_with_notes()[kind](lambda part: part.encode()))
+        assert bytes(range(256)) in kept
+        for page in kept.rstrip(b"\0").split(b"OggS")[1:3]:
+            page = b"OggS" + page
+            assert page[22:26] == struct.pack("<I", crc_of_ogg(page[:22] + bytes(4) + page[26:]))
+
+
+def test_a_document_that_lost_its_information_is_read_and_a_signed_one_stays() -> None:
+    content = files_with_notes()["PDF"](lambda part: b"zqk" + part.encode())
+    _, kept = cleaned(content)
+    inside = [
+        zlib.decompressobj().decompress(kept[found.end() :])
+        for found in re.finditer(rb"Length \d+>>\nstream\n(?=x)", kept)
+    ]
+    assert any(b"9 0 <<>>" in each for each in inside)
+    assert not any(b"zqk" in each for each in inside)
+    signed = a_pdf(b"<</Type/Sig/ByteRange [0 9 9 9]>>", b"<</Author(zqk)>>", tail=b"trailer\n<</Info 5 0 R>>\n%%EOF\n")
+    assert cleaned(signed)[1] == signed
+
+
+def test_a_document_is_read_as_before_without_who_made_it() -> None:
+    said = '#set document(title: "zqk", author: "zqk")\nNghe thấy tiếng nổ'
+    written = typst.compile(said.encode())
+    _, kept = cleaned(written)
+    assert (b"zqk" in written, b"zqk" in kept) == (True, False)
+    with pypdfium2.PdfDocument(kept) as document:
+        assert not any(document.get_metadata_dict().values())
+        assert "tiếng nổ" in document[0].get_textpage().get_text_range()
+
+
+def test_a_recorder_that_was_cut_off_has_its_sound_kept() -> None:
+    sound = bytes(range(1, 251)) * 8
+    for size in (0, 0xFFFFFFFF):
+        content = a_wav()[:40] + struct.pack("<I", size) + sound
+        assert cleaned(content) == ("audio/wav", content)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -210,6 +211,8 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
     if ended < 0:
         # Ended by a signal: out of time or memory, or a decoder broke. The file is to blame.
         log.warning("file not read", signal=-ended)
+        if -ended in (signal.SIGXCPU, signal.SIGKILL):
+            raise FileRefused(reason="too-large-inside")
         raise FileRefused(reason="damaged")
     log.error("file not cleaned", reason=told.decode(errors="replace").strip().rpartition("\n")[2][:300])
     raise StoreUnavailable()

@@ -3,6 +3,7 @@
 import mmap
 import re
 import zlib
+from bisect import bisect_right
 
 from services.incidents.attachments.cleaning import Refused
 
@@ -34,6 +35,97 @@ def look_into_pdf(file: mmap.mmap, *_: object) -> None:
     # What a printer or a gateway has put before it is for nobody else, and may name who printed it. Nothing moves.
     begins = file.find(b"%PDF-")
     file[:begins] = b"\n" * begins
+    # What is signed says who signed it, and would not be valid any more.
+    if _SIGNED.search(file) is None:
+        _blank_information(file)
+        _blank_metadata(file)
+        _blank_pictures(file)
+
+
+_SIGNED = re.compile(rb"/ByteRange\s{0,9}\[")
+
+
+# Who made a document with what: the dictionary that the trailers name, in each of its versions.
+_INFORMATION = re.compile(rb"/Info\s{1,9}(\d{1,9})\s{1,9}(\d{1,5})\s{1,9}R")
+_MOST_INFORMATION = 50
+_FIRST = re.compile(rb"/First\s{1,9}(\d{1,9})")
+
+
+def _blank_information(file: mmap.mmap) -> None:
+    named = {(int(found[1]), int(found[2])) for found in _INFORMATION.finditer(file)}
+    if not named:
+        return
+    if len(named) > _MOST_INFORMATION:
+        raise Refused("damaged")
+    either = b"|".join(rb"0{0,9}%d\s{1,9}0{0,4}%d" % pair for pair in sorted(named))
+    for found in re.finditer(rb"(?<!\d)(?:%b)\s{1,9}obj" % either, file):
+        ends = file.find(b"endobj", found.end())
+        if ends < 0:
+            raise Refused("damaged")
+        _overwrite(file, found.end(), ends, b"<<>>")
+    for found in _OBJECTS.finditer(file):
+        _blank_compressed(file, found, {number for number, _ in named})
+
+
+def _overwrite(file: mmap.mmap, start: int, end: int, by: bytes) -> None:
+    """Something else in place of what stands there, and blanks; nothing moves."""
+    if len(by) > end - start:
+        raise Refused("damaged")
+    file[start:end] = by.ljust(end - start)
+
+
+def _blank_compressed(file: mmap.mmap, found: re.Match[bytes], numbers: set[int]) -> None:
+    """The same for objects that are compressed with others: those are compressed once more, into the same room."""
+    objects = bytearray(_inflated(file, found.end(), _MOST_INFLATED))
+    begin = file.rfind(b" obj", max(found.start() - 400, 0), found.start())
+    first = _FIRST.search(file[max(begin, 0) : found.end()])
+    at = int(first[1]) if first else 0
+    said = bytes(objects[:at]).split()
+    if not at or len(said) % 2 or not all(word.isdigit() for word in said):
+        return
+    places = [at + int(place) for place in said[1::2]]
+    ordered = sorted({*places, len(objects)})
+    which = {place for number, place in zip(said[::2], places, strict=True) if int(number) in numbers}
+    for start in which & set(ordered[:-1]):
+        end = ordered[bisect_right(ordered, start)]
+        objects[start:end] = b"<<>>".ljust(end - start)[: end - start]
+    if which:
+        unpacker = zlib.decompressobj()
+        packed = file[found.end() : file.find(b"endstream", found.end())]
+        unpacker.decompress(packed)
+        room = len(packed) - len(unpacker.unused_data)
+        again = zlib.compress(bytes(objects), 9)
+        if len(again) > room:
+            raise Refused("damaged")
+        file[found.end() : found.end() + room] = again.ljust(room, b"\0")
+
+
+# XMP of a document and of its pictures: a stream that says it is one.
+_METADATA = re.compile(rb"/Subtype\s{0,9}/XML(?![A-Za-z]).{0,400}?stream\r?\n", re.DOTALL)
+_FLATE = re.compile(rb"/Fl(?:ate)?(?:Decode)?(?![A-Za-z])")
+
+
+def _blank_metadata(file: mmap.mmap) -> None:
+    for found in _METADATA.finditer(file):
+        ends = file.find(b"endstream", found.end())
+        if ends < 0:
+            raise Refused("damaged")
+        begin = file.rfind(b" obj", max(found.start() - 400, 0), found.start())
+        packed = _FLATE.search(file[max(begin, 0) : found.end()]) is not None
+        by = zlib.compress(b"") if packed else b""
+        room = ends - found.end()
+        file[found.end() : ends] = by.ljust(room, b"\0" if packed else b" ")[:room]
+
+
+# EXIF and XMP of photographs in a document, where they stand in a JPEG.
+_IN_PICTURES = re.compile(rb"\xff\xe1(..)(?:Exif\0\0|http://ns\.adobe\.com/x)", re.DOTALL)
+
+
+def _blank_pictures(file: mmap.mmap) -> None:
+    at = 0
+    while found := _IN_PICTURES.search(file, at):
+        at = min(found.start() + 2 + max(int.from_bytes(found[1], "big"), 2), len(file))
+        file[found.start() + 4 : at] = bytes(at - found.start() - 4)
 
 
 def _inflated(file: mmap.mmap, at: int, most: int) -> bytes:

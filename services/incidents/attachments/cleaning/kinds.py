@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from services.incidents.attachments.cleaning import Refused
 from services.incidents.attachments.cleaning.documents import look_into_pdf
-from services.incidents.attachments.cleaning.films import blank_film, blank_sound, blank_wav, require_adts
+from services.incidents.attachments.cleaning.films import (
+    adts_length,
+    begin_of_sound,
+    blank_film,
+    blank_ogg,
+    blank_sound,
+    blank_wav,
+    blank_webm,
+    mpeg_length,
+)
 from services.incidents.attachments.cleaning.pictures import clean_picture
 
 
@@ -20,7 +29,8 @@ def _as_it_is(*_: object) -> None:
 class Kind(NamedTuple):
     """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy.
 
-    A page or an archive in what is taken out does not matter, but with `as_sent`, where it is refused as well.
+    A page or an archive in what is taken out does not matter, but with `as_sent`, where it is refused as well. One that is
+    `tagged` may begin behind tags (ID3, APE).
     """
 
     media_type: str
@@ -28,6 +38,7 @@ class Kind(NamedTuple):
     clean: Callable[..., None]
     copies: bool = False
     as_sent: bool = False
+    tagged: bool = False
 
 
 def _film(*brands: bytes) -> re.Pattern[bytes]:
@@ -47,12 +58,24 @@ KINDS: tuple[Kind, ...] = (
     Kind("video/quicktime", _film(rb"qt  "), blank_film),
     Kind("video/3gpp", _film(rb"3g[pg2]."), blank_film),
     Kind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
-    Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), _as_it_is),
-    Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), _as_it_is),
-    Kind("audio/wav", re.compile(rb"RIFF....WAVE", re.DOTALL), blank_wav, as_sent=True),
+    Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), blank_webm, as_sent=True),
+    Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), blank_ogg, as_sent=True),
+    Kind("audio/wav", re.compile(rb"(RIFF|RF64)....WAVE", re.DOTALL), blank_wav, as_sent=True),
     Kind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
-    Kind("audio/aac", re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), require_adts, as_sent=True),
-    Kind("audio/mpeg", re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"), blank_sound, as_sent=True),
+    Kind(
+        "audio/aac",
+        re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"),
+        partial(blank_sound, frame_length=adts_length),
+        as_sent=True,
+        tagged=True,
+    ),
+    Kind(
+        "audio/mpeg",
+        re.compile(rb"\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"),
+        partial(blank_sound, frame_length=mpeg_length),
+        as_sent=True,
+        tagged=True,
+    ),
     # Printers and gateways put lines of text before a document: commands of PJL, headers, blanks, a byte order mark; but
     # no line by which a script, a program, a picture or a page is known. Last, for some others begin with text.
     Kind(
@@ -62,6 +85,18 @@ KINDS: tuple[Kind, ...] = (
         as_sent=True,
     ),
 )
+
+_HEAD = 2_048
+
+
+def kind_of(content: mmap.mmap) -> Kind:
+    """What a file is. Raises Refused for what is none of these."""
+    tags = begin_of_sound(content)
+    for kind in KINDS:
+        if (kind.tagged or not tags) and kind.begins.match(content[tags : tags + _HEAD]):
+            return kind
+    raise Refused("damaged" if tags else "unknown-kind")
+
 
 # Readers of web pages look at the beginning, of archives at the end; what is both a picture and one of those is neither.
 _PAGE = re.compile(rb"<(!doctype|html|head|body|script|svg|iframe|style|title|table|\?php)", re.IGNORECASE)
