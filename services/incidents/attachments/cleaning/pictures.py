@@ -80,7 +80,8 @@ def _save_turned(picture: Image.Image, out: BinaryIO, format: str, icc: bytes | 
             tables = {n: [table[i % 8 * 8 + i // 8] for i in range(64)] for n, table in tables.items()}
             # Only 4:4:4 (0) and 4:2:0 (2) are the same both ways.
             sampling = sampling if sampling in (0, 2) else 0
-        options |= {"qtables": tables, "subsampling": max(sampling, 0), "progressive": "progressive" in picture.info}
+        # In one scan, whatever it had: several cost more processor than the largest pictures may take.
+        options |= {"qtables": tables, "subsampling": max(sampling, 0)}
     elif format == "WEBP":
         options |= {"lossless": True, "exact": True}
     made = io.BytesIO()
