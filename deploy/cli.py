@@ -121,12 +121,14 @@ def migrate(data: Data = None) -> None:
 
 def observed() -> None:
     """Logs, traces and metrics of a process that serves no HTTP."""
-    from shared import telemetry
+    from shared import management, telemetry
     from shared.settings import settings
 
     telemetry.configure_logs(settings().log_level)
     telemetry.configure_traces()
-    telemetry.serve_metrics(settings().metrics_port, settings().host)
+    telemetry.measure_machine(settings().folders)
+    if port := settings().management_port:
+        management.serve(settings().host, port)
 
 
 async def until_ended(work: Coroutine[Any, Any, None]) -> None:

@@ -162,9 +162,8 @@ def _missing(client: httpx.Client, addresses: dict[Service, str]) -> str:
     missing = []
     for service, address in addresses.items():
         try:
-            answer = client.get(f"{address}/{service}/health/ready")
-            if not answer.is_success:
-                missing.append(f"{service} ({', '.join(answer.json()['down'])})")
+            if down := client.get(f"{address}/{service}/health/status").json()["down"]:
+                missing.append(f"{service} ({', '.join(down)})")
         except httpx.TransportError:
             missing.append(service)
     return ", ".join(missing)

@@ -506,7 +506,7 @@ async def ready(port: int, service: Service) -> dict[str, str] | None:
     """What a service says is down; None where no service of ours answers."""
     try:
         async with httpx.AsyncClient(timeout=3) as client:
-            down = (await client.get(f"http://localhost:{port}/{service}/health/ready")).json()["down"]
+            down = (await client.get(f"http://localhost:{port}/{service}/health/status")).json()["down"]
             return down if isinstance(down, dict) else None
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return None

@@ -6,6 +6,7 @@ role, the unit, for a leader the team and for another system its scopes; nothing
 """
 
 import asyncio
+import math
 import time
 import warnings
 from collections import OrderedDict
@@ -107,6 +108,8 @@ class Identity(NamedTuple):
     unit: str = ""
     team: str = ""
     scopes: frozenset[str] = frozenset()
+    # Until when the token holds, in seconds since 1970, the leeway included.
+    holds_until: float = math.inf
 
     def extent(self, action: str) -> str | None:
         """How far the caller may do this: ALL, AREA or TEAM; None when not at all."""
@@ -237,8 +240,8 @@ class Tokens:
         known = self._checked.get(token)
         if known is not None and known[0] > now().timestamp():
             return known[1]
-        expires, identity = await self._check(token)
-        holds_until = expires + float(LEEWAY_SECONDS)
+        identity = await self._check(token)
+        holds_until = identity.holds_until
         if identity.role == "team_leader" and self._unit_of_team is not None:
             unit = await self._unit_of_team(UUID(identity.team))
             if unit is None:
@@ -252,7 +255,7 @@ class Tokens:
             self._checked.popitem(last=False)
         return identity
 
-    async def _check(self, token: str) -> tuple[int, Identity]:
+    async def _check(self, token: str) -> Identity:
         for fresh in (False, True):
             keys = await self._load_keys(fresh)
             try:
@@ -266,7 +269,7 @@ class Tokens:
                 continue
             if (identity := _identity(decoded.header.get("typ", ""), claims)) is None:
                 break
-            return claims.exp, identity
+            return identity._replace(holds_until=claims.exp + float(LEEWAY_SECONDS))
         raise Unauthenticated()
 
     async def _load_keys(self, fresh: bool) -> KeySet:

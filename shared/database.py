@@ -77,6 +77,11 @@ class Database:
         """Give every connection back to the server."""
         await self.pool.close()
 
+    def connections(self) -> tuple[int, int]:
+        """How many connections the pool has, and how many of them are idle."""
+        pool = getattr(self, "pool", None)
+        return (pool.get_size(), pool.get_idle_size()) if pool is not None else (0, 0)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the pool; a server that is gone is `DatabaseUnavailable`."""

@@ -38,13 +38,13 @@ async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[i
     log = open_log(service.settings)
     row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
-    service.heard_at.setdefault(source, NEVER)
+    service.hear(source, NEVER)
     async with aclosing(log.follow(source, mark, 1_000, recovered)) as batches:
         async for batch in batches:
             if not batch.records:
-                service.heard_at[source] = max(service.heard_at[source], batch.watermark or NEVER)
+                service.hear(source, batch.watermark or NEVER)
                 continue
-            service.heard_at[source] = now()
+            service.hear(source, now())
             async with service.database.connection() as connection, connection.transaction():
                 await apply(connection, batch.records)
                 # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.

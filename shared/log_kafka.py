@@ -238,8 +238,12 @@ async def relay(settings: Settings, source: Service) -> None:
     # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
     async with one_at_a_time(settings.database_url(source), str(_RELAY_LOCK)) as holder:
         generations = await read_generations(holder)
+        # Also while no broker answers: how much waits is what an operator asks then.
+        last = await holder.fetchval("SELECT coalesce(max(seq), 0) FROM outbox")
+        telemetry.APPENDED_TO.labels(source).set(last)
         await ensure_topics(settings, source)
         mark = await _resume(settings, source, generations)
+        telemetry.RELAYED_TO.labels(source).set(mark.seq)
         log.info("relay goes on", source=source, after=mark.position)
         producer = AIOKafkaProducer(
             bootstrap_servers=settings.kafka_bootstrap,
@@ -267,6 +271,9 @@ async def _relay(
             await _delivered(sending)
             sending = await _send(producer, topic, ce_source, batch.records)
             relayed.inc(len(batch.records))
+            telemetry.RELAYED_TO.labels(source).set(batch.mark.seq)
+            if batch.watermark is not None:
+                telemetry.APPENDED_TO.labels(source).set(batch.mark.seq)
             if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
                 await _delivered(sending)
                 value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark, generations))

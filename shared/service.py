@@ -15,16 +15,16 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import auth, outbox, secrets, telemetry
+from shared import auth, management, outbox, secrets, telemetry
 from shared.database import Database
 from shared.days import now
 from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
 from shared.http import CommandRoute, install_problems, json_response, require_honoured
 from shared.limits import Strangers
+from shared.log import NEVER
 from shared.middlewares import middlewares
 from shared.queries import QueryRoute, lists_of, require_once
 from shared.settings import Service as ServiceName
@@ -34,6 +34,10 @@ log = structlog.get_logger()
 
 # The database's time to answer whether it is there.
 _ANSWER_SECONDS = 2
+# Beyond that nothing is told (outbox.ClocksDiffer).
+_CLOCKS_MAY_DIFFER = timedelta(seconds=5)
+# Without these background tasks nothing is accepted; all others, and the log, are no reason to send requests elsewhere.
+_NEEDED = ("writer", "secret")
 
 Task = Callable[["Service"], Coroutine[Any, Any, None]]
 
@@ -41,14 +45,17 @@ Task = Callable[["Service"], Coroutine[Any, Any, None]]
 class Service:
     """One running service. Rooms reach it as `request.app.state.service`."""
 
-    def __init__(self, name: ServiceName, settings: Settings, unit_of_team: str = "") -> None:
+    def __init__(self, name: ServiceName, settings: Settings, unit_of_team: str = "", answerable: str = "") -> None:
         self.name = name
+        self._answerable = answerable
         self.settings = settings
         self.database = Database(
             settings.database_url(name), settings.database_connections, settings.transaction_seconds
         )
         self.writer = outbox.Writer(self.database, settings.intake_queue, settings.intake_batch)
         telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
+        telemetry.CONNECTIONS.labels(name, "open").set_function(lambda: self.database.connections()[0])
+        telemetry.CONNECTIONS.labels(name, "idle").set_function(lambda: self.database.connections()[1])
         self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
         self._team_sql = unit_of_team
         self.strangers = Strangers(settings, self.tokens)
@@ -63,6 +70,11 @@ class Service:
         self.state: dict[str, Any] = {}
         # For each source whose events it needs, when the log last had news of it: an event or a watermark.
         self.heard_at: dict[str, datetime] = {}
+
+    def hear(self, source: str, at: datetime) -> None:
+        """Note that the log had news of a source at this instant."""
+        self.heard_at[source] = max(self.heard_at.get(source, NEVER), at)
+        telemetry.HEARD_AT.labels(self.name, source).set(self.heard_at[source].timestamp())
 
     async def _unit_of_team(self, team_id: UUID) -> str | None:
         row = await self.database.fetchrow(self._team_sql, team_id)
@@ -88,7 +100,7 @@ class Service:
             await asyncio.sleep(60)
 
     async def supervise(self, name: str, task: Task) -> None:
-        """Run a background task for ever; readiness is false while it is down."""
+        """Run a background task for ever; while it is down, the status tells why."""
         self.down[name] = "starting"
         supervising = asyncio.current_task()
         assert supervising is not None
@@ -114,24 +126,46 @@ class Service:
             await asyncio.sleep(1)
 
     async def readiness(self) -> dict[str, str]:
-        """What is down and why; empty when the service can do its work."""
-        down = {**self.down, **({"process": "ending"} if ENDING.is_set() else {})}
-        silence = timedelta(seconds=self.settings.log_silence_seconds)
-        silent = sorted(source for source, at in self.heard_at.items() if now() - at > silence)
-        if silent:
-            down["log"] = f"nothing is heard of {', '.join(silent)}"
+        """What keeps requests from being accepted, and why; empty when they should be sent here."""
+        down = {name: self.down[name] for name in _NEEDED if name in self.down}
+        if ENDING.is_set():
+            down["process"] = "ending"
         # Cancelled, but not awaited further: with a server that hangs, its end would take several seconds more.
-        asked = asyncio.ensure_future(self._database_answers())
+        asked = asyncio.ensure_future(self._looked_at_database())
         await asyncio.wait({asked}, timeout=_ANSWER_SECONDS)
-        if not (asked.done() and asked.result()):
+        if not asked.done():
             asked.cancel()
-            down["database"] = "does not answer"
-        return down
+            return {**down, "database": "does not answer"}
+        return down | asked.result()
 
-    async def _database_answers(self) -> bool:
-        with suppress(Exception):
-            return await self.database.fetchrow("SELECT 1") is not None
-        return False
+    async def _looked_at_database(self) -> dict[str, str]:
+        try:
+            began = now()
+            row = await self.database.fetchrow("SELECT clock_timestamp() AS there, version_num FROM alembic_version")
+            answerable = not self._answerable or await self.database.fetchrow(self._answerable)
+        except asyncpg.UndefinedTableError:
+            return {"database": "is not migrated"}
+        except Exception as error:
+            return {"database": f"does not answer: {_reason(error)}"}
+        if row is None:
+            return {"database": "is not migrated"}
+        # The question takes time too: the database's clock lies between ours before and after.
+        apart = max(began - row["there"], row["there"] - now())
+        if self.protected and apart > _CLOCKS_MAY_DIFFER:
+            return {"clock": f"differs from the database's by {apart.total_seconds():.0f} s"}
+        if not answerable:
+            return {"figures": "there are none yet"}
+        return {}
+
+    async def status(self) -> dict[str, Any]:
+        """All that is down and why, a silent log too, and when each source that is followed was last heard of."""
+        readiness = await self.readiness()
+        down = self.down | readiness
+        silence = timedelta(seconds=self.settings.log_silence_seconds)
+        if silent := sorted(source for source, at in self.heard_at.items() if now() - at > silence):
+            down["log"] = f"nothing is heard of {', '.join(silent)}"
+        heard = {source: at.isoformat() for source, at in self.heard_at.items()}
+        return {"status": "down" if readiness else "ready", "down": down, "heard_at": heard}
 
 
 def _reason(error: BaseException) -> str:
@@ -148,18 +182,21 @@ def create_app(
     tasks: dict[str, Task],
     opened: Callable[[Service], Awaitable[None]] | None = None,
     unit_of_team: str = "",
+    answerable: str = "",
 ) -> FastAPI:
     """The application of one service: its rooms under /{name}/v1, its documentation, health and metrics.
 
-    `unit_of_team`: the SQL by which a service that knows teams compares a leader's token with them.
+    `unit_of_team`: the SQL by which a service that knows teams compares a leader's token with them. `answerable`: the SQL
+    that finds a row once the service has something to answer with.
     """
     configuration = settings()
     telemetry.configure_logs(configuration.log_level)
     telemetry.configure_traces()
+    telemetry.measure_machine(configuration.folders)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(name, configuration, unit_of_team)
+        service = Service(name, configuration, unit_of_team, answerable)
         app.state.service = service
         await service.database.open()
         try:
@@ -170,6 +207,8 @@ def create_app(
                 await opened(service)
         except DatabaseUnavailable as error:
             log.warning("started without the database", service=name, reason=_reason(error.__cause__ or error))
+        if configuration.management_port:
+            management.serve_status(configuration.host, configuration.management_port, name, service.status)
         running = [asyncio.create_task(service.supervise(label, task)) for label, task in _with_secret(service, tasks)]
         try:
             yield
@@ -300,16 +339,20 @@ def _common_routes(app: FastAPI, name: ServiceName) -> None:
         """The process answers; nothing else is asked."""
         return {"status": "live"}
 
-    @app.get(
-        f"/{name}/health/ready",
-        tags=["health"],
-        responses={503: {"description": "something named in `down` is down"}},
-    )
+    @app.get(f"/{name}/health/ready", tags=["health"], responses={503: {"description": "send requests elsewhere"}})
     async def ready(request: Request) -> Response:
-        """Whether requests should be sent here: 503 while a background task, the database or the log is down."""
-        down = await request.app.state.service.readiness()
-        return json_response({"status": "down" if down else "ready", "down": down}, 503 if down else 200)
+        """Whether requests should be sent here: 503 while the database does not answer or nothing can be written.
 
-    @app.get(f"/{name}/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        How far events are read is no part of it: the intake goes on while the log is gone. What of the service is down is
+        told to operators alone (`/{name}/health/status`).
+        """
+        down = await request.app.state.service.readiness()
+        return json_response({"status": "down" if down else "ready"}, 503 if down else 200)
+
+    if not settings().management_port:
+
+        async def status() -> dict[str, Any]:
+            told: dict[str, Any] = await app.state.service.status()
+            return told
+
+        app.router.routes.extend(management.routes(name, status))

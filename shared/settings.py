@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     database_connections: int = Field(6, description="Most connections of one process to its database.")
 
     team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
-    log_silence_seconds: float = Field(15, description="A log silent for so long is down, and its readers not ready.")
+    log_silence_seconds: float = Field(15, description="A log silent for so long is told as down in the status.")
     public_indicators: str = Field(
         "",
         description="Further indicators that are read without a token, by commas; `GET /stats/v1/indicators` tells which are public.",
@@ -124,7 +124,11 @@ class Settings(BaseSettings):
         description="Pauses between attempts to deliver an event; after the last one it is a dead letter.",
     )
 
-    metrics_port: int = Field(0, description="Port of /metrics of a relay or a consumer; 0: none.")
+    management_port: int = Field(
+        0,
+        description="Port on which a process tells operators alone its metrics and what of it is down; 0: a service tells "
+        "both on its own port, and a relay, a consumer or a job nowhere.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     def database_url(self, service: Service) -> str:
@@ -151,6 +155,12 @@ class Settings(BaseSettings):
             if self.local
             else [f"ANTT_{name.upper()}" for name in needed if name not in given or not getattr(self, name)]
         )
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that this deployment writes to: data, and files where they lie in a folder."""
+        store = self.store.removeprefix("file://")
+        return (self.data, *([Path(store)] if store.startswith("/") else []))
 
     @property
     def keys(self) -> Path:

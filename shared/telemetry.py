@@ -7,15 +7,18 @@ context on, so that one trace leads from a request to its counter.
 import logging
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, Info
 from starlette.types import Scope
 
 TRACING = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
@@ -31,6 +34,22 @@ COUNTING_LAG = Gauge(
     "How long ago the time lies up to which every commit of the source is counted.",
     ["source"],
 )
+HEARD_AT = Gauge(
+    "antt_heard_at_seconds",
+    "When a service last heard of a source whose events it follows, in seconds since 1970.",
+    ["service", "source"],
+)
+APPENDED_TO = Gauge("antt_outbox_last_seq", "The last event of an outbox, as its relay sees it.", ["source"])
+RELAYED_TO = Gauge(
+    "antt_relayed_last_seq",
+    "The last event that the relay has handed to Kafka; what the outbox's last is ahead of it is the backlog.",
+    ["source"],
+)
+CONNECTIONS = Gauge(
+    "antt_database_connections", "Connections of the process to the service's database.", ["service", "state"]
+)
+DISK_FREE = Gauge("antt_disk_free_bytes", "Room that is left on the disk of a folder.", ["folder"])
+BUILD = Info("antt_build", "What runs here.")
 DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and wait to be replayed.")
 
 # Of a batch's events so many are linked to its span; who traces more than that samples.
@@ -64,6 +83,21 @@ def configure_logs(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         cache_logger_on_first_use=True,
     )
+
+
+@cache
+def measure_machine(folders: tuple[Path, ...]) -> None:
+    """Metrics of the build that runs, and of the room that is left beside these folders; one that is none tells NaN."""
+    BUILD.info({"version": version("antt")})
+    for folder in folders:
+        DISK_FREE.labels(str(folder)).set_function(partial(_free, folder))
+
+
+def _free(folder: Path) -> float:
+    try:
+        return float(shutil.disk_usage(folder).free)
+    except OSError:
+        return float("nan")
 
 
 @cache
@@ -127,12 +161,3 @@ def batch_span(name: str, traceparents: Sequence[str | None]) -> AbstractContext
     return _tracer.start_as_current_span(
         name, kind=trace.SpanKind.CONSUMER, links=links, attributes={"messaging.batch.message_count": len(traceparents)}
     )
-
-
-def serve_metrics(port: int, host: str) -> None:
-    """Serve /metrics of a process that has no other HTTP; port 0 serves none. A taken port stops nothing else."""
-    if port:
-        try:
-            start_http_server(port, host)
-        except OSError as error:
-            log.warning("metrics are not served", port=port, reason=str(error))

@@ -19,7 +19,12 @@ def create_app() -> FastAPI:
     if settings().log == "embedded":
         tasks["counting"] = lambda service: counting.run(service.settings, service.database)
     return service.create_app(
-        "stats", "Thống kê · stats", rooms=[counters.router, counters.streams], tasks=tasks, opened=make_first_counters
+        "stats",
+        "Thống kê · stats",
+        rooms=[counters.router, counters.streams],
+        tasks=tasks,
+        opened=make_first_counters,
+        answerable="SELECT id FROM counter_sets WHERE serving",
     )
 
 

@@ -1,4 +1,4 @@
-"""Readiness of stats: whether the consumer, in whichever process it runs, still has news of every source."""
+"""Status of stats: whether the consumer, in whichever process it runs, still has news of every source."""
 
 import asyncio
 
@@ -14,13 +14,14 @@ FROM positions p JOIN counter_sets s ON s.id = p.set_id WHERE s.serving
 
 async def listen(service: Service) -> None:
     """Note each second how lately the consumer has heard of each source; a background task of the service."""
-    service.heard_at |= {source: service.heard_at.get(source, NEVER) for source in SOURCES}
+    for source in SOURCES:
+        service.hear(source, NEVER)
     counted: dict[str, tuple[int, int]] = {}
     while True:
         for source, generation, seq, watermark in await service.database.fetch(_HEARD):
             if counted.get(source, (generation, seq)) != (generation, seq):
                 # A consumer that has much to catch up with gets no watermark for long, and is not deaf.
                 watermark = now()
-            service.heard_at[source] = max(service.heard_at[source], watermark or NEVER)
+            service.hear(source, watermark or NEVER)
             counted[source] = (generation, seq)
         await asyncio.sleep(1)

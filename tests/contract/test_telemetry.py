@@ -1,20 +1,25 @@
 """What an operator sees from outside: metrics of every process, and one trace from a request to its counter."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from deploy.embedded import create_app
 from deploy.local.sockets import free_port
-from shared import telemetry
-from tests.conftest import COMMUNE, Antt, eventually
+from shared import management
+from shared.settings import settings
+from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -112,8 +117,38 @@ async def test_metrics_tell_what_is_taken_in_and_counted(antt: Antt) -> None:
     assert 'route="/tips",service="incidents",status="201"' in after
 
 
-def test_a_process_without_http_serves_its_metrics_and_lives_on_where_the_port_is_taken() -> None:
+def metrics_at(port: int) -> str | None:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    return None
+
+
+async def test_with_a_management_port_a_services_own_port_tells_no_metrics_and_not_what_is_down(
+    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
-    telemetry.serve_metrics(port, "127.0.0.1")
-    telemetry.serve_metrics(port, "127.0.0.1")
-    assert "antt_relayed_events" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    monkeypatch.setenv("ANTT_MANAGEMENT_PORT", str(port))
+    settings.cache_clear()
+    app = create_app()
+    async with lifespan(app), called(app) as antt:
+        await eventually(lambda: metrics_at(port))
+        for service in ("teams", "incidents", "stats"):
+            for path in ("metrics", "health/status"):
+                assert (await antt.get(f"/{service}/{path}")).status_code == 404, path
+            ready = await antt.get(f"/{service}/health/ready")
+            assert ready.json().keys() == {"status"}
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as operators:
+                assert (await operators.get(f"/{service}/metrics")).status_code == 200
+                told = (await operators.get(f"/{service}/health/status")).json()
+                assert told.keys() == {"status", "down", "heard_at"}
+                assert (await operators.get(f"/{service}/v1/docs")).status_code == 404
+
+
+async def test_a_process_without_http_serves_its_metrics_and_lives_on_where_the_port_is_taken() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        management.serve("127.0.0.1", other.getsockname()[1])
+    management.serve("127.0.0.1", port)
+    told = str(await eventually(lambda: metrics_at(port)))
+    assert "antt_relayed_events" in told
+    assert f'antt_build_info{{version="{version("antt")}"}} 1.0' in told

@@ -54,7 +54,7 @@ async def test_services_and_consumers_that_start_before_their_server_go_on_once_
     async with lifespan(app), called(app) as antt:
         tip = {"unit": COMMUNE, "content": "Mất trộm"}
         assert (await antt.post("/incidents/v1/tips", tip)).status_code == 503
-        assert "database" in (await antt.get("/incidents/health/ready")).json()["down"]
+        assert "database" in (await antt.get("/incidents/health/status")).json()["down"]
         assert (await antt.get("/incidents/health/live")).status_code == 200
         assert not consumer.done()
         (tmp_path / ".s.PGSQL.5432").symlink_to(socket / ".s.PGSQL.5432")

@@ -11,9 +11,12 @@ from services.stats.app import create_app
 from services.stats.counters.answering import held_back
 from services.stats.counters.reading import parts
 from shared import days
+from shared.auth import LEEWAY_SECONDS
+from shared.days import now
 from shared.jurisdiction import served
 from shared.settings import settings as configured
 from shared.units import children
+from tests.clock import at
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.stats.writing import append, tip
 from tests.teams.factories import DECISION, MEMBERS, a_member, entered, step, team
@@ -446,3 +449,18 @@ def test_the_parts_of_a_period_hold_each_cell_exactly_once(
         holding += part.first <= on <= part.last and part.recorded_first <= at <= part.recorded_last
     wanted = first <= happened <= last and (known_at is None or recorded <= known_at)
     assert holding == wanted
+
+
+async def test_a_stream_ends_with_its_token_and_says_so(antt: Antt) -> None:
+    caller = antt.token("operator", PROVINCE)
+    expires = now() + timedelta(days=30) + timedelta(seconds=float(LEEWAY_SECONDS))
+    # An instant before that; the stream's own end is waited for.
+    with at(expires - timedelta(seconds=1.5)):
+        answer = await antt.get("/stats/v1/live", caller, unit="2025:79", from_="2025-11-01", to="2025-11-30")
+    assert answer.status_code == 200
+    first, *_, last = answer.text.strip().split("\n\n")
+    assert "tips_received" in first
+    assert "event: token-expired" in last
+    with at(expires + timedelta(seconds=1)):
+        late = await antt.get("/stats/v1/live", caller, unit="2025:79", from_="2025-11-01", to="2025-11-30")
+    assert late.status_code == 401

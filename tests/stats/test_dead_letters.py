@@ -20,7 +20,7 @@ async def uncounted(antt: Antt, position: str) -> int:
 
 
 async def down(antt: Antt) -> dict[str, str]:
-    found: dict[str, str] = (await antt.http.get("/stats/health/ready")).json()["down"]
+    found: dict[str, str] = (await antt.http.get("/stats/health/status")).json()["down"]
     return found
 
 

@@ -81,7 +81,7 @@ async def topic_has(settings: Settings, position: str) -> bool:
 
 
 async def counting_is_down(antt: Antt, reason: str) -> bool:
-    return reason in (await antt.http.get("/stats/health/ready")).json()["down"].get("counting", "")
+    return reason in (await antt.http.get("/stats/health/status")).json()["down"].get("counting", "")
 
 
 @pytest.mark.parametrize("new_tips", [2, 6])
@@ -164,7 +164,7 @@ async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the
     assert (await antt.counters())["tips_received"] == 3
 
     async def heard_again() -> bool:
-        return (await antt.get("/stats/health/ready")).status_code == 200
+        return "log" not in (await antt.get("/stats/health/status")).json()["down"]
 
     await eventually(heard_again)
     relay.cancel()

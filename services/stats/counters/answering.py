@@ -17,7 +17,7 @@ from services.stats.counters.schemas import Figures, Series, positions_of
 from services.stats.indicators import INDICATORS
 from shared import units
 from shared.auth import Identity
-from shared.days import today
+from shared.days import now, today
 from shared.errors import ForeignArea, InvalidInput, NotYetCounted, Problem, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.jurisdiction import area as area_of
 from shared.news import news_of
@@ -28,6 +28,8 @@ from shared.service import Service
 from shared.settings import settings
 
 _MOST_PERIODS = 400
+# The event loop counts no further.
+_LONGEST_WAIT = 10 * 365 * 86_400
 
 Question = TypeVar("Question", bound=Figures)
 
@@ -298,7 +300,7 @@ def _periods(query: Series) -> list[tuple[date, date]]:
 
 
 async def live(service: Service, caller: Identity, query: Figures) -> AsyncIterator[str]:
-    """The answer of `counters` as JSON, now and whenever the figures have changed."""
+    """The answer of `counters` as JSON, now and whenever the figures have changed, until the caller's token has expired."""
     query, publicly = permitted(caller, query)
     sent = ""
     while True:
@@ -307,7 +309,14 @@ async def live(service: Service, caller: Identity, query: Figures) -> AsyncItera
         if answer.etag != sent:
             sent = answer.etag
             yield answer.body.decode()
-        await news.wait()
+        left = caller.holds_until - now().timestamp()
+        if left <= 0:
+            return
+        try:
+            async with asyncio.timeout(left if left < _LONGEST_WAIT else None):
+                await news.wait()
+        except TimeoutError:
+            return
         await asyncio.sleep(0.25)
 
 

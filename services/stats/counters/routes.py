@@ -72,9 +72,13 @@ def _may_watch(query: Annotated[Figures, Query()], caller: Caller) -> Figures:
 async def live(
     query: Annotated[Figures, Depends(_may_watch)], caller: Caller, request: Request
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-Sent Events: what /counters answers, now and on each change, at most four times a second."""
+    """Server-Sent Events: what /counters answers, now and on each change, at most four times a second.
+
+    It ends with the caller's token; its last event is `token-expired`, and the next stream needs a new one.
+    """
     async for answer in answering.live(request.app.state.service, caller, query):
         yield ServerSentEvent(raw_data=answer)
+    yield ServerSentEvent(event="token-expired", raw_data="{}")
 
 
 def _answer(answer: answering.Answer) -> Response:

@@ -1,0 +1,55 @@
+"""What operators alone see: metrics, and in detail what of a process is down.
+
+With ANTT_MANAGEMENT_PORT a process serves it there and nowhere else; without one, as in a local run, a service has it on
+its own port, and a relay, a consumer or a job has none.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import cache
+from threading import Thread
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Status = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
+
+
+async def metrics(_: Request) -> Response:
+    """What Prometheus reads."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def routes(name: str, status: Status) -> list[Route]:
+    """Metrics, and what of the service is down."""
+
+    async def told(_: Request) -> Response:
+        return JSONResponse(await status())
+
+    return [Route(f"/{name}/health/status", told), Route(f"/{name}/metrics", metrics)]
+
+
+@cache
+def serve(host: str, port: int) -> Starlette:
+    """Serve /metrics on this port in a thread of its own, for as long as the process lives, and what is added to it."""
+    app = Starlette(routes=[Route("/metrics", metrics)])
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=host, port=port, lifespan="off", access_log=False, log_config=None)
+    )
+    Thread(target=server.run, name="management", daemon=True).start()
+    return app
+
+
+def serve_status(host: str, port: int, name: str, status: Status) -> None:
+    """Serve what of a service of this event loop is down, beside the metrics."""
+    loop = asyncio.get_running_loop()
+
+    async def from_there() -> dict[str, Any]:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(status(), loop))
+
+    serve(host, port).router.routes.extend(routes(name, from_there))
