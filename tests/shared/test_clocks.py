@@ -8,7 +8,8 @@ import pytest
 
 from shared import outbox
 from shared.days import now
-from tests.conftest import COMMUNE, PROVINCE, Antt
+from tests.clock import at
+from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.stats.writing import sql
 
 TIP = {"unit": COMMUNE, "content": "Gây rối"}
@@ -56,3 +57,20 @@ async def test_what_a_server_that_stood_still_took_up_late_is_told_once_more(
     answer = await antt.post(f"/incidents/v1/tips/{tip}/report", {}, caller)
     assert answer.status_code == 200, answer.text
     assert [row["seq"] for row in await sql("incidents", "SELECT seq FROM outbox ORDER BY seq")][-1] <= 4
+
+
+async def test_who_may_not_tell_is_not_ready(antt: Antt) -> None:
+    async def ready() -> dict[str, int]:
+        return {
+            service: (await antt.get(f"/{service}/health/ready")).status_code
+            for service in ("teams", "incidents", "stats")
+        }
+
+    async def all_are() -> bool:
+        return set((await ready()).values()) == {200}
+
+    await eventually(all_are)
+    with at(now() - timedelta(seconds=6)):
+        assert await ready() == {"teams": 503, "incidents": 503, "stats": 200}
+        assert "by 6 s" in (await antt.get("/incidents/health/status")).json()["down"]["clock"]
+    assert await all_are()
