@@ -5,6 +5,7 @@ other; at run time this class reads the body, finds the caller, runs the command
 work and only then answers.
 """
 
+import base64
 import hashlib
 import inspect
 import re
@@ -562,6 +563,22 @@ def link_next(
             [(k, v) for k, v in request.query_params.multi_items() if k != "after"] + [("after", cursor(items[-1]))]
         )
         response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+
+
+def page(written: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A page that may do what is written in it and load what lies beside it, and nothing else, whatever gets into it."""
+    allowed = {
+        kind: "".join(
+            f" 'sha256-{base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()}'"
+            for inline in re.findall(rf"<{kind}>(.*?)</{kind}>", written, re.DOTALL)
+        )
+        for kind in ("script", "style")
+    }
+    policy = (
+        f"default-src 'none'; script-src 'self'{allowed['script']}; style-src 'self'{allowed['style']}; "
+        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Response(written, status, {"Content-Security-Policy": policy, **(headers or {})}, "text/html")
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import EncodingUnsupported, Problem, ProcessEnded
 from shared.http import client_of, render
+from shared.settings import settings
 
 log = structlog.get_logger()
 
@@ -48,6 +49,58 @@ class Measured:
             # An unknown path is one label, whatever it was, so that nobody can fill the memory with names.
             path = getattr(scope.get("route"), "path", "unknown")
             REQUESTS.labels(self.service, scope["method"], path, status).observe(time.perf_counter() - started)
+
+
+class Guarded:
+    """Adds what tells browsers and caches how to keep an answer, where its route has not said so itself.
+
+    Nothing is stored but what anyone may read and a tag is given for; a route that keeps figures says `private`.
+    """
+
+    def __init__(self, app: ASGIApp, https: bool) -> None:
+        self.app = app
+        self.always = [*_GUARDS, *([(b"strict-transport-security", b"max-age=31536000")] if https else [])]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        open_read = scope["method"] in ("GET", "HEAD") and not any(name in _CREDENTIALS for name, _ in scope["headers"])
+
+        async def guarded_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message["headers"])
+                said = {name.lower(): value for name, value in headers}
+                keeps = said.get(b"cache-control")
+                if keeps is None:
+                    if not (open_read and b"etag" in said and message["status"] < 400):
+                        headers.append(_NO_STORE)
+                elif not open_read and not (b"private" in keeps or b"no-store" in keeps):
+                    # FastAPI's streams say `no-cache`, which lets a cache keep what they told.
+                    headers = [pair for pair in headers if pair[0].lower() != b"cache-control"] + [_NO_STORE]
+                headers += [pair for pair in self.always if pair[0] not in said]
+                # A route's own Vary stands beside it.
+                headers.append(_VARY_OF_A_PROBLEM if message["status"] >= 400 else _VARY)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, guarded_send)
+
+
+_CREDENTIALS = {b"authorization", b"antt-receipt"}
+_NO_STORE = (b"cache-control", b"no-store")
+_VARY = (b"vary", b"Authorization, Antt-Receipt")
+# A problem is told in the reader's language.
+_VARY_OF_A_PROBLEM = (b"vary", b"Authorization, Antt-Receipt, Accept-Language")
+_GUARDS = [
+    (b"x-content-type-options", b"nosniff"),
+    # Some addresses hold a code or a receipt.
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    # What is no page of ours does nothing in a browser, whatever it is taken for; `page` says what ours may do.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
 
 
 class Answered:
@@ -183,6 +236,7 @@ def middlewares(service: str) -> list[Middleware]:
     """What happens to each request of a service, the first one outermost."""
     return [
         Middleware(Measured, service=service),
+        Middleware(Guarded, https=settings().public_url.startswith("https://")),
         Middleware(Bodiless),
         Middleware(Answered),
         Middleware(Bounded, service=service),

@@ -22,7 +22,7 @@ from shared.database import Database
 from shared.days import now
 from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
-from shared.http import CommandRoute, install_problems, json_response, require_honoured
+from shared.http import CommandRoute, install_problems, json_response, page, require_honoured
 from shared.limits import Strangers
 from shared.log import NEVER
 from shared.middlewares import middlewares
@@ -326,13 +326,14 @@ def _common_routes(app: FastAPI, name: ServiceName) -> None:
     @app.get(f"/{name}/v1/docs", include_in_schema=False)
     async def docs() -> Response:
         base = f"/{name}/v1/docs/assets"
-        return get_swagger_ui_html(
+        swagger = get_swagger_ui_html(
             openapi_url=f"/{name}/v1/openapi.json",
             title=app.title,
             swagger_js_url=f"{base}/swagger-ui-bundle.js",
             swagger_css_url=f"{base}/swagger-ui.css",
             swagger_favicon_url=f"{base}/favicon.png",
         )
+        return page(bytes(swagger.body).decode())
 
     @app.get(f"/{name}/health/live", tags=["health"])
     async def live() -> dict[str, str]:

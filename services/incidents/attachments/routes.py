@@ -185,7 +185,6 @@ async def download_attachment(
     headers = {
         # Whatever a file is, a browser shall keep it as a file: not guess, not show, not run.
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(attachment.name)}",
-        "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "private, no-store",

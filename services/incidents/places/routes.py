@@ -94,7 +94,8 @@ async def read_boundaries(
     version, content = await reading.boundaries(
         request.app.state.service.database, edition or units.edition_on(today())
     )
-    headers = {"ETag": f'"{version}"'}
+    # Megabytes that change with a load: kept, and asked for again.
+    headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache"}
     return Response(content, headers=headers, media_type="application/geo+json")  # type: ignore[return-value]
 
 

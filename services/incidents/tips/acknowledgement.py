@@ -23,7 +23,7 @@ from shared import units
 from shared.database import Database, Row
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
-from shared.http import ClientAddress, problems
+from shared.http import ClientAddress, page, problems
 from shared.limits import AtMost
 from shared.secrets import secret_for
 from shared.settings import settings
@@ -73,7 +73,7 @@ async def acknowledgement(request: Request, antt_receipt: Receipt, client: Clien
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(NotFound)},
 )
 async def check_acknowledgement(
-    code: str, request: Request, accept: Annotated[str | None, Header()] = None
+    code: str, request: Request, response: Response, accept: Annotated[str | None, Header()] = None
 ) -> Acknowledged:
     """Whether a code on an acknowledgement is genuine: when its tip was received, and by which unit.
 
@@ -84,6 +84,7 @@ async def check_acknowledgement(
         return _page(tip)  # type: ignore[return-value]
     if tip is None:
         raise NotFound()
+    response.headers.update({"Cache-Control": "no-store", "Vary": "Accept"})
     return Acknowledged(valid=True, received_at=tip["received_at"], unit=tip["unit"], unit_name=_name(tip["unit"]))
 
 
@@ -217,10 +218,10 @@ def _page(tip: Row | None) -> Response:
             f"{_police(tip['unit'])} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
             f"{_dated(received)}. · A tip was received then by the police of this unit."
         )
-    page = (
+    written = (
         '<!doctype html><html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{settings().acknowledgement_title.capitalize()}</title>"
-        f'<body style="font: 1.2rem serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem">'
+        "<style>body { font: 1.2rem serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }</style>"
         f"<p>{html.escape(told)}</p>"
     )
-    return Response(page, 200 if tip else 404, {"Cache-Control": "no-store"}, "text/html")
+    return page(written, 200 if tip else 404, {"Cache-Control": "no-store", "Vary": "Accept"})

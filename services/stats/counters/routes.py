@@ -82,4 +82,6 @@ async def live(
 
 
 def _answer(answer: answering.Answer) -> Response:
-    return Response(answer.body, headers={"ETag": answer.etag}, media_type="application/json")
+    return Response(
+        answer.body, headers={"ETag": answer.etag, "Cache-Control": "private, no-cache"}, media_type="application/json"
+    )
