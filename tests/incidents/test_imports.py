@@ -18,6 +18,7 @@ from obstore.store import ObjectStore
 
 from services.incidents.imports import job, uploads
 from services.incidents.imports.commands import rename_old
+from shared.auth import Identity, Tokens
 from shared.database import Database, Row
 from shared.service import Service
 from shared.store import StoreUnavailable, read_range, size_of
@@ -144,6 +145,24 @@ async def test_a_file_sent_twice_with_the_same_key_is_taken_once(antt: Antt) -> 
     assert kind_of(await sent(antt, lines(traffic_control()), key=key)) == (422, "idempotency-key-reused")
     row = await ended(antt, first.headers["location"])
     assert (await antt.counters(row["position"]))["patrols"] == 1
+
+
+async def test_a_key_is_of_one_role_unit_and_team_of_its_subject(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = Tokens.identity
+
+    async def one_person(self: Tokens, authorization: str | None) -> Identity:
+        # Who has several posts has one subject at a provider of tokens.
+        return (await identity(self, authorization))._replace(subject="one person")
+
+    monkeypatch.setattr(Tokens, "identity", one_person)
+    key, ids = str(uuid4()), []
+    for caller in (antt.token(), antt.token("commune_officer", OLD_COMMUNE), antt.token("province_officer")):
+        for _ in range(2):
+            answer = await sent(antt, lines(a_patrol()), key=key, caller=caller)
+            assert answer.status_code == 202, answer.text
+            ids.append(answer.json()["id"])
+    assert [ids[0], ids[2], ids[4]] == [ids[1], ids[3], ids[5]]
+    assert len(set(ids)) == 3
 
 
 async def test_a_file_that_was_sent_before_hashes_had_keys_is_still_taken_once(

@@ -50,19 +50,20 @@ class DigestWrong(Problem):
 
 
 def _hashed(caller: Identity, key: bytes) -> bytes:
-    return _key(hashlib.sha256(caller.subject.encode() + b"\0imports\0" + key).digest())
+    bare = hashlib.sha256(caller.subject.encode() + b"\0imports\0" + key).digest()
+    return _key(caller.role, caller.unit, caller.team, bare)
 
 
-def _key(digest: bytes) -> bytes:
-    return keyed(b"import keys", digest)
+def _key(role: str, unit: str, team: str, bare: bytes) -> bytes:
+    """An Idempotency-Key is of one caller in one place, as that of every command; the subject is in what is given."""
+    return keyed(b"import keys", "\0".join([role, unit, team, ""]).encode() + bare)
 
 
 async def rename_old(database: Database) -> None:
     """Give the imports whose Idempotency-Key was hashed without a key what is hashed with one."""
-    for row in await database.fetch("SELECT id, key FROM imports WHERE starts_with(encode(key, 'escape'), 'old:')"):
-        await database.fetch(
-            "UPDATE imports SET key = $2 WHERE id = $1", row["id"], _key(row["key"].removeprefix(b"old:"))
-        )
+    for row in await database.fetch("SELECT * FROM imports WHERE starts_with(encode(key, 'escape'), 'old:')"):
+        key = _key(row["role"], row["unit"], row["team"], row["key"].removeprefix(b"old:"))
+        await database.fetch("UPDATE imports SET key = $2 WHERE id = $1", row["id"], key)
 
 
 async def start_import(
