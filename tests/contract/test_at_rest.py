@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 # Each takes as much memory as a small framework, and only a file, a map or a page of paper needs it.
-HEAVY = {"numpy", "shapely", "openpyxl", "xlsxwriter", "typst", "PIL"}
+HEAVY = {"numpy", "shapely", "openpyxl", "xlsxwriter", "typst", "PIL", "pillow_heif"}
 
 
 def test_incidents_loads_what_files_and_maps_need_only_where_they_are_read() -> None:

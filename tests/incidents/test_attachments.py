@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
+from PIL import Image
 
 from deploy.local import s3
 from services.incidents import jobs
@@ -23,7 +25,7 @@ from shared.settings import settings
 from shared.store import delete, open_store, put_capped
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_patrol, a_team, kind_of, opened
-from tests.incidents.files import a_film, a_picture, a_wav, an_amr, an_ogg
+from tests.incidents.files import a_film, a_heic, a_picture, a_wav, an_amr, an_ogg
 
 TIPS = "/incidents/v1/tips"
 BY_RECEIPT = f"{TIPS}/by-receipt/attachments"
@@ -91,6 +93,29 @@ async def test_a_name_is_read_as_every_program_sends_it(disposition: str, name: 
         headers=antt.token() | {"Content-Type": "multipart/form-data; boundary=BB"},
     )
     assert (answer.status_code, answer.json().get("name")) == (201, name)
+
+
+async def test_a_heic_has_a_jpeg_beside_it_that_comes_and_goes_with_it(antt: Antt) -> None:
+    tip = await a_tip(antt)
+    sender, files = {"Antt-Receipt": tip["receipt"]}, f"{TIPS}/{tip['id']}/attachments"
+    answers = [
+        await send(antt, BY_RECEIPT, a_heic((64 + n, 64)), sender, name="IMG_1.HEIC") for n in (0, 0, 1, 2, 3, 4)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200, 201, 201, 201, 201]
+    assert {(answer.json()["name"], answer.json()["media_type"]) for answer in answers} == {
+        ("IMG_1.heic", "image/heic")
+    }
+    assert kind_of(await send(antt, BY_RECEIPT, a_heic((64, 65)), sender)) == (409, "too-many-attachments")
+    kept = (await antt.get(files, antt.token())).json()
+    assert sorted(each["media_type"] for each in kept) == ["image/heic"] * 5 + ["image/jpeg"] * 5
+    shown = next(each for each in kept if each["media_type"] == "image/jpeg")
+    assert shown["name"] == "IMG_1.jpg"
+    with Image.open(io.BytesIO((await antt.get(f"{files}/{shown['id']}", antt.token())).content)) as picture:
+        assert picture.size == (64, 64)
+    first = answers[0].json()["id"]
+    removed = await antt.post(f"{files}/{first}/remove", {"reason": "Nhầm tệp"}, antt.token())
+    assert removed.status_code == 200
+    assert len((await antt.get(files, antt.token())).json()) == 8
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import time
+import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -12,14 +13,14 @@ from tempfile import TemporaryFile
 import pypdfium2
 import pytest
 import typst
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from services.incidents.attachments.cleaning import Refused
 from services.incidents.attachments.cleaning.__main__ import clean
 from services.incidents.attachments.cleaning.kinds import KINDS
 from services.incidents.attachments.schemas import ENDINGS
 from shared.settings import Settings
-from tests.incidents.files import a_pdf, a_wav, an_aac, an_mp3, crc_of_ogg, files_with_notes
+from tests.incidents.files import a_heic, a_pdf, a_wav, an_aac, an_mp3, crc_of_ogg, files_with_notes
 
 CASES = Path(__file__).parents[1] / "cases"
 MARK = b"Nguyen Van Kin 0912000111"
@@ -105,6 +106,40 @@ def test_the_tags_of_sounds_are_not_stored_and_the_sound_is() -> None:
     content = b"RIFF" + struct.pack("<I", len(wav)) + wav
     _, kept = cleaned(content)
     assert (MARK in kept, pcm in kept, format in kept, len(kept)) == (False, True, True, len(content))
+
+
+def test_a_heic_is_kept_as_it_is_and_a_jpeg_of_it_beside() -> None:
+    sent = a_heic()
+    with TemporaryFile() as file, TemporaryFile() as copy:
+        file.write(sent)
+        verdict = clean(file, copy, PIXELS)
+        file.seek(0)
+        copy.seek(0)
+        kept, made = file.read(), copy.read()
+    assert verdict == {"media_type": "image/heic", "copied": False, "beside": "image/jpeg"}
+    assert len(kept) == len(sent)
+    with (
+        Image.open(io.BytesIO(kept)) as ours,
+        Image.open(io.BytesIO(sent)) as theirs,
+        Image.open(io.BytesIO(made)) as jpeg,
+    ):
+        assert ours.tobytes() == theirs.tobytes()
+        assert (jpeg.format, jpeg.size) == ("JPEG", (96, 64))
+        assert ImageStat.Stat(ImageChops.difference(jpeg, theirs.convert("RGB"))).mean < [6, 6, 6]
+
+
+def test_a_heic_that_is_too_large_or_something_else_too_is_refused() -> None:
+    with TemporaryFile() as file, TemporaryFile() as copy:
+        file.write(a_heic())
+        with pytest.raises(Refused, match="too-many-pixels"):
+            clean(file, copy, 96 * 64 - 1)
+    with pytest.raises(Refused, match="damaged"):
+        cleaned(a_heic()[:-200])
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("a", "b")
+    with pytest.raises(Refused, match="polyglot"):
+        cleaned(a_heic() + struct.pack(">I4s", len(archive.getvalue()) + 8, b"skip") + archive.getvalue())
 
 
 SOUNDS = {

@@ -5,7 +5,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents.attachments.models import Attachment
-from services.incidents.attachments.receiving import Kept, name_now
+from services.incidents.attachments.receiving import KeptFile, name_now
 from services.incidents.attachments.schemas import AttachmentOut, Of, TooManyAttachments
 from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
 from services.incidents.steps import Step, also_concerned, require_may_step
@@ -20,6 +20,8 @@ from shared.errors import NotFound, StepNotAllowed
 from shared.outbox import UnitOfWork
 from shared.settings import settings
 
+# What is made of a file to look at has a place so far behind the file's own: it takes none of those that are limited.
+_BESIDE = 10_000
 # What a file from who holds the receipt is recorded under; who they are nobody knows here.
 SENDER = "informant"
 
@@ -38,7 +40,9 @@ async def require_may_send(database: Database, receipt: str, client: str) -> Row
     return tip
 
 
-async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, record: Row, kept: Kept) -> AttachmentOut:
+async def add_attachment(
+    work: UnitOfWork, caller: Identity | None, of: Of, record: Row, kept: KeptFile
+) -> AttachmentOut:
     """Attach a file that the store has; `caller` None is who holds the tip's receipt.
 
     The same content is attached to a record once: the attachment that is there is answered, under its first name.
@@ -50,28 +54,34 @@ async def add_attachment(work: UnitOfWork, caller: Identity | None, of: Of, reco
         from_sender,
     )
     for attachment in there:
-        if name_now(attachment["content"]) == kept.content:
+        if name_now(attachment["content"]) == kept.itself.content:
             return AttachmentOut.model_validate(dict(attachment))
     most = settings().attachments_by_sender if from_sender else settings().attachments_per_record
     # Places are unique, so that of those who come at the same time none gets in beyond the last one.
     places = set(range(1, most + 1)) - {attachment["place"] for attachment in there}
     if not places:
         raise TooManyAttachments(most=most)
-    row = work.add(
-        Attachment,
-        id=uuid7(),
-        of=of,
-        record_id=record["id"],
-        from_sender=from_sender,
-        place=min(places),
-        **kept._asdict(),
-        added_by=SENDER if caller is None else caller.subject,
-        added_at=now(),
-        version=1,
-    )
-    told = fact(row, record["unit"])
-    work.emit("AttachmentAdded", row["id"], None, told, also_concerned(record), **{_LINKS[of]: record["id"]})
-    return AttachmentOut.model_validate(row)
+    place = min(places)
+    rows = [
+        work.add(
+            Attachment,
+            id=uuid7(),
+            of=of,
+            record_id=record["id"],
+            from_sender=from_sender,
+            place=place + beside,
+            **each._asdict(),
+            added_by=SENDER if caller is None else caller.subject,
+            added_at=now(),
+            version=1,
+        )
+        for beside, each in ((0, kept.itself), (_BESIDE, kept.beside))
+        if each is not None and each.content not in {name_now(attachment["content"]) for attachment in there}
+    ]
+    for row in rows:
+        told = fact(row, record["unit"])
+        work.emit("AttachmentAdded", row["id"], None, told, also_concerned(record), **{_LINKS[of]: record["id"]})
+    return AttachmentOut.model_validate(rows[0])
 
 
 async def remove_attachment(
@@ -82,13 +92,19 @@ async def remove_attachment(
     attachment = await work.load(Attachment, attachment_id)
     if attachment["record_id"] != record_id or attachment["of"] != of or attachment["removed_at"] is not None:
         raise NotFound(id=attachment_id)
-    # Its name may be a person's; the row stays, to tell who took it away and why.
-    changed = work.change(
-        Attachment, attachment, name="", removed_by=caller.subject, removed_at=now(), removal_reason=reason
+    beside = await work.database.fetchrow(
+        "SELECT * FROM attachments WHERE record_id = $1 AND from_sender = $2 AND place = $3 AND removed_at IS NULL",
+        record_id,
+        attachment["from_sender"],
+        attachment["place"] + _BESIDE,
     )
-    told = fact(attachment, record["unit"])
-    work.emit("AttachmentRemoved", attachment_id, told, None, also_concerned(record), **{_LINKS[of]: record_id})
-    return AttachmentOut.model_validate(changed)
+    # A name may be a person's; the row stays, to tell who took the file away and why.
+    gone = {"name": "", "removed_by": caller.subject, "removed_at": now(), "removal_reason": reason}
+    changed = [work.change(Attachment, each, **gone) for each in (attachment, dict(beside) if beside else None) if each]
+    for each in changed:
+        told = fact(each, record["unit"])
+        work.emit("AttachmentRemoved", each["id"], told, None, also_concerned(record), **{_LINKS[of]: record_id})
+    return AttachmentOut.model_validate(changed[0])
 
 
 async def _require(

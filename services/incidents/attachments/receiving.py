@@ -54,6 +54,13 @@ class Kept(NamedTuple):
     name: str
 
 
+class KeptFile(NamedTuple):
+    """A file in the store, and beside one that few programs show what is made of it to look at."""
+
+    itself: Kept
+    beside: Kept | None = None
+
+
 # How the table marks a content that still lies under its bare hash; the next sweep gives it a name (sweep.py).
 OLD = "sha256:"
 
@@ -83,7 +90,7 @@ def cipher_of(content: str) -> AESGCM:
     return (old_file_cipher if content.startswith(OLD) else file_cipher)(b"attachments", name)
 
 
-async def receive(request: Request, *who: str) -> Kept:
+async def receive(request: Request, *who: str) -> KeptFile:
     """Take the file of the request's form, make it harmless, and put it into the store; `who`: whose turn it is.
 
     The caller is known by now and may add it. Raises NotAForm, InvalidInput, BodyTooLarge, FileRefused, StoreUnavailable.
@@ -92,9 +99,10 @@ async def receive(request: Request, *who: str) -> Kept:
     async with _form_file(request, service.settings.attachment_bytes) as upload:
         with TemporaryFile() as copy:
             file: BinaryIO = upload.file
-            media_type, copied = await _made_harmless(service, file, copy, who)
-            name = harmless_name(upload.filename or "", media_type)
-            return await _keep(service, copy if copied else file, media_type, name)
+            verdict = await _made_harmless(service, file, copy, who)
+            itself = await _keep(service, copy if verdict.copied else file, upload.filename, verdict.media_type)
+            beside = await _keep(service, copy, upload.filename, verdict.beside) if verdict.beside else None
+            return KeptFile(itself, beside)
 
 
 class _FormParser(MultiPartParser):
@@ -173,8 +181,18 @@ async def _form_file(request: Request, most: int) -> AsyncIterator[UploadFile]:
             file.close()
 
 
-async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: tuple[str, ...]) -> tuple[str, bool]:
-    """The file's media type, and whether the harmless one is the copy. Raises FileRefused, StoreUnavailable.
+class _Verdict(msgspec.Struct, frozen=True):
+    """What a file is, whether the harmless one is its copy, and as what its copy is kept beside it."""
+
+    media_type: str = ""
+    copied: bool = False
+    beside: str | None = None
+    refused: str | None = None
+    most_megapixels: int | None = None
+
+
+async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: tuple[str, ...]) -> _Verdict:
+    """What the file is, once it or its copy is harmless. Raises FileRefused, StoreUnavailable.
 
     Only a process of its own looks into the file (cleaning/__main__.py), so no decoder's fault reaches this one.
     """
@@ -201,13 +219,13 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
                 await running.wait()
     ended = running.returncode or 0
     if ended == 0:
-        verdict = msgspec.json.decode(told.strip().rpartition(b"\n")[2])
-        if "refused" in verdict:
-            limit = (
-                {"most_megapixels": service.settings.attachment_megapixels} if "pixels" in verdict["refused"] else {}
+        verdict = msgspec.json.decode(told.strip().rpartition(b"\n")[2], type=_Verdict)
+        if verdict.refused:
+            most = verdict.most_megapixels or service.settings.attachment_megapixels
+            raise FileRefused(
+                reason=verdict.refused, **({"most_megapixels": most} if "pixels" in verdict.refused else {})
             )
-            raise FileRefused(reason=verdict["refused"], **limit)
-        return verdict["media_type"], verdict["copied"]
+        return verdict
     if ended < 0:
         # Ended by a signal: out of time or memory, or a decoder broke. The file is to blame.
         log.warning("file not read", signal=-ended)
@@ -218,13 +236,14 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
     raise StoreUnavailable()
 
 
-async def _keep(service: Service, file: BinaryIO, media_type: str, name: str) -> Kept:
+async def _keep(service: Service, file: BinaryIO, said: str | None, media_type: str) -> Kept:
     """Put the file into the store unless its content is there already.
 
     The order makes it safe against the sweep, which deletes contents that no record names (sweep.py): from the touch on
     it leaves this content alone for ANTT_ATTACHMENT_GRACE_HOURS, and a deletion under way is awaited by the touch. So
     what is there after the touch stays, and what is not is put.
     """
+    name = harmless_name(said or "", media_type)
     content, length = await asyncio.to_thread(_measure, file)
     store, key = store_of(service.settings), key_of(content)
     await service.database.fetch(

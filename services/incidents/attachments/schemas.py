@@ -17,6 +17,7 @@ ENDINGS = {
     "image/jpeg": "jpg",
     "image/png": "png",
     "image/webp": "webp",
+    "image/heic": "heic",
     "application/pdf": "pdf",
     "video/mp4": "mp4",
     "video/quicktime": "mov",
@@ -37,10 +38,10 @@ class FileRefused(Problem):
 
     status, name = 422, "file-refused"
     vi, en = (
-        "Tệp không được nhận. Chỉ nhận ảnh JPEG, PNG, WebP, tài liệu PDF, âm thanh và video của điện thoại; "
+        "Tệp không được nhận. Chỉ nhận ảnh JPEG, PNG, WebP, HEIC, tài liệu PDF, âm thanh và video của điện thoại; "
         "tệp phải nguyên vẹn, không mã hóa và không chứa mã chạy được. Ảnh quá lớn (quá most_megapixels triệu điểm ảnh): "
         "hãy chụp ở độ phân giải thấp hơn hoặc gửi ảnh đã thu nhỏ.",
-        "The file is not taken. Pictures (JPEG, PNG, WebP), PDF documents, sounds and films of phones are; "
+        "The file is not taken. Pictures (JPEG, PNG, WebP, HEIC), PDF documents, sounds and films of phones are; "
         "they must be whole, not encrypted, and hold nothing that runs. A picture of more than most_megapixels million "
         "pixels: take it at a lower resolution, or send it made smaller.",
     )

@@ -3,7 +3,7 @@
 It has limits on memory and time and nothing open but the file and the place for a clean copy, so that neither a bomb nor
 a fault in a decoder reaches the service. Standard input is the file, standard output takes the copy, the argument is the
 most pixels that a picture may have. The last line of standard error is the verdict, as JSON: `{"media_type": …,
-"copied": …}` or `{"refused": …}`.
+"copied": …, "beside": …}` or `{"refused": …}`.
 """
 
 import errno
@@ -43,7 +43,17 @@ def clean(file: BinaryIO, out: BinaryIO, most_pixels: int) -> dict[str, object]:
         except MemoryError:
             raise Refused("too-large-inside") from None
         # Nothing of these libraries says more than that it could not be read, by a dozen kinds of error.
-        except (OSError, ValueError, SyntaxError, IndexError, KeyError, TypeError, struct.error, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            SyntaxError,
+            IndexError,
+            KeyError,
+            TypeError,
+            struct.error,
+            zlib.error,
+        ) as error:
             number = getattr(error, "errno", None)
             if number not in (None, errno.ENOMEM):
                 raise
@@ -51,11 +61,11 @@ def clean(file: BinaryIO, out: BinaryIO, most_pixels: int) -> dict[str, object]:
         content.flush()
         if not kind.copies:
             require_one_kind(content, kind.media_type)
-    if kind.copies:
+    if kind.copies or kind.beside:
         out.flush()
         with mmap.mmap(out.fileno(), 0) as copy:
-            require_one_kind(copy, kind.media_type)
-    return {"media_type": kind.media_type, "copied": kind.copies}
+            require_one_kind(copy, kind.beside or kind.media_type)
+    return {"media_type": kind.media_type, "copied": kind.copies, "beside": kind.beside}
 
 
 def main() -> None:
@@ -74,7 +84,7 @@ def main() -> None:
         try:
             verdict = clean(file, out, most_pixels)
         except Refused as refused:
-            verdict = {"refused": str(refused)}
+            verdict = {"refused": str(refused), "most_megapixels": refused.most_megapixels}
     sys.stderr.write("\n" + json.dumps(verdict) + "\n")
 
 

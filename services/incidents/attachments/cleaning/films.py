@@ -22,13 +22,13 @@ _NEEDED = {b"moov", b"mdat"}
 
 def blank_film(file: mmap.mmap, *_: object) -> None:
     """Zeros in place of what a phone writes into a film about its place and itself; nothing moves, so all offsets hold."""
-    if not {box.name for box in _boxes(file, 0, len(file))} >= _NEEDED:
+    if not {box.name for box in boxes(file, 0, len(file))} >= _NEEDED:
         raise Refused("damaged")
     _blank(file, 0, len(file), b"")
 
 
 def _blank(file: mmap.mmap, start: int, end: int, of: bytes) -> None:
-    for box in list(_boxes(file, start, end)):
+    for box in list(boxes(file, start, end)):
         if box.name not in _KNOWN[of]:
             file[box.start + 4 : box.start + 8] = b"free"
             file[box.inside : box.end] = bytes(box.end - box.inside)
@@ -36,14 +36,16 @@ def _blank(file: mmap.mmap, start: int, end: int, of: bytes) -> None:
             _blank(file, box.inside, box.end, box.name)
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
+    """A box: its name, where it begins, where its content does, and where it ends."""
+
     name: bytes
     start: int
     inside: int
     end: int
 
 
-def _boxes(file: mmap.mmap, start: int, end: int) -> Iterator[_Box]:
+def boxes(file: mmap.mmap, start: int, end: int) -> Iterator[Box]:
     """The boxes of an ISO base media file (ISO 14496-12). Raises Refused where they do not fill it."""
     at = start
     while at < end:
@@ -57,7 +59,7 @@ def _boxes(file: mmap.mmap, start: int, end: int) -> Iterator[_Box]:
             size = end - at
         if size < inside - at or at + size > end:
             raise Refused("damaged")
-        yield _Box(name, at, inside, at + size)
+        yield Box(name, at, inside, at + size)
         at += size
 
 

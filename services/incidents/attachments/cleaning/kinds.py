@@ -19,6 +19,7 @@ from services.incidents.attachments.cleaning.films import (
     blank_webm,
     mpeg_length,
 )
+from services.incidents.attachments.cleaning.heic import clean_heic
 from services.incidents.attachments.cleaning.pictures import clean_picture
 
 
@@ -30,7 +31,7 @@ class Kind(NamedTuple):
     """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy.
 
     A page or an archive in what is taken out does not matter, but with `as_sent`, where it is refused as well. One that is
-    `tagged` may begin behind tags (ID3, APE).
+    `tagged` may begin behind tags (ID3, APE). `beside`: what is made of it to look at, where few programs can show it.
     """
 
     media_type: str
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
     copies: bool = False
     as_sent: bool = False
     tagged: bool = False
+    beside: str | None = None
 
 
 def _film(*brands: bytes) -> re.Pattern[bytes]:
@@ -53,6 +55,13 @@ KINDS: tuple[Kind, ...] = (
         re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL),
         partial(clean_picture, format="WEBP"),
         copies=True,
+    ),
+    Kind(
+        "image/heic",
+        _film(rb"hei[cxms]", rb"mif1"),
+        clean_heic,
+        as_sent=True,
+        beside="image/jpeg",
     ),
     Kind("audio/mp4", _film(rb"M4A ", rb"M4B "), blank_film),
     Kind("video/quicktime", _film(rb"qt  "), blank_film),
