@@ -157,6 +157,14 @@ VIETNAMESE: dict[str, str] = {
     "person_turns: only individual outreach is told in them": "person_turns: chỉ dùng cho tuyên truyền cá biệt.",
     "sessions: how many is missing": "sessions: thiếu số buổi.",
     "unit: {} are counted in {}": "unit: {} tính theo {}.",
+    # rows of imports
+    "the heading names {} columns": "Dòng tiêu đề chỉ có {} cột.",
+    "formulas are not calculated: send the values": "Công thức không được tính: hãy gửi giá trị.",
+    "the cell holds an error or no day that there is": "Ô báo lỗi hoặc không phải là một ngày có thật.",
+    "an upsert finds a record by its reference": "Muốn cập nhật thì phải có reference.",
+    "the file has given this reference before": "Mã reference này đã có ở một dòng trước.",
+    "a row has at most {} bytes": "Một dòng chỉ được có tối đa {} byte.",
+    "Extra inputs are not permitted: is `{}` meant?": "Không có trường này; có phải là `{}`?",
     # imports, changes, webhooks, attachments, deadlines
     "this differs from what is kept and cannot be corrected": "Khác với dữ liệu đã lưu và không sửa được.",
     "give a cursor as an answer gave it, `start` or `now`": "Dùng con trỏ mà câu trả lời đã cho, `start` hoặc `now`.",

@@ -12,7 +12,7 @@ from tests.conftest import COMMUNE, Antt
 
 TIPS = "/incidents/v1/tips"
 # Functions that take a sentence of `errors[]`: the place of it among their arguments.
-SAY = {"invalid": 2, "_bad": 2, "tell": 2, "_contradiction": 0, "PydanticCustomError": 1}
+SAY = {"invalid": 2, "_bad": 2, "tell": 2, "_contradiction": 0, "PydanticCustomError": 1, "row_error": 2, "_wrong": 2}
 VIETNAMESE_LETTERS = set("ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹáàãéèíìóòõúùýĩũ")
 
 

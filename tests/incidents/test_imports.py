@@ -86,6 +86,26 @@ async def imported(antt: Antt, body: bytes, **options: Any) -> dict[str, Any]:
     return await ended(antt, answer.headers["location"], options.get("caller"))
 
 
+async def test_rejected_rows_say_why_in_the_language_of_the_title(antt: Antt) -> None:
+    rows = [
+        {"unit": COMMUNE},
+        {"unit": "2024:96999", "content": "a"},
+        {"unit": COMMUNE, "content": "a", "refrence": "1"},
+    ]
+    row = await imported(antt, "\n".join(json.dumps(each) for each in rows).encode(), of="tips", atomic=False)
+    said = {}
+    for language in ("vi", "en"):
+        headers = {**antt.token(), "Accept-Language": language}
+        answer = await antt.http.get(f"{IMPORTS}/{row['id']}/rejected", headers=headers)
+        said[language] = [error["message"] for found in answer.json()["items"] for error in found["errors"]]
+    assert said["en"][0] == "Field required"
+    assert said["en"][-1] == "Extra inputs are not permitted: is `reference` meant?"
+    assert said["vi"][0] == "Thiếu trường bắt buộc."
+    assert said["vi"][-1] == "Không có trường này; có phải là `reference`?"
+    assert not set(said["vi"]) & set(said["en"])
+    assert not [each for each in said["vi"] if each.startswith("Giá trị không hợp lệ")]
+
+
 async def rejections(antt: Antt, row: dict[str, Any]) -> list[tuple[int, list[tuple[str, str, str | None]]]]:
     """Line, and of each error column, code and value."""
     answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", antt.token())

@@ -65,10 +65,13 @@ async def progress(database: Database, caller: Identity, import_id: UUID) -> Asy
 
 
 async def rejected_rows(
-    database: Database, caller: Identity, import_id: UUID, query: ListRejected
+    database: Database, caller: Identity, import_id: UUID, query: ListRejected, language: str
 ) -> tuple[RejectedPage, int | None]:
     """A page of the rows that were not taken, and where the next one begins."""
     found, after = await _rows(database, caller, import_id, query, "errors")
+    for error in (error for row in found for error in row["errors"]):
+        vietnamese = error.pop("vi", error["message"])
+        error["message"] = vietnamese if language == "vi" else error["message"]
     return RejectedPage(items=[RejectedOut(**row) for row in found]), after
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from services.incidents.activities.kinds import KINDS
 from shared.errors import Problem
+from shared.words import in_vietnamese
 
 Errors = list[dict[str, Any]]
 
@@ -129,18 +130,19 @@ def errors_of_problem(problem: Problem, row: Any) -> Errors:
     if told:
         return [row_error(e["at"], e["code"], e["message"], _value_at(row, e["at"])) for e in told[:_ERRORS_OF_A_ROW]]
     columns = [name for name in problem.members if hasattr(row, name)]
-    return [row_error(name, problem.name, problem.vi, getattr(row, name)) for name in columns[:1] or [""]]
+    return [row_error(name, problem.name, problem.en, getattr(row, name), problem.vi) for name in columns[:1] or [""]]
 
 
-def row_error(column: str, code: str, message: str, value: Any = None) -> dict[str, Any]:
-    """One reason why a row was not taken. The value is shown where by its form it tells of nobody.
+def row_error(column: str, code: str, message: str, value: Any = None, vi: str | None = None) -> dict[str, Any]:
+    """One reason why a row was not taken, in both languages. The value is shown where by its form it tells of nobody.
 
     Its column says nothing of that: where cells have shifted, a name or a telephone stands under any heading.
     """
     plain = value.isoformat() if isinstance(value, date) else value
     text = str(plain) if isinstance(plain, str | int | float | UUID) else ""
     shown = isinstance(plain, bool) or (len(text) <= _LONGEST_SHOWN and _TELLS_OF_NOBODY.fullmatch(text))
-    return {"column": column, "code": code, "message": message, "value": text if shown else None}
+    said = {"message": message, "vi": vi or in_vietnamese(message)}
+    return {"column": column, "code": code, **said, "value": text if shown else None}
 
 
 def _value_at(row: Any, column: str) -> Any:

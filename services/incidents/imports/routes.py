@@ -35,7 +35,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Work, language_of, link_next, problems
 from shared.store import StoreUnavailable
 
 
@@ -180,7 +180,8 @@ async def rejected_rows(
     response: Response,
 ) -> RejectedPage:
     """The rows that were not taken, in the order of the file, each with every reason; kept for 30 days."""
-    page, after = await reading.rejected_rows(request.app.state.service.database, caller, import_id, query)
+    database, language = request.app.state.service.database, language_of(request)
+    page, after = await reading.rejected_rows(database, caller, import_id, query, language)
     _name_next(request, response, query.limit, after)
     return page
 
