@@ -313,7 +313,11 @@ def demo(
 
 
 @app.command()
-def doctor(data: Data = None, port: int = 8000, log: Log = None) -> None:
+def doctor(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(help="Of `antt run`; by default where it serves, or 8000")] = None,
+    log: Log = None,
+) -> None:
     """Tell in words what is wrong with this set-up, and what to do; ends with 1 if something is."""
     from deploy.doctor import doctor
 

@@ -4,7 +4,6 @@ It looks and changes nothing. A check is a function that yields findings; what r
 """
 
 import asyncio
-import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +11,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
@@ -38,7 +38,7 @@ from shared.days import now
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
 from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
-from shared.settings import Service, Settings
+from shared.settings import Service, Settings, is_served
 from shared.store import open_store
 
 SERVICES = get_args(Service)
@@ -67,14 +67,7 @@ class Place(NamedTuple):
     @property
     def running(self) -> bool:
         """Whether an `antt run` holds the data folder."""
-        try:
-            with (self.settings.data / "run.lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        return is_served(self.settings.data)
 
 
 Check = Callable[[Place], AsyncIterator[Finding]]
@@ -387,15 +380,13 @@ async def written_with(connection: asyncpg.Connection, service: Service, setting
 
 async def kafka(place: Place) -> AsyncIterator[Finding]:
     """The broker and the topics, where events travel over Kafka."""
-    settings, data = place.settings, place.settings.data
+    settings = place.settings
     if settings.log != "kafka":
         return
-    bootstrap = settings.kafka_bootstrap
-    if not bootstrap:
-        if not place.running:
-            yield Finding(None, "Kafka: chưa chạy", "embedded: `antt run --log kafka` starts it")
-            return
-        bootstrap = f"127.0.0.1:{(data / 'kafka.port').read_text().strip()}"
+    bootstrap = settings.bootstrap
+    if not settings.kafka_bootstrap and not place.running:
+        yield Finding(None, "Kafka: chưa chạy", "embedded: `antt run --log kafka` starts it")
+        return
     first = bootstrap.split(",")[0]
     if not (":" in first and first.rpartition(":")[2].isdigit() and await asyncio.to_thread(is_ready, first)):
         yield Finding(
@@ -527,11 +518,12 @@ CHECKS: list[Check] = [
 ]
 
 
-async def findings(port: int) -> list[Finding]:
+async def findings(port: int | None) -> list[Finding]:
     """All that is found; only the variables where these cannot be read."""
     found = variables()
     try:
-        place = Place(Settings(), port)
+        settings = Settings()
+        place = Place(settings, port or urlsplit(settings.teams_url).port or 8000)
     except ValidationError:
         return found
     for check in CHECKS:
@@ -539,7 +531,7 @@ async def findings(port: int) -> list[Finding]:
     return found
 
 
-def doctor(port: int, console: Console | None = None) -> int:
+def doctor(port: int | None, console: Console | None = None) -> int:
     """Tell all findings; 1 if something is wrong."""
     console = console or Console(highlight=False, soft_wrap=True)
     found = asyncio.run(findings(port))

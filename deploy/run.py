@@ -29,7 +29,7 @@ from deploy.local.sockets import becomes_free, private_folder
 from shared.auth import make_issuer
 from shared.ending import ENDING_SECONDS
 from shared.secrets import make_secret
-from shared.settings import Service, Settings, settings
+from shared.settings import SERVED_AS, Service, Settings, settings
 
 ANTT = [sys.executable, "-m", "deploy.cli"]
 
@@ -115,6 +115,9 @@ def run(port: int) -> NoReturn:
     starting.require_settings(settings())
     (data / "logs").mkdir(parents=True, exist_ok=True)
     hold(data / "run.lock")
+    # What an earlier run was told is nothing to this one.
+    (data / SERVED_AS).unlink(missing_ok=True)
+    settings.cache_clear()
     if settings().local:
         make_secret(settings())
         make_issuer(settings())
@@ -131,9 +134,13 @@ def run(port: int) -> NoReturn:
     table = programs(ports, kafka_port, settings())
     # The programs find each other through the environment, as they do wherever else they run.
     os.environ |= {"ANTT_DATA": str(data), "ANTT_LOG": settings().log}
-    os.environ |= {f"ANTT_{service.upper()}_URL": f"http://localhost:{ports[service]}" for service in ports}
     if kafka_port:
         os.environ["ANTT_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
+    # Where the ports are reached otherwise, behind an ingress say, whoever runs it knows that.
+    for name, service in (("TEAMS", "teams"), ("INCIDENTS", "incidents"), ("PUBLIC", "incidents")):
+        os.environ.setdefault(f"ANTT_{name}_URL", f"http://localhost:{ports[service]}")
+    settings.cache_clear()
+    settings().tell_beside()
     sockets = private_folder(data / "postgres.socket", postgres.server_user())
     configuration = data / "supervisord.conf"
     configuration.write_text(describe(table, sockets))
@@ -228,7 +235,7 @@ def open_services() -> None:
     if "kafka" in started:
         from deploy.local import kafka
 
-        kafka.await_ready(settings().kafka_bootstrap, data / "logs" / "kafka.log")
+        kafka.await_ready(settings().bootstrap, data / "logs" / "kafka.log")
     for service in get_args(Service):
         migrate(settings(), service)
     with supervisor(data) as its:

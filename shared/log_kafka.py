@@ -57,7 +57,7 @@ async def ensure_topics(settings: Settings, source: Service) -> None:
     # The broker's own number of copies (-1); aiokafka takes that only beside an empty assignment.
     events = NewTopic(topic, 1, -1, {}, {"retention.ms": "-1", "retention.bytes": "-1"})
     watermarks = NewTopic(f"{topic}.watermark", 1, -1, {}, {"retention.ms": "3600000"})
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=10_000)
     async with _started(admin.start, admin.close):
         answer = await admin.create_topics([events, watermarks])
         for failed in answer.topic_errors:
@@ -147,7 +147,7 @@ def _record(message: Any) -> Record:
 
 def _consumer(settings: Settings) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.bootstrap,
         # The position is kept beside the counters, in their transaction; Kafka keeps none.
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -246,7 +246,7 @@ async def relay(settings: Settings, source: Service) -> None:
         telemetry.RELAYED_TO.labels(source).set(mark.seq)
         log.info("relay goes on", source=source, after=mark.position)
         producer = AIOKafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap,
+            bootstrap_servers=settings.bootstrap,
             acks="all",
             enable_idempotence=True,
             linger_ms=0,

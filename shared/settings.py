@@ -1,14 +1,49 @@
 """Every setting of the three services: an environment variable ANTT_… with a default that works on one machine."""
 
+import fcntl
+import json
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 Service = Literal["teams", "incidents", "stats"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# Of the data folder: what `antt run` was told.
+SERVED_AS = "run.json"
+
+
+def is_served(data: Path) -> bool:
+    """Whether an `antt run` holds the data folder."""
+    try:
+        with (data / "run.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+class _AsServed(PydanticBaseSettingsSource):
+    """What the `antt run` that serves the data folder was told, for commands beside it that are told nothing else."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked for: all are read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """What its file says; nothing where none is at work."""
+        data = Path(self.current_state.get("data") or Settings.model_fields["data"].default)
+        with suppress(OSError, ValueError):
+            if is_served(data):
+                told: dict[str, Any] = json.loads((data / SERVED_AS).read_bytes())
+                return told
+        return {}
 
 
 class Settings(BaseSettings):
@@ -138,6 +173,31 @@ class Settings(BaseSettings):
         socket = self.data / "postgres.socket"
         return from_environment or f"postgresql:///{service}?host={socket.read_text().strip()}&user=antt"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and after it what the `antt run` beside us was told."""
+        return (init_settings, env_settings, _AsServed(settings_cls))
+
+    def tell_beside(self) -> None:
+        """Write down, for the commands beside this `antt run`, what was set; never what may hold a password."""
+        kept = {name for name in self.model_fields_set if not name.endswith("_database_url")} - {"data", "token"}
+        file = self.data / SERVED_AS
+        file.touch(0o600)
+        file.write_text(self.model_dump_json(include=kept))
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of Kafka; without one that is named the data folder's own broker's, where that has been started."""
+        port = self.data / "kafka.port"
+        return self.kafka_bootstrap or (f"127.0.0.1:{port.read_text().strip()}" if port.exists() else "")
+
     @property
     def local(self) -> bool:
         """Whether this is a local run: the data folder's own databases, and nobody but this machine is listened to."""
@@ -188,7 +248,8 @@ _ABOUT = """\
 
 <!-- Written by `python -m shared.settings > docs/settings.md`; a test compares the two. -->
 Every setting is an environment variable, read once, when a process starts. `antt doctor` tells in words what is wrong
-with a set-up, a variable that is none among these included. Traces follow OpenTelemetry's own variables: nothing is
+with a set-up, a variable that is none among these included. A command on the data folder of an `antt run` that is at work
+knows what that was told (DATA/run.json), passwords and tokens excepted; what its own environment says comes first. Traces follow OpenTelemetry's own variables: nothing is
 sent before `OTEL_EXPORTER_OTLP_ENDPOINT` is set (OTLP over HTTP), `OTEL_TRACES_SAMPLER` says how much.
 """
 

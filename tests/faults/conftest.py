@@ -140,11 +140,8 @@ class Installation:
     @contextmanager
     def beside(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         """One more program of this installation, which its supervisor does not know; killed at the end."""
-        known = {
-            "ANTT_DATA": str(self.data),
-            "ANTT_LOG": self.log,
-            "ANTT_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
-        }
+        # Where the broker is, and that there is one, it finds out itself.
+        known = {"ANTT_DATA": str(self.data)}
         with (self.data / "logs" / "beside.log").open("ab") as log:
             program = [sys.executable, "-m", "deploy.cli", *command]
             running = subprocess.Popen(program, stdout=log, stderr=log, env=self.environment | known)

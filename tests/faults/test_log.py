@@ -58,6 +58,16 @@ async def more_tips_counted(installation: Installation) -> None:
     await installation.require_each_counted_once()
 
 
+async def test_commands_beside_a_run_over_kafka_find_its_broker_and_know_its_log(
+    kafka_installation: Installation,
+) -> None:
+    await more_tips_counted(kafka_installation)
+    for command in (["rebuild"], ["verify"]):
+        with kafka_installation.beside(*command) as beside:
+            await eventually(lambda: beside.poll() is not None, seconds=120)
+            assert beside.returncode == 0, command
+
+
 async def test_a_second_relay_waits_and_goes_on_when_the_first_is_killed(kafka_installation: Installation) -> None:
     await more_tips_counted(kafka_installation)
     written, seq = len(await topic_since(kafka_installation, 0)), kafka_installation.position

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
+import httpx
+
 from deploy.local.sockets import free_port
 from deploy.run import is_ready, pids, programs
 from shared.settings import Service, Settings
@@ -67,6 +69,32 @@ async def test_all_that_is_killed_comes_back_and_all_that_is_asked_to_end_ends(f
         assert time.monotonic() - asked < 30
         await eventually(lambda: gone(everything), PATIENCE)
         await eventually(lambda: not sockets.exists(), PATIENCE)
+
+
+async def test_a_run_tells_its_own_port_everywhere_and_commands_beside_it_know_what_it_was_told(folder: Path) -> None:
+    port, ours = free_port(), {name: value for name, value in os.environ.items() if not name.startswith("ANTT_")}
+
+    def beside(*command: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "deploy.cli", *command, "--data", str(folder)]
+        return subprocess.run(program, env=ours, capture_output=True, text=True)
+
+    with antt_run(folder, port, ANTT_TEAMS_URL="http://127.0.0.1:1", ANTT_SMALL_CELL="7", ANTT_TOKEN="a.b.c"):
+        await eventually(lambda: all(is_ready(service, port) for service in get_args(Service)), PATIENCE)
+        told = Settings(data=folder)
+        assert (told.incidents_url, told.public_url, told.log) == (f"http://localhost:{port}",) * 2 + ("embedded",)
+        assert (told.small_cell, told.teams_url) == (7, "http://127.0.0.1:1")
+        async with httpx.AsyncClient() as http:
+            found = await http.get(f"http://localhost:{port}/incidents/open311/v2/discovery.json")
+        assert {e["url"] for e in found.json()["endpoints"]} == {f"http://localhost:{port}/incidents/open311/v2"}
+        # What nobody but who runs it may know is not written down.
+        assert "a.b.c" not in (folder / "run.json").read_text()
+        # Of the two addresses that it reads one is not where the services are, and that it was told.
+        assert "ANTT_TEAMS_URL" in beside("verify").stderr
+        ours["ANTT_TEAMS_URL"] = told.incidents_url
+        verified = beside("verify")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert f"incidents at {port} is ready" in beside("doctor").stdout
+    await eventually(lambda: Settings(data=folder).incidents_url == "http://localhost:8000", PATIENCE)
 
 
 async def test_a_closed_terminal_ends_it(folder: Path) -> None:
