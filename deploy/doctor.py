@@ -38,7 +38,7 @@ from shared.days import now
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
 from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
-from shared.settings import Service, Settings, is_served
+from shared.settings import LOOPBACK, Service, Settings, is_served
 from shared.store import open_store
 
 SERVICES = get_args(Service)
@@ -203,6 +203,42 @@ async def production(place: Place) -> AsyncIterator[Finding]:
         yield Finding(
             False, "Ngoài máy thử, cấu hình này không được khởi động", f"Not started: {reason}",
             "xem docs/settings.md", "see docs/settings.md",
+        )  # fmt: skip
+
+
+async def overlooked(place: Place) -> AsyncIterator[Finding]:
+    """What works on one machine by default, and is easily forgotten elsewhere."""
+    settings = place.settings
+    if settings.log == "embedded" and settings.kafka_bootstrap:
+        yield Finding(
+            False, "Có ANTT_KAFKA_BOOTSTRAP nhưng ANTT_LOG là embedded: sự kiện không qua Kafka",
+            "ANTT_KAFKA_BOOTSTRAP is set and ANTT_LOG is embedded: no event goes over Kafka",
+            "đặt ANTT_LOG=kafka cho mọi tiến trình, hoặc bỏ ANTT_KAFKA_BOOTSTRAP",
+            "set ANTT_LOG=kafka for every process, or unset ANTT_KAFKA_BOOTSTRAP",
+        )  # fmt: skip
+    elif settings.log == "embedded" and not settings.local:
+        yield Finding(
+            None, "ANTT_LOG là embedded: chỉ dùng khi mọi dịch vụ chạy trong một tiến trình (antt serve all)",
+            "ANTT_LOG is embedded: right where one process serves all (antt serve all), otherwise set ANTT_LOG=kafka",
+        )  # fmt: skip
+    if (urlsplit(settings.public_url).hostname or "localhost") in LOOPBACK and not settings.local:
+        yield Finding(
+            False, f"ANTT_PUBLIC_URL là {settings.public_url}: giấy xác nhận và mã QR không dẫn tới đâu",
+            f"ANTT_PUBLIC_URL is {settings.public_url}: papers and QR codes lead nowhere",
+            "đặt ANTT_PUBLIC_URL là địa chỉ mà người dân mở được", "set ANTT_PUBLIC_URL to what the public can open",
+        )  # fmt: skip
+    # uvicorn's own variable.
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "")
+    if not trusted and settings.host not in LOOPBACK:
+        yield Finding(
+            False, "Chưa đặt FORWARDED_ALLOW_IPS: sau ingress, mọi người dân mang chung địa chỉ của ingress và chung giới hạn",
+            "FORWARDED_ALLOW_IPS is not set: behind an ingress everybody has its address, and shares its limits",
+            "đặt địa chỉ của ingress (không có ingress: 127.0.0.1)", "set the ingress's addresses (without one: 127.0.0.1)",
+        )  # fmt: skip
+    elif not trusted and settings.public_url.startswith("https://"):
+        yield Finding(
+            None, "FORWARDED_ALLOW_IPS chưa đặt: chỉ tin ingress trên cùng máy này",
+            "FORWARDED_ALLOW_IPS is not set: only an ingress on this machine tells who asks",
         )  # fmt: skip
 
 
@@ -387,14 +423,20 @@ async def kafka(place: Place) -> AsyncIterator[Finding]:
     if not settings.kafka_bootstrap and not place.running:
         yield Finding(None, "Kafka: chưa chạy", "embedded: `antt run --log kafka` starts it")
         return
-    first = bootstrap.split(",")[0]
-    if not (":" in first and first.rpartition(":")[2].isdigit() and await asyncio.to_thread(is_ready, first)):
+    brokers = [broker.strip() for broker in bootstrap.split(",") if broker.strip()] or [""]
+    answered = await asyncio.gather(*(asyncio.to_thread(is_ready, broker) for broker in brokers))
+    there = ", ".join(broker for broker, answers in zip(brokers, answered, strict=True) if answers)
+    gone = ", ".join(broker for broker, answers in zip(brokers, answered, strict=True) if not answers)
+    if there:
+        yield Finding(True, f"Kafka trả lời ở {there}", f"Kafka answers at {there}")
+    if gone:
+        # One of several may be down without harm: clients learn of all of them from any.
         yield Finding(
-            False, f"Kafka không trả lời ở {first}", f"Kafka does not answer at {first}",
+            None if there else False, f"Kafka không trả lời ở {gone}", f"Kafka does not answer at {gone}",
             "xem ANTT_KAFKA_BOOTSTRAP, mạng và máy chủ Kafka", "see ANTT_KAFKA_BOOTSTRAP, the network and the broker",
         )  # fmt: skip
+    if not there:
         return
-    yield Finding(True, f"Kafka trả lời ở {first}", f"Kafka answers at {first}")
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
     try:
         await admin.start()
@@ -504,12 +546,14 @@ async def ready(port: int, service: Service) -> dict[str, str] | None:
 
 
 CHECKS: list[Check] = [
+    # What is not started at all comes first.
+    production,
+    overlooked,
     province,
     deadlines,
     time_zone,
     folder,
     secrets,
-    production,
     keys,
     databases,
     kafka,

