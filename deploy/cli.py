@@ -122,9 +122,10 @@ def migrate(data: Data = None) -> None:
 def observed() -> None:
     """Logs, traces and metrics of a process that serves no HTTP."""
     from shared import management, telemetry
+    from shared.logs import configure_logs
     from shared.settings import settings
 
-    telemetry.configure_logs(settings().log_level)
+    configure_logs(settings().log_level)
     telemetry.configure_traces()
     telemetry.measure_machine(settings().folders)
     if port := settings().management_port:

@@ -21,8 +21,8 @@ from shared.database import UNAVAILABLE
 from shared.errors import ClocksDiffer, DatabaseUnavailable
 from shared.events import UnknownEvent
 from shared.log import CountedBeyondRecovery, GapInLog, SourceWentBack
+from shared.logs import configure_logs
 from shared.settings import Service, settings
-from shared.telemetry import configure_logs
 
 _console = Console(highlight=False)
 

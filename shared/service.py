@@ -25,6 +25,7 @@ from shared.errors import DatabaseUnavailable
 from shared.http import CommandRoute, install_problems, json_response, page, require_honoured
 from shared.limits import Strangers
 from shared.log import NEVER
+from shared.logs import configure_logs
 from shared.middlewares import middlewares
 from shared.queries import QueryRoute, lists_of, require_once
 from shared.settings import Service as ServiceName
@@ -190,7 +191,7 @@ def create_app(
     that finds a row once the service has something to answer with.
     """
     configuration = settings()
-    telemetry.configure_logs(configuration.log_level)
+    configure_logs(configuration.log_level)
     telemetry.configure_traces()
     telemetry.measure_machine(configuration.folders)
 

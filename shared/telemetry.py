@@ -1,10 +1,9 @@
-"""Logs, metrics and traces: structured logs to standard output, Prometheus metrics, OpenTelemetry when an endpoint is set.
+"""Metrics and traces: Prometheus metrics, OpenTelemetry when an endpoint is set.
 
 FastAPI traces requests by itself once a provider of traces is set; the outbox and Kafka carry the trace
 context on, so that one trace leads from a request to its counter.
 """
 
-import logging
 import os
 import re
 import shutil
@@ -67,22 +66,6 @@ _FORGOTTEN = {
 log = structlog.get_logger()
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("antt")
-
-
-def configure_logs(level: str) -> None:
-    """JSON lines on standard output; never a request's body, a receipt or a token."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        cache_logger_on_first_use=True,
-    )
 
 
 @cache

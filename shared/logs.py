@@ -1,0 +1,158 @@
+"""Logs: JSON lines on standard output, ours and those of every library alike, and what fails again and again summed up.
+
+A failure is told at once. While it goes on, a line a minute tells how often it was `repeated`, and one tells when it
+is `over`: what is down for a night fills no disk.
+"""
+
+import atexit
+import copy
+import logging
+import sys
+import threading
+from typing import Any, TextIO
+
+import structlog
+from structlog.processors import JSONRenderer, TimeStamper, add_log_level, format_exc_info
+from structlog.stdlib import ProcessorFormatter, add_logger_name
+from structlog.typing import EventDict, WrappedLogger
+
+SUMMED_UP_SECONDS = 60.0
+# More kinds of failures at a time than these are told one by one.
+_MOST_KINDS = 1_000
+# What differs each time that the same fails.
+_VARIES = {"reason", "exception", "timestamp", "level"}
+
+
+class SummedUp(logging.Filter):
+    """Lets the first record of a kind of failure pass, and tells of the others by a record a minute."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        super().__init__()
+        self._handler = handler
+        self._lock = threading.Lock()
+        # By kind: the last record, how many were not told since the last look, and how many in all.
+        self._kinds: dict[tuple[Any, ...], list[Any]] = {}
+        self._clock: threading.Timer | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is told now."""
+        if record.levelno < logging.WARNING or hasattr(record, "summed_up"):
+            return True
+        kind = kind_of(record)
+        with self._lock:
+            seen = self._kinds.get(kind)
+            if seen is not None:
+                seen[:] = [record, seen[1] + 1, seen[2] + 1]
+                return False
+            if len(self._kinds) < _MOST_KINDS:
+                self._kinds[kind] = [record, 0, 1]
+                if self._clock is None:
+                    self._begin()
+            return True
+
+    def look(self) -> None:
+        """Tell what was repeated since the last look, and what no longer is."""
+        with self._lock:
+            told = []
+            for kind, (record, since, in_all) in list(self._kinds.items()):
+                if since:
+                    self._kinds[kind][1] = 0
+                    told.append((record, {"repeated": since}))
+                else:
+                    del self._kinds[kind]
+                    if in_all > 1:
+                        told.append((record, {"over": True, "repeated": in_all - 1}))
+            self._clock = None
+            if self._kinds:
+                self._begin()
+        for record, summed_up in told:
+            again = copy.copy(record)
+            again.summed_up = summed_up
+            self._handler.handle(again)
+
+    def end(self) -> None:
+        """Tell at once what waits to be told."""
+        if self._clock is not None:
+            self._clock.cancel()
+            self.look()
+
+    def _begin(self) -> None:
+        self._clock = threading.Timer(SUMMED_UP_SECONDS, self.look)
+        self._clock.daemon = True
+        self._clock.start()
+
+
+def kind_of(record: logging.LogRecord) -> tuple[Any, ...]:
+    """What records of the same failure have in common: all that they tell but why, when and how many."""
+    if isinstance(record.msg, dict):
+        said = (value for name, value in sorted(record.msg.items()) if name not in _VARIES and isinstance(value, str))
+        # Of a traceback the last line begins with what was raised.
+        raised = str(record.msg.get("exception", "")).rpartition("\n")[2].partition(":")[0]
+        return (record.levelno, raised, *said)
+    return (record.levelno, record.name, str(record.msg))
+
+
+class _Standard(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard output is now."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        """Where lines go."""
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None:
+        raise AttributeError
+
+
+def _add_summed_up(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    summed_up = getattr(event.get("_record"), "summed_up", None)
+    if summed_up:
+        # Why it failed is what the last one says; where, the first one has told.
+        event.pop("exception", None)
+        event.update(summed_up)
+    return event
+
+
+_handler = _Standard()
+_summed_up = SummedUp(_handler)
+_handler.addFilter(_summed_up)
+_handler.setFormatter(
+    ProcessorFormatter(
+        foreign_pre_chain=[add_logger_name, add_log_level, TimeStamper(fmt="iso", utc=True), format_exc_info],
+        processors=[
+            _add_summed_up,
+            ProcessorFormatter.remove_processors_meta,
+            JSONRenderer(ensure_ascii=False, default=str),
+        ],
+    )
+)
+atexit.register(_summed_up.end)
+
+
+def configure_logs(level: str) -> None:
+    """One line of JSON for each record of this level; never a request's body, a receipt or a token.
+
+    Libraries tell warnings and worse.
+    """
+    least = getattr(logging, level.upper())
+    logging.captureWarnings(True)
+    ours, root = logging.getLogger("antt"), logging.getLogger()
+    root.addHandler(_handler)
+    root.setLevel(max(least, logging.WARNING))
+    ours.setLevel(least)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            add_log_level,
+            TimeStamper(fmt="iso", utc=True),
+            format_exc_info,
+            ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=lambda *_: ours,
+        cache_logger_on_first_use=True,
+    )
