@@ -1,21 +1,25 @@
 """Every route for every caller: each role and scope, of the own, a foreign, a parent and an earlier unit.
 
 What a caller may follows from MAY and from the caller's area; the table below says which action each route is. A route
-without a row fails. A command whose body is refused first says nothing of rights, but it must never be carried out.
+without a row fails. Each command is sent with a body that is right, to every caller: who may is not refused, who may not is.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
+import httpx
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from services.incidents.app import create_app as incidents
 from services.stats.app import create_app as stats
 from services.teams.app import create_app as teams
 from shared import units
-from shared.auth import AREA, Identity, Scope
+from shared.auth import ALL, AREA, Identity, Scope
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import a_case, a_patrol, a_team, opened
+from tests.teams import factories as registry
+from tests.teams.factories import DECISION
 
 OPEN = ""  # anyone, or whoever knows the receipt
 FOREIGN_COMMUNE, NEW_PROVINCE, FOREIGN_PROVINCE = "2025:25747", "2025:79", "2024:96"
@@ -89,12 +93,10 @@ ROUTES: dict[str, dict[str, list[str]]] = {
                 for step in ("resolve", "transfer", "reopen", "withdraw", "correct", "link", "unlink")
             ),
         ],
-        "enter_activity": [
-            "POST /v1/activities", "POST /v1/{of}/{record_id}/attachments",
-            "POST /v1/{of}/{record_id}/attachments/{attachment_id}/remove",
-        ],
+        "enter_activity": ["POST /v1/activities", "POST /v1/{of}/{record_id}/attachments"],
         "confirm_activity": [
-            f"POST /v1/activities/{{activity_id}}/{step}" for step in ("confirm", "return", "correct")
+            "POST /v1/{of}/{record_id}/attachments/{attachment_id}/remove",
+            *(f"POST /v1/activities/{{activity_id}}/{step}" for step in ("confirm", "return", "correct")),
         ],
         "read_records": [
             "GET /v1/cases", "GET /v1/cases/count", "GET /v1/cases/export", "GET /v1/cases/{case_id}",
@@ -130,11 +132,84 @@ ACTIONS = {
 }
 # What an answer without a record in its path is asked about.
 QUERIES = {
-    "GET /stats/v1": {"unit": COMMUNE, "from": "2026-11-02", "to": "2026-11-03"},
+    "GET /stats/v1": {"unit": COMMUNE, "from": "2025-11-02", "to": "2025-11-03"},
     "GET /incidents/v1/tips/export": {"format": "csv"},
     "GET /incidents/v1/cases/export": {"format": "csv"},
     "GET /incidents/v1/activities/export": {"format": "csv"},
     "GET /incidents/v1/changes": {"after": "start"},
+    "POST /incidents/v1/imports": {"of": "activities"},
+}
+_CHANGED = {"from_on": "2025-11-20", "decision": DECISION}
+_WHY = {"reason": "Ghi nhầm"}
+# What a command is told; one that is not named is told nothing. `{…}` stands for the id of a record.
+BODIES: dict[str, Any] = {
+    "/teams/v1": {
+        "POST /teams": registry.a_team(),
+        "PATCH /teams/{team_id}": {"name": "Tổ 2"},
+        "POST /teams/{team_id}/place": {"unit": COMMUNE, **_CHANGED},
+        "POST /teams/{team_id}/dissolve": {"until_on": "2025-11-20", "decision": DECISION},
+        "POST /teams/{team_id}/correct": {**_WHY, "from_on": "2025-10-30"},
+        "POST /teams/{team_id}/withdraw": _WHY,
+        "POST /members": registry.a_member("{team_id}"),
+        "PATCH /members/{member_id}": {"full_name": "Trần Thị Nở"},
+        "POST /members/{member_id}/change-role": {"role": "leader", **_CHANGED},
+        "POST /members/{member_id}/transfer": {"role": "member", "team_id": "{team_id}", **_CHANGED},
+        "POST /members/{member_id}/release": {"until_on": "2025-11-20", "ground": "health", "decision": DECISION},
+        "POST /members/{member_id}/withdraw": _WHY,
+        "POST /members/{member_id}/terms/{term_id}/correct": {**_WHY, "from_on": "2025-11-03"},
+        "POST /members/{member_id}/terms/{term_id}/withdraw": _WHY,
+        "POST /training-classes": {"unit": COMMUNE, "title": "Tập huấn", "held_on": "2025-11-10"},
+        "POST /training-classes/{class_id}/correct": {**_WHY, "title": "Tập huấn 2"},
+        "POST /training-classes/{class_id}/withdraw": _WHY,
+        "POST /certificates": {
+            "training_class_id": "{class_id}", "member_id": "{member_id}", "number": "1", "issued_on": "2025-11-20",
+        },
+        "POST /certificates/{certificate_id}/revoke": _WHY,
+        "POST /certificates/{certificate_id}/correct": {**_WHY, "number": "2"},
+    },
+    "/incidents": {
+        "POST /v1/tips": {"unit": COMMUNE, "content": "Mất xe"},
+        "POST /open311/v2/requests.{format}": {"service_code": "gambling", "description": "Đánh bạc", "address_id": COMMUNE},
+        "POST /v1/tips/{tip_id}/classify": {"classified_as": "denunciation_of_crime"},
+        "POST /v1/tips/{tip_id}/assign": {"officer": "commune_officer"},
+        "POST /v1/tips/{tip_id}/ask": {"question": "Ở đâu?"},
+        "POST /v1/tips/{tip_id}/forward": {**_WHY, "agency": "Viện kiểm sát"},
+        "POST /v1/tips/{tip_id}/acknowledge": {"number": "1", "received_on": "2025-11-20"},
+        "POST /v1/tips/{tip_id}/merge": {"into": NOWHERE},
+        **{f"POST /v1/tips/{{tip_id}}/{step}": _WHY for step in ("withdraw", "resolve", "reject", "reopen")},
+        "POST /v1/tips/{tip_id}/correct": {**_WHY, "content": "Mất xe đạp"},
+        "POST /v1/tips/{tip_id}/informant": _WHY,
+        "POST /v1/tips/{tip_id}/deadlines/{name}/extend": {**_WHY, "decision": DECISION},
+        "POST /v1/tips/{tip_id}/deadlines/{name}/complex": _WHY,
+        "POST /v1/tips/{tip_id}/deadlines/{name}/meet": _WHY,
+        "POST /v1/tips/duplicates/check": {"unit": COMMUNE, "content": "Mất xe"},
+        "POST /v1/cases": a_case(),
+        "POST /v1/cases/{case_id}/resolve": {"resolved_on": "2025-11-20"},
+        "POST /v1/cases/{case_id}/transfer": {
+            "transferred_on": "2025-11-20", "transferred_to": "Viện kiểm sát", "decision": DECISION,
+        },
+        "POST /v1/cases/{case_id}/reopen": _WHY,
+        "POST /v1/cases/{case_id}/withdraw": _WHY,
+        "POST /v1/cases/{case_id}/correct": {**_WHY, "place": "Chợ"},
+        "POST /v1/cases/{case_id}/link": {"kind": "tip", "id": NOWHERE},
+        "POST /v1/cases/{case_id}/unlink": {"kind": "tip", "id": NOWHERE, **_WHY},
+        "POST /v1/activities": a_patrol(),
+        "POST /v1/activities/{activity_id}/return": _WHY,
+        "POST /v1/activities/{activity_id}/correct": {**_WHY, "activity": a_patrol()},
+        "POST /v1/{of}/{record_id}/attachments": b"%PDF-1.4",
+        "POST /v1/{of}/{record_id}/attachments/{attachment_id}/remove": _WHY,
+        "POST /v1/webhooks": {"url": "https://example.vn/", "unit": COMMUNE},
+        "PATCH /v1/webhooks/{webhook_id}": {"note": "một"},
+        "POST /v1/webhooks/{webhook_id}/replay": {"after": "start"},
+        "PUT /v1/places/hamlets": {"edition": "2025", "hamlets": [{"code": "1", "name": "Ấp 1", "unit": COMMUNE}]},
+        "PUT /v1/places/boundaries": {"type": "FeatureCollection", "features": []},
+    },
+}  # fmt: skip
+SAID = {
+    f"{method} {prefix}{path}": body
+    for prefix, of in BODIES.items()
+    for route, body in of.items()
+    for method, path in (route.split(" "),)
 }
 
 
@@ -146,6 +221,19 @@ class Called(NamedTuple):
     reaches: bool
     scope: str = ""
     team: str = ""
+
+    def extent(self, action: str) -> str | None:
+        """How far this caller may do that."""
+        scopes = frozenset({self.scope} - {""})
+        return Identity(self.role, "x", self.unit, self.team, scopes).extent(action)
+
+    def may(self, route: str, action: str) -> bool:
+        """Whether a command on a record of COMMUNE, and of the leader's own team, is this caller's to give."""
+        extent = self.extent(action)
+        # Each row of an import is decided by itself. The maps are the whole province's.
+        if extent is not None and route.startswith("POST /incidents/v1/imports"):
+            return True
+        return extent == ALL or (extent is not None and self.reaches)
 
 
 def callers(team: str, other: str) -> Iterator[Called]:
@@ -182,12 +270,11 @@ def test_every_route_says_which_action_it_is(data: Any) -> None:
 
 
 async def test_every_route_asks_for_the_callers_rights(antt: Antt) -> None:
+    assert set(SAID) <= set(ACTIONS)
     team, other = await a_team(antt), await a_team(antt, FOREIGN_COMMUNE)
     ids = {
-        "tip_id": (await opened(antt, "/incidents/v1/tips", {"unit": COMMUNE, "content": "mật"}))["id"],
-        "case_id": (await opened(antt, "/incidents/v1/cases", a_case()))["id"],
-        "activity_id": (await opened(antt, "/incidents/v1/activities", a_patrol()))["id"],
         "team_id": team,
+        **await records(antt, "{tip_id}{case_id}{activity_id}{member_id}{class_id}{certificate_id}"),
     }
 
     async def heard() -> bool:
@@ -195,60 +282,147 @@ async def test_every_route_asks_for_the_callers_rights(antt: Antt) -> None:
         return (await antt.get("/incidents/v1/tips", headers)).status_code == 403
 
     await eventually(heard)
-    wrong = []
+    wrong, may = [], list[tuple[Called, str]]()
     for called in callers(team, other):
-        identity = Identity(called.role, "x", called.unit, called.team, frozenset({called.scope} - {""}))
-        role: Any = called.role
-        scopes = [called.scope] if called.scope else []
-        headers = {} if role == "anyone" else antt.token(role, called.unit, called.team, scopes)
         for route, action in ACTIONS.items():
-            if action != OPEN:
-                wrong += await _asked(antt, called, identity, headers, route, action, ids)
+            if action == OPEN or (route in STREAMS and called.extent(action) is not None and called.reaches):
+                continue
+            if route.startswith("GET "):
+                wrong += await _read(antt, called, route, action, ids)
+            elif called.may(route, action):
+                may.append((called, route))
+            else:
+                wrong += await _refused(antt, called, route, action, ids)
+    # Only then what changes the records that the others are asked about; each on a record of its own.
+    assert {route for route, action in ACTIONS.items() if action != OPEN and not route.startswith("GET ")} == {
+        route for _, route in may
+    }
+    for called, route in may:
+        wrong += await _allowed(antt, called, route, team)
     assert not wrong, "\n".join(wrong)
 
 
-async def _asked(
-    antt: Antt,
-    called: Called,
-    identity: Identity,
-    headers: dict[str, str],
-    route: str,
-    action: str,
-    ids: dict[str, str],
-) -> list[str]:
-    """What is wrong with the answer, in words."""
+async def records(antt: Antt, path: str, team: str | None = None) -> dict[str, str]:
+    """New records of the kinds that a path names, and what they stand on; a team's own where one is told."""
+    of_team, found = {"team_id": team} if team else {}, dict[str, str]()
+    operator = antt.token("operator")
+    if "{tip_id}" in path:
+        tip = {"unit": COMMUNE, "content": "mật", **of_team}
+        found["tip_id"] = (await opened(antt, "/incidents/v1/tips", tip, operator))["id"]
+    if "{case_id}" in path:
+        found["case_id"] = (await opened(antt, "/incidents/v1/cases", a_case(), operator))["id"]
+    if "{activity_id}" in path or "{record_id}" in path:
+        found["activity_id"] = (await opened(antt, "/incidents/v1/activities", a_patrol(**of_team), operator))["id"]
+    if any(f"{{{name}}}" in path for name in ("team_id", "member_id", "certificate_id")):
+        found["team_id"] = await registry.team(antt)
+    if "{member_id}" in path or "{certificate_id}" in path:
+        found["member_id"] = await registry.member(antt, found["team_id"])
+        terms = (await antt.get(f"/teams/v1/members/{found['member_id']}", operator)).json()["terms"]
+        found["term_id"] = terms[0]["id"]
+    if "{class_id}" in path or "{certificate_id}" in path:
+        found["class_id"] = await registry.training_class(antt)
+    if "{certificate_id}" in path:
+        body = {"training_class_id": found["class_id"], "member_id": found["member_id"], "number": "1"}
+        body["issued_on"] = "2025-11-20"
+        found["certificate_id"] = (await registry.entered(antt, registry.CERTIFICATES, body))["id"]
+    return found
+
+
+async def _call(antt: Antt, called: Called, route: str, ids: dict[str, str], body: Any = None) -> httpx.Response:
     method, path = route.split(" ")
-    extent = identity.extent(action)
+    of = {"of": "activities", "record_id": ids.get("activity_id", NOWHERE)}
+    if method == "GET":
+        of = {"of": "tips", "record_id": ids["tip_id"]}
+    for name, value in {**ids, **of, "name": "verify", "format": "json"}.items():
+        path = path.replace(f"{{{name}}}", value)
+    while "{" in path:
+        path = path[: path.index("{")] + NOWHERE + path[path.index("}") + 1 :]
+    query = next((query for begins, query in QUERIES.items() if route.startswith(begins)), {})
+    sent: dict[str, Any] = {} if method in ("GET", "DELETE") else {"json": {} if body is None else body}
+    if isinstance(body, bytes):
+        sent = {"files": {"file": ("a.pdf", body)}}
+    elif "open311" in path:
+        sent = {"data": body}
+    elif route == "POST /incidents/v1/imports":
+        sent = {"content": b"{}", "headers": {"Content-Type": "application/x-ndjson"}}
+    elif route.endswith("boundaries") and method == "PUT":
+        sent = {"content": json.dumps(body), "headers": {"Content-Type": "application/geo+json"}}
+    scopes = [called.scope] if called.scope else []
+    role: Any = called.role
+    token = {} if role == "anyone" else antt.token(role, called.unit, called.team, scopes)
+    headers = {"If-Match": '"1"', **token, **sent.pop("headers", {})}
+    return await antt.http.request(method, path, params=query, headers=headers, **sent)
+
+
+# What a command finds wrong itself, once it knows that the caller may.
+DECIDED = {"no-successor", "unknown-tip", "empty"}
+
+
+def _body(route: str, ids: dict[str, str]) -> Any:
+    body = SAID.get(route)
+    if body is None or isinstance(body, bytes):
+        return body
+    text = json.dumps(body)
+    for name, id in ids.items():
+        text = text.replace(f"{{{name}}}", id)
+    return json.loads(text)
+
+
+async def _refused(antt: Antt, called: Called, route: str, action: str, ids: dict[str, str]) -> list[str]:
+    """What is wrong with how a command is refused, in words."""
+    answer = await _call(antt, called, route, ids, _body(route, ids))
+    right = {403} if called.role != "anyone" else {401}
+    if "open311" in route:
+        # The standard knows no 401.
+        right = {403}
+    if called.extent(action) is not None and not any(f"{{{name}}}" in route for name in (*ids, "record_id")):
+        # What is not there is refused to nobody in particular.
+        right |= {404} if "_id}" in route else set()
+    if called.team and answer.status_code in (400, 422) and "team_id" in answer.text:
+        # What a leader enters is the own team's, and that is another unit's.
+        return []
+    return _wrong(answer, right, called, route)
+
+
+async def _allowed(antt: Antt, called: Called, route: str, team: str) -> list[str]:
+    """What is wrong with how a command is taken, in words; that its record is in another state is right."""
+    own = called.team or None
+    said = json.dumps(SAID.get(route, ""), default=str)
+    ids = await records(antt, route + said, own)
+    body = _body(route, ids)
+    if own and isinstance(body, dict) and route.endswith(("/v1/tips", "/v1/activities")):
+        body["team_id"] = own
+    if own and isinstance(body, dict) and "activity" in body:
+        body["activity"]["team_id"] = own
+    answer = await _call(antt, called, route, ids, body)
+    right = {200, 201, 202, 204, 404, 409, 412, 422}
+    if answer.status_code == 422 and answer.json()["type"] == "urn:antt:problem:invalid-input":
+        # Refused before anybody's rights are asked for, unless it says what is only known after them.
+        right = {422} if {error["code"] for error in answer.json()["errors"]} <= DECIDED else set()
+    return _wrong(answer, right, called, route)
+
+
+async def _read(antt: Antt, called: Called, route: str, action: str, ids: dict[str, str]) -> list[str]:
+    """What is wrong with what a reader is told, in words."""
+    extent = called.extent(action)
     # A recount is of the whole province.
     reaches = called.reaches and (action != "recount" or units.is_province(called.unit))
-    if route in STREAMS and extent is not None and called.reaches:
-        return []
-    if method != "GET" and extent is not None and (called.reaches or extent != AREA or "_id}" not in path):
-        # What may be carried out would change what the others ask about.
-        return []
-    named = next((id for name, id in ids.items() if f"{{{name}}}" in path), None)
-    filled = path
-    for name, value in {**ids, "of": "tips", "record_id": ids["tip_id"], "name": "verify", "format": "json"}.items():
-        filled = filled.replace(f"{{{name}}}", value)
-    while "{" in filled:
-        filled = filled[: filled.index("{")] + NOWHERE + filled[filled.index("}") + 1 :]
-    query = next((query for begins, query in QUERIES.items() if route.startswith(begins)), {})
-    answer = await antt.http.request(
-        method, filled, params=query, headers={**headers, "If-Match": '"1"'}, json=None if method == "GET" else {}
-    )
-    status = answer.status_code
+    named = next((id for name, id in ids.items() if f"{{{name}}}" in route), None)
+    answer = await _call(antt, called, route, ids)
+    told = answer.status_code == 200 and any(id in answer.text for id in ids.values())
     if extent is None:
-        right = status == (401 if called.role == "anyone" else 403) or (method != "GET" and status in (400, 415, 422))
-    elif extent == AREA and method != "GET":
-        right = status in (400, 403, 404, 415, 422) and (named is None or status != 404)
-    elif extent == AREA and not reaches:
-        # A list of another area is empty; what is named by its id or its unit is refused.
-        right = status in (403, 404) or (status == 200 and not any(id in answer.text for id in ids.values()))
-        right = right and (named is None or status == 403)
+        right = {401 if called.role == "anyone" else 403}
+    elif extent == AREA and reaches:
+        right = {answer.status_code} - {401, 403}
     elif extent == AREA:
-        right = status not in (401, 403)
+        # A list of another area is empty; what is named by its id or its unit is refused.
+        right = {403} if named is not None else {403, 404, *(() if told else (200,))}
     else:
-        right = status in (200, 403, 404) and (
-            status != 200 or not any(id in answer.text for id in list(ids.values())[:3])
-        )
-    return [] if right else [f"{called.role} {called.scope} of {called.unit}: {route} ({action}) {status}"]
+        right = {403, 404, *(() if told else (200,))}
+    return _wrong(answer, right, called, route)
+
+
+def _wrong(answer: httpx.Response, right: set[int], called: Called, route: str) -> list[str]:
+    if answer.status_code in right:
+        return []
+    return [f"{called.role} {called.scope} of {called.unit}: {route} {answer.status_code} {answer.text[:150]}"]
