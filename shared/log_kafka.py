@@ -347,7 +347,8 @@ async def relay_for_ever(settings: Settings, source: Service) -> None:
     """Relay, and begin again a second after a broker or a database was gone; whatever else fails ends it."""
     while True:
         try:
-            await relay(settings, source)
+            # A task of its own, so that whether we are ended is never what something in it left behind.
+            await asyncio.ensure_future(relay(settings, source))
         except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             log.warning("relay begins again", source=source, reason=f"{type(error).__name__}: {error}"[:300])
         if (us := asyncio.current_task()) is not None and us.cancelling():

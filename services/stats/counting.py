@@ -395,7 +395,8 @@ async def count_for_ever(settings: Settings) -> None:
     try:
         while True:
             try:
-                await run(settings, database)
+                # A task of its own: a group of tasks that fails would leave us looking as if we had been cancelled.
+                await asyncio.ensure_future(run(settings, database))
             except* Exception as failed:
                 log.error("counting begins again", reason=[f"{type(e).__name__}: {e}"[:300] for e in failed.exceptions])
             if (us := asyncio.current_task()) is not None and us.cancelling():
