@@ -392,13 +392,14 @@ class Doors:
     async def files(self, tip: str, receipt: str) -> None:
         """Files that say who made them where, from the police and from the sender, and one that is taken away again."""
         mark, officer = self.canary.mark, self.token("commune_officer", COMMUNE)
-        path = f"{TIPS}/{tip}/attachments"
+        path, seen = f"{TIPS}/{tip}/attachments", set[str]()
         for door, write in files_with_notes().items():
             notes: list[bytes] = []
 
             def note(part: str, door: str = door, notes: list[bytes] = notes) -> bytes:
-                notes.append(mark("note in a file", f"{door}, {part}").encode())
-                return notes[-1]
+                noted = mark("note in a file", f"{door}, {part}").encode()
+                notes.extend([] if "compressed" in part else [noted])
+                return noted
 
             content = write(note)
             assert notes
@@ -407,8 +408,12 @@ class Doors:
             name = mark("name of a removed file" if removed else "name of a file", door)
             form = {"file": (name, self.canary.sent(content, door))}
             added = (await self.send(path, 201, files=form, headers=officer)).json()
-            kept = await self.send(f"{path}/{added['id']}", 200, method="GET", headers=officer)
-            self.canary.search("a file as it is read", kept.content, digests=True)
+            # Beside it may lie what was made of it to look at.
+            listed = (await self.send(path, 200, method="GET", headers=officer)).json()
+            for each in (each for each in listed if each["id"] not in seen):
+                seen.add(each["id"])
+                kept = await self.send(f"{path}/{each['id']}", 200, method="GET", headers=officer)
+                self.canary.search("a file as it is read", kept.content, digests=True)
             if removed:
                 reason = {"reason": mark("reason of a removal", "a file")}
                 await self.send(f"{path}/{added['id']}/remove", 200, json=reason, headers=officer)
