@@ -128,6 +128,15 @@ def test_a_heic_is_kept_as_it_is_and_a_jpeg_of_it_beside() -> None:
         assert ImageStat.Stat(ImageChops.difference(jpeg, theirs.convert("RGB"))).mean < [6, 6, 6]
 
 
+def test_a_heic_that_lies_on_its_side_is_shown_upright_and_its_exif_is_read_as_none() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker of phones"
+    _, kept = cleaned(a_heic((96, 64), exif=exif.tobytes()))
+    with Image.open(io.BytesIO(kept)) as picture:
+        picture.load()
+        assert (picture.size, dict(picture.getexif())) == ((64, 96), {})
+
+
 def test_a_heic_that_is_too_large_or_something_else_too_is_refused() -> None:
     with TemporaryFile() as file, TemporaryFile() as copy:
         file.write(a_heic())

@@ -16,6 +16,8 @@ _TOP = {b"ftyp", b"meta", b"mdat"}
 _META = {b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"iprp", b"idat"}
 # Pictures, and what puts them together; no EXIF, no XMP, nothing that is an item of another kind.
 _PICTURES = {b"hvc1", b"grid", b"iovl", b"iden", b"tmap"}
+# EXIF that says nothing, for programs that take no zeros for it.
+_NO_EXIF = bytes(4) + b"MM\0*\0\0\0\x08" + bytes(6)
 # What a picture says of itself: its size, its colours, how it lies. Not its description.
 _PROPERTIES = {
     b"ispe", b"pixi", b"hvcC", b"colr", b"irot", b"imir", b"clap", b"pasp", b"auxC", b"lsel", b"clli", b"mdcv", b"cclv",
@@ -59,22 +61,23 @@ def _blank(file: mmap.mmap) -> None:
     inside = {box.name: box for box in _only(file, meta.inside + 4, meta.end, _META)}
     if not inside.keys() >= {b"pitm", b"iloc", b"iinf", b"iprp"}:
         raise Refused("damaged")
-    pictures = _pictures(file, inside[b"iinf"])
+    items = _items(file, inside[b"iinf"])
     for box in _only(file, inside[b"iprp"].inside, inside[b"iprp"].end, {b"ipco", b"ipma"}):
         if box.name == b"ipco":
             list(_only(file, box.inside, box.end, _PROPERTIES))
     data = inside.get(b"idat")
-    kept = [
-        (piece.start + (data.inside if piece.in_data and data else 0), piece.length)
-        for item, pieces in _places(file, inside[b"iloc"]).items()
-        if item in pictures
-        for piece in pieces
-    ]
-    for box in boxes(file, 0, len(file)):
-        if box.name == b"mdat":
-            _keep(file, box.inside, box.end, kept)
-    if data:
-        _keep(file, data.inside, data.end, kept)
+    kept, exif = list[tuple[int, int]](), list[tuple[int, int]]()
+    for item, pieces in _places(file, inside[b"iloc"]).items():
+        placed = [(piece.start + (data.inside if piece.in_data and data else 0), piece.length) for piece in pieces]
+        if items.get(item) in _PICTURES:
+            kept += placed
+        elif items.get(item) == b"Exif":
+            exif += placed[:1]
+    for box in [*(box for box in boxes(file, 0, len(file)) if box.name == b"mdat"), *([data] if data else [])]:
+        _keep(file, box.inside, box.end, kept)
+        for start, length in exif:
+            if box.inside <= start and start + length <= box.end and length >= len(_NO_EXIF):
+                file[start : start + len(_NO_EXIF)] = _NO_EXIF
 
 
 def _only(file: mmap.mmap, start: int, end: int, known: set[bytes]) -> Iterator[Box]:
@@ -87,20 +90,18 @@ def _only(file: mmap.mmap, start: int, end: int, known: set[bytes]) -> Iterator[
             file[box.inside : box.end] = bytes(box.end - box.inside)
 
 
-def _pictures(file: mmap.mmap, box: Box) -> set[int]:
-    """The items that are pictures; none keeps a name."""
+def _items(file: mmap.mmap, box: Box) -> dict[int, bytes]:
+    """What each item is; none keeps a name."""
     wide = file[box.inside] != 0
-    pictures = set[int]()
+    items: dict[int, bytes] = {}
     for entry in boxes(file, box.inside + (8 if wide else 6), box.end):
         if entry.name != b"infe" or file[entry.inside] not in (2, 3):
             raise Refused("damaged")
         size = 4 if file[entry.inside] == 3 else 2
         at = entry.inside + 4
-        item, kind = int.from_bytes(file[at : at + size], "big"), file[at + size + 2 : at + size + 6]
-        if kind in _PICTURES:
-            pictures.add(item)
+        items[int.from_bytes(file[at : at + size], "big")] = file[at + size + 2 : at + size + 6]
         file[at + size + 6 : entry.end] = bytes(max(entry.end - at - size - 6, 0))
-    return pictures
+    return items
 
 
 def _places(file: mmap.mmap, box: Box) -> dict[int, list[_Piece]]:
