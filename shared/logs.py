@@ -7,6 +7,7 @@ is `over`: what is down for a night fills no disk.
 import atexit
 import copy
 import logging
+import re
 import sys
 import threading
 from typing import Any, TextIO
@@ -21,6 +22,8 @@ SUMMED_UP_SECONDS = 60.0
 _MOST_KINDS = 1_000
 # What differs each time that the same fails.
 _VARIES = {"reason", "exception", "timestamp", "level"}
+# A library may write numbers of tasks, nodes and places in memory into its words, where they belong beside them.
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 class SummedUp(logging.Filter):
@@ -89,7 +92,7 @@ def kind_of(record: logging.LogRecord) -> tuple[Any, ...]:
         # Of a traceback the last line begins with what was raised.
         raised = str(record.msg.get("exception", "")).rpartition("\n")[2].partition(":")[0]
         return (record.levelno, raised, *said)
-    return (record.levelno, record.name, str(record.msg))
+    return (record.levelno, record.name, _NUMBERS.sub("0", str(record.msg)))
 
 
 class _Standard(logging.StreamHandler[TextIO]):

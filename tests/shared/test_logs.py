@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared import logs
-from shared.logs import SummedUp
+from shared.logs import SummedUp, kind_of
 
 PROGRAM = """
 import asyncio, logging, warnings
@@ -63,6 +63,14 @@ def test_ours_and_every_librarys_lines_are_json_and_a_failure_without_end_is_a_f
         ("incidents", None, "another one"),
         ("teams", 999, "try 999"),
     ]
+
+
+def test_what_a_library_numbers_is_of_one_kind_and_another_words_are_not() -> None:
+    def kind(words: str) -> tuple[Any, ...]:
+        return kind_of(logging.LogRecord("asyncio", logging.ERROR, "", 0, words, (), None))
+
+    assert kind("<Task name='Task-1' at 0x7f1a>") == kind("<Task name='Task-23' at 0x8b2c>")
+    assert kind("Unable connect to node 1") != kind("Unable update metadata from node 1")
 
 
 class Kept(logging.Handler):
