@@ -1,7 +1,7 @@
 """What operators alone see: metrics, and in detail what of a process is down.
 
-With ANTT_MANAGEMENT_PORT a process serves it there and nowhere else; without one, as in a local run, a service has it on
-its own port, and a relay, a consumer or a job has none.
+With ANTT_MANAGEMENT_PORT a process serves it there and nowhere else; without one it is nowhere, but that a service of a
+local run has it on its own port.
 """
 
 import asyncio

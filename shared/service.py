@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import auth, management, outbox, secrets, telemetry
-from shared.database import Database
+from shared.database import UNAVAILABLE, Database
 from shared.days import now
 from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
@@ -27,7 +28,7 @@ from shared.limits import Strangers
 from shared.log import NEVER
 from shared.logs import configure_logs
 from shared.middlewares import middlewares
-from shared.queries import QueryRoute, lists_of, require_once
+from shared.queries import QueryRoute, Together, lists_of, require_once
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings
 
@@ -37,8 +38,9 @@ log = structlog.get_logger()
 _ANSWER_SECONDS = 2
 # Beyond that nothing is told (outbox.ClocksDiffer).
 _CLOCKS_MAY_DIFFER = timedelta(seconds=5)
-# Without these background tasks nothing is accepted; all others, and the log, are no reason to send requests elsewhere.
-_NEEDED = ("writer", "secret")
+# Without this background task nothing is accepted; all others, and the log, are no reason to send requests elsewhere.
+_NEEDED = ("writer",)
+_STARTING = "starting"
 
 Task = Callable[["Service"], Coroutine[Any, Any, None]]
 
@@ -59,6 +61,8 @@ class Service:
         telemetry.CONNECTIONS.labels(name, "idle").set_function(lambda: self.database.connections()[1])
         self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
         self._team_sql = unit_of_team
+        # However many ask, the database is asked once at a time.
+        self._looking = Together[dict[str, str]]()
         self.strangers = Strangers(settings, self.tokens)
         self.protected = name in secrets.PROTECTED
         # Also where the application was started by another server than `antt serve`, which gives the reason sooner.
@@ -102,7 +106,7 @@ class Service:
 
     async def supervise(self, name: str, task: Task) -> None:
         """Run a background task for ever; while it is down, the status tells why."""
-        self.down[name] = "starting"
+        self.down[name] = _STARTING
         supervising = asyncio.current_task()
         assert supervising is not None
         while True:
@@ -128,33 +132,49 @@ class Service:
 
     async def readiness(self) -> dict[str, str]:
         """What keeps requests from being accepted, and why; empty when they should be sent here."""
-        down = {name: self.down[name] for name in _NEEDED if name in self.down}
+        failing = {name: self.down[name] for name in _NEEDED if self.down.get(name, _STARTING) != _STARTING}
         if ENDING.is_set():
-            down["process"] = "ending"
-        # Cancelled, but not awaited further: with a server that hangs, its end would take several seconds more.
-        asked = asyncio.ensure_future(self._looked_at_database())
-        await asyncio.wait({asked}, timeout=_ANSWER_SECONDS)
-        if not asked.done():
-            asked.cancel()
-            return {**down, "database": "does not answer"}
-        return down | asked.result()
+            failing["process"] = "ending"
+        return failing | await self._looking.read(None, self._looked_at_database)
 
     async def _looked_at_database(self) -> dict[str, str]:
+        """What is wrong with the database, asked by a connection of its own: one that is busy is not down."""
         try:
-            began = now()
-            row = await self.database.fetchrow("SELECT clock_timestamp() AS there, version_num FROM alembic_version")
-            answerable = not self._answerable or await self.database.fetchrow(self._answerable)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                connection = await asyncpg.connect(self.database.url)
+                try:
+                    return await self._found_in_database(connection)
+                finally:
+                    connection.terminate()
+        except asyncpg.TooManyConnectionsError:
+            # It answers. Who has connections goes on, and another process would get none either.
+            return {}
+        except (*UNAVAILABLE, TimeoutError):
+            return {"database": "does not answer"}
+        except secrets.SecretUnusable as error:
+            return {"secret": str(error)}
         except asyncpg.UndefinedTableError:
             return {"database": "is not migrated"}
         except Exception as error:
-            return {"database": f"does not answer: {_reason(error)}"}
-        if row is None:
+            return {"database": _reason(error)}
+
+    async def _found_in_database(self, connection: asyncpg.Connection) -> dict[str, str]:
+        began = now()
+        row = await connection.fetchrow(
+            "SELECT clock_timestamp() AS there, version_num, pg_is_in_recovery() AS standby FROM alembic_version"
+        )
+        # Versions are numbered. A newer one is there while a deployment goes over to newer code.
+        if row is None or row["version_num"] < _newest(self.name):
             return {"database": "is not migrated"}
-        # The question takes time too: the database's clock lies between ours before and after.
-        apart = max(began - row["there"], row["there"] - now())
-        if self.protected and apart > _CLOCKS_MAY_DIFFER:
-            return {"clock": f"differs from the database's by {apart.total_seconds():.0f} s"}
-        if not answerable:
+        if self.protected:
+            if row["standby"]:
+                return {"database": "is a standby and takes nothing"}
+            # The question takes time too: the database's clock lies between ours before and after.
+            apart = max(began - row["there"], row["there"] - now())
+            if apart > _CLOCKS_MAY_DIFFER:
+                return {"clock": f"differs from the database's by {apart.total_seconds():.0f} s"}
+            await secrets.require_same(connection, self.name, self.settings)
+        if self._answerable and not await connection.fetchval(self._answerable):
             return {"figures": "there are none yet"}
         return {}
 
@@ -167,6 +187,13 @@ class Service:
             down["log"] = f"nothing is heard of {', '.join(silent)}"
         heard = {source: at.isoformat() for source, at in self.heard_at.items()}
         return {"status": "down" if readiness else "ready", "down": down, "heard_at": heard}
+
+
+@cache
+def _newest(name: ServiceName) -> str:
+    from migrations.run import newest
+
+    return newest(name) or ""
 
 
 def _reason(error: BaseException) -> str:
@@ -351,7 +378,8 @@ def _common_routes(app: FastAPI, name: ServiceName) -> None:
         down = await request.app.state.service.readiness()
         return json_response({"status": "down" if down else "ready"}, 503 if down else 200)
 
-    if not settings().management_port:
+    # Outside a local run strangers reach this port.
+    if settings().local and not settings().management_port:
 
         async def status() -> dict[str, Any]:
             told: dict[str, Any] = await app.state.service.status()

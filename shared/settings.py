@@ -161,8 +161,8 @@ class Settings(BaseSettings):
 
     management_port: int = Field(
         0,
-        description="Port on which a process tells operators alone its metrics and what of it is down; 0: a service tells "
-        "both on its own port, and a relay, a consumer or a job nowhere.",
+        description="Port on which a process tells operators alone its metrics and what of it is down; 0: nowhere, but a "
+        "service of a local run on its own port.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

@@ -1,16 +1,23 @@
-"""The supervision of background tasks."""
+"""The supervision of background tasks, and what a service needs to be ready."""
 
 import asyncio
 import shutil
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from deploy.local.sockets import free_port
+from services.incidents.app import create_app as create_incidents
 from services.stats.counting import count_for_ever
 from shared.service import Service
+from shared.settings import Service as ServiceName
 from shared.settings import settings
-from tests.conftest import COMMUNE, called, eventually, lifespan
+from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
+from tests.stats.writing import sql
+
+SERVICES = get_args(ServiceName)
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -73,3 +80,78 @@ async def test_services_and_consumers_that_start_before_their_server_go_on_once_
         assert not consumer.done()
     consumer.cancel()
     await asyncio.gather(consumer, return_exceptions=True)
+
+
+async def whether_ready(antt: Antt, service: str = "incidents") -> bool:
+    answer = await antt.get(f"/{service}/health/ready")
+    assert answer.json() == {"status": "ready" if answer.status_code == 200 else "down"}
+    return answer.status_code == 200
+
+
+async def what_is_down(antt: Antt, service: str = "incidents") -> dict[str, str]:
+    found: dict[str, str] = (await antt.get(f"/{service}/health/status")).json()["down"]
+    return found
+
+
+async def test_without_a_log_what_can_accept_and_answer_is_ready_and_the_status_tells_what_is_missing(
+    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy.embedded import create_app
+
+    monkeypatch.setenv("ANTT_LOG", "kafka")
+    monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
+    settings.cache_clear()
+    app = create_app()
+    async with lifespan(app), called(app) as antt:
+        # From the first instant on.
+        assert [await whether_ready(antt, service) for service in SERVICES] == [True] * 3
+        await eventually(lambda: is_told(antt, "incidents", "known teams"))
+        await eventually(lambda: is_told(antt, "stats", "log"))
+        assert [await whether_ready(antt, service) for service in SERVICES] == [True] * 3
+        assert (await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Mất trộm"})).status_code == 201
+        assert (await antt.get("/incidents/health/status")).json()["status"] == "ready"
+        await sql("stats", "UPDATE counter_sets SET serving = false")
+        assert not await whether_ready(antt, "stats")
+
+
+async def is_told(antt: Antt, service: str, what: str) -> bool:
+    return what in await what_is_down(antt, service)
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE alembic_version SET version_num = 'incidents_0001'", "database"),
+        ("DELETE FROM alembic_version", "database"),
+        ("ALTER TABLE alembic_version RENAME TO elsewhere", "database"),
+        ("UPDATE secret_check SET value = '\\x00'", "secret"),
+    ],
+)
+async def test_a_service_that_its_database_does_not_fit_is_not_ready(antt: Antt, statement: str, what: str) -> None:
+    assert await whether_ready(antt)
+    await sql("incidents", statement)
+    assert not await whether_ready(antt)
+    assert await is_told(antt, "incidents", what)
+
+
+async def test_while_a_deployment_goes_over_to_newer_code_the_older_is_ready(antt: Antt) -> None:
+    await sql("incidents", "UPDATE alembic_version SET version_num = 'incidents_9999'")
+    assert await whether_ready(antt)
+
+
+async def test_a_service_whose_connections_are_all_in_use_is_ready(databases: dict[str, str]) -> None:
+    app = create_incidents()
+    async with lifespan(app), called(app) as antt, AsyncExitStack() as held:
+        for _ in range(settings().database_connections):
+            await held.enter_async_context(app.state.service.database.connection())
+        assert await whether_ready(antt)
+
+
+async def test_a_service_that_writes_nothing_any_more_is_not_ready(databases: dict[str, str]) -> None:
+    app = create_incidents()
+    async with lifespan(app), called(app) as antt:
+        app.state.service.down["writer"] = "KeyError: 'x'"
+        assert not await whether_ready(antt)
+        del app.state.service.down["writer"]
+        app.state.service.down["known teams"] = "KeyError: 'x'"
+        assert await whether_ready(antt)
