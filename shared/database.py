@@ -56,6 +56,8 @@ class Database:
         self._connections = connections
         self._transaction_seconds = transaction_seconds
         self.pool: asyncpg.Pool
+        # Who waits for a connection, for none is free.
+        self.waiting = 0
 
     async def open(self) -> None:
         """Make the pool. The first who asks connects, so that a process may start before its server does."""
@@ -86,9 +88,16 @@ class Database:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the pool; a server that is gone is `DatabaseUnavailable`."""
         try:
-            async with self.pool.acquire(timeout=5) as connection:
+            self.waiting += 1
+            try:
+                connection = await self.pool.acquire(timeout=5)
+            finally:
+                self.waiting -= 1
+            try:
                 # The pool's proxy stands for the connection in all that we use of it.
                 yield cast(asyncpg.Connection, connection)
+            finally:
+                await self.pool.release(connection)
         except (*UNAVAILABLE, TimeoutError) as error:
             raise DatabaseUnavailable() from error
 

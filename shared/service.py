@@ -57,6 +57,7 @@ class Service:
         )
         self.writer = outbox.Writer(self.database, settings.intake_queue, settings.intake_batch)
         telemetry.INTAKE_WAITING.labels(name).set_function(lambda: self.writer.waiting)
+        telemetry.CONNECTIONS_AWAITED.labels(name).set_function(lambda: self.database.waiting)
         telemetry.CONNECTIONS.labels(name, "open").set_function(lambda: self.database.connections()[0])
         telemetry.CONNECTIONS.labels(name, "idle").set_function(lambda: self.database.connections()[1])
         self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)

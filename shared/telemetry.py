@@ -47,6 +47,9 @@ RELAYED_TO = Gauge(
 CONNECTIONS = Gauge(
     "antt_database_connections", "Connections of the process to the service's database.", ["service", "state"]
 )
+CONNECTIONS_AWAITED = Gauge(
+    "antt_database_waiting", "Who waits for a connection to the service's database.", ["service"]
+)
 DISK_FREE = Gauge("antt_disk_free_bytes", "Room that is left on the disk of a folder.", ["folder"])
 BUILD = Info("antt_build", "What runs here.")
 DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and wait to be replayed.")

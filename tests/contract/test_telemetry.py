@@ -1,12 +1,13 @@
 """What an operator sees from outside: metrics of every process, and one trace from a request to its counter."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client import REGISTRY
 
 from deploy.embedded import create_app
 from deploy.local.sockets import free_port
 from shared import management
+from shared.service import Service
 from shared.settings import settings
 from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
 
@@ -115,6 +118,32 @@ async def test_metrics_tell_what_is_taken_in_and_counted(antt: Antt) -> None:
     assert value(after, 'antt_counting_lag_seconds{source="incidents"}') < 60
     assert "antt_dead_letters 0.0" in after
     assert 'route="/tips",service="incidents",status="201"' in after
+
+
+async def test_metrics_tell_how_many_connections_are_open_and_idle_and_who_waits_for_one(
+    databases: dict[str, str],
+) -> None:
+    database, most = Service("teams", settings()).database, settings().database_connections
+    names = [("connections", "open"), ("connections", "idle"), ("waiting", "")]
+
+    def pool() -> list[float | None]:
+        return [
+            REGISTRY.get_sample_value(
+                f"antt_database_{name}", {"service": "teams"} | ({"state": state} if state else {})
+            )
+            for name, state in names
+        ]
+
+    assert pool() == [0, 0, 0]
+    await database.open()
+    async with AsyncExitStack() as held:
+        for _ in range(most):
+            await held.enter_async_context(database.connection())
+        reading = [asyncio.create_task(database.fetch("SELECT 1")) for _ in range(3)]
+        await eventually(lambda: pool() == [most, 0, 3])
+    await asyncio.gather(*reading)
+    assert pool() == [most, most, 0]
+    await database.close()
 
 
 def metrics_at(port: int) -> str | None:
