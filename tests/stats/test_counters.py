@@ -429,7 +429,8 @@ async def test_waiting_for_a_position_that_never_comes_is_bounded(antt: Antt, mo
         "/stats/v1/counters", unit=PROVINCE, from_="2024-08-01", to="2024-08-31", counted="incidents:1:999999"
     )
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["freshness"]["position"]["incidents"] == 1
+    # Deadlines of so old a tip may have been told meanwhile.
+    assert 1 <= answer.json()["freshness"]["position"]["incidents"] < 999_999
 
 
 some_days = st.dates(date(2023, 11, 1), date(2025, 3, 1))
