@@ -538,8 +538,13 @@ async def ports(place: Place) -> AsyncIterator[Finding]:
 async def ready(port: int, service: Service) -> dict[str, str] | None:
     """What a service says is down; None where no service of ours answers."""
     try:
-        async with httpx.AsyncClient(timeout=3) as client:
-            down = (await client.get(f"http://localhost:{port}/{service}/health/status")).json()["down"]
+        async with httpx.AsyncClient(timeout=3, base_url=f"http://localhost:{port}/{service}/health") as client:
+            told = await client.get("/status")
+            if told.status_code == 404:
+                # Outside a local run its port tells no more than whether it is ready.
+                answer = (await client.get("/ready")).json()["status"]
+                return {} if answer == "ready" else {"service": str(answer)}
+            down = told.json()["down"]
             return down if isinstance(down, dict) else None
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return None

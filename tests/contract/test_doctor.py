@@ -172,6 +172,18 @@ async def test_a_port_is_free_or_ours_or_somebody_elses(served: str) -> None:
     assert found.en.startswith("Another program listens")
 
 
+@pytest.fixture
+def management_port(monkeypatch: Env) -> None:
+    """What is down is told there, and no longer on the service's own port."""
+    monkeypatch.setenv("ANTT_MANAGEMENT_PORT", str(free_port()))
+
+
+async def test_services_that_tell_elsewhere_what_is_down_are_ours(management_port: None, served: str) -> None:
+    told = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
+    for service in ("teams", "incidents", "stats"):
+        assert any(words.startswith(f"{service} at ") for words in told)
+
+
 async def test_topics_that_would_lose_order_or_events_are_named(databases: dict[str, str], kafka_log: Settings) -> None:
     assert [finding for finding in await wrong() if "opic" in finding.en] == []
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_log.kafka_bootstrap)
