@@ -45,6 +45,7 @@ WHOLE_MONTHS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker has the installations whose processes are killed, and begins with them; each other file is one worker's."""
     faults = "tests/faults/"

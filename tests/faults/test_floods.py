@@ -122,7 +122,9 @@ SENT: dict[str, int] = {
 
 def client(on: Installation, address: str) -> httpx.AsyncClient:
     """A client of incidents at an address of this machine."""
-    transport = httpx.AsyncHTTPTransport(local_address=address)
+    # A connection that was idle for long may be closed while it is asked again, which no answer of the service is.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    transport = httpx.AsyncHTTPTransport(local_address=address, limits=limits)
     base = f"http://127.0.0.1:{on.ports['incidents']}/incidents"
     return httpx.AsyncClient(base_url=base, transport=transport, timeout=60)
 

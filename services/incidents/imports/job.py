@@ -6,8 +6,8 @@ this process, the next one goes on behind the last row that was taken. A file is
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -79,8 +79,14 @@ class Remembering(Database):
     """What commands ask while a chunk is decided: the same question gets the same answer, and is asked once."""
 
     def __init__(self, database: Database) -> None:
-        self.pool, self._database = database.pool, database
+        self._database = database
         self.answers: dict[tuple[Any, ...], asyncpg.Record | None] = {}
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the service's own pool."""
+        async with self._database.connection() as connection:
+            yield connection
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a query, or None."""
