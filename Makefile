@@ -36,7 +36,7 @@ demo: $(INSTALLED) ## Replay what a province's force did and compare (SCENARIO=b
 	$(BIN)/antt demo --scenario $(SCENARIO) --port $(PORT) --log $(LOG) $(if $(EXIT),--exit)
 
 # Files go to two workers; each test of faults has installations of its own, and one worker has them all.
-PYTEST = $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(INSTALLED) ## Run the tests, those with a real PostgreSQL and a real Kafka too
 	$(PYTEST) -m "not slow"

@@ -28,7 +28,7 @@ INSTANTS = [
 ]
 # These make environments of packages and are run once before, since nothing is fetched well by a wrong clock.
 FETCHING = ["tests/incidents/test_open311.py", "-k", "clients"]
-SUITE = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "-m", "not slow"]
+SUITE = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", "-m", "not slow"]
 
 
 def main() -> None:
