@@ -34,16 +34,18 @@ from migrations.run import OLDEST_POSTGRESQL, newest
 from services.incidents.deadlines import rules
 from services.incidents.deadlines.calendar import BadFile
 from shared import units
-from shared.days import now
+from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
+from shared.outbox import dated_ahead
 from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.settings import LOOPBACK, Service, Settings, is_served
 from shared.store import open_store
 
 SERVICES = get_args(Service)
 ENOUGH_DISK = 2 * 1024**3
-CLOCKS_MAY_DIFFER = timedelta(seconds=2)
+# Told before writes are refused.
+CLOCKS_DIFFER = timedelta(seconds=2)
 # A promise to keep a change through a power cut rests on these three.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
@@ -324,7 +326,6 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
                 f"đặt {row['name']} = on",
                 f"set {row['name']} = on",
             )
-    asked = now()
     told = await connection.fetchval(
         "SELECT string_agg(name, ', ') FROM pg_settings WHERE name = 'log_error_verbosity' AND setting <> 'terse' "
         "OR name = 'log_parameter_max_length_on_error' AND setting <> '0'"
@@ -337,10 +338,7 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
             "đặt log_error_verbosity = terse, log_parameter_max_length_on_error = 0",
             "set log_error_verbosity = terse, log_parameter_max_length_on_error = 0",
         )
-    there = await connection.fetchval("SELECT clock_timestamp()")
-    # The question takes time too: the database's clock lies between ours before and after.
-    apart = max(asked - there, there - now())
-    if apart > CLOCKS_MAY_DIFFER:
+    if (apart := await clocks_apart(connection)) > CLOCKS_DIFFER:
         yield Finding(
             False,
             f"{service}: đồng hồ lệch {apart.total_seconds():.0f} giây",
@@ -348,19 +346,17 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
             "bật NTP trên cả hai máy",
             "run NTP on both machines",
         )
-    if await connection.fetchval("SELECT to_regclass('outbox_clock')"):
-        dated = await connection.fetchval(
-            "SELECT timestamptz 'epoch' + last_value * interval '1 microsecond' FROM outbox_clock"
+    if (
+        await connection.fetchval("SELECT to_regclass('outbox_clock')")
+        and (ahead := await dated_ahead(connection)) > CLOCKS_MAY_DIFFER
+    ):
+        yield Finding(
+            False,
+            f"{service}: sự kiện được ghi ngày trước {ahead.total_seconds():,.0f} giây so với đồng hồ",
+            f"{service}: events are dated {ahead.total_seconds():,.0f} s ahead of the clock",
+            f"khi đồng hồ đã đúng: antt recover --service {service} --redate, rồi antt rebuild",
+            f"once the clock is right: antt recover --service {service} --redate, then antt rebuild",
         )
-        if dated - there > CLOCKS_MAY_DIFFER:
-            ahead = (dated - there).total_seconds()
-            yield Finding(
-                False,
-                f"{service}: sự kiện được ghi ngày trước {ahead:,.0f} giây so với đồng hồ",
-                f"{service}: events are dated {ahead:,.0f} s ahead of the clock",
-                f"khi đồng hồ đã đúng: antt recover --service {service} --redate, rồi antt rebuild",
-                f"once the clock is right: antt recover --service {service} --redate, then antt rebuild",
-            )
     head = newest(service)
     try:
         version = await connection.fetchval("SELECT version_num FROM alembic_version")

@@ -8,15 +8,14 @@ there, and a reader that has counted more stops until `antt rebuild` counts anew
 yet is taken back, and told anew as of now.
 """
 
-from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
 
-from shared.days import now
+from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
 from shared.errors import ClocksDiffer
 from shared.log import Mark, read_generations
-from shared.outbox import Position
+from shared.outbox import Position, dated_ahead
 from shared.settings import Service, Settings
 
 # Who reads a service's events, and where each keeps how far it has come.
@@ -35,8 +34,6 @@ class NothingAhead(Exception):
     """The outbox tells of no time that has not come yet: there is nothing to date anew."""
 
 
-# What a clock that is set right step by step may be ahead; it is over before anybody has read of it.
-_MAY_BE_AHEAD = timedelta(seconds=5)
 _LOCK_SECONDS = 10
 
 
@@ -89,26 +86,23 @@ async def redate(settings: Settings, service: Service) -> Recovered:
             # In the order in which who appends takes them.
             await connection.execute("LOCK TABLE outbox IN SHARE ROW EXCLUSIVE MODE")
             await connection.execute("SELECT pg_advisory_xact_lock(7302)")
-            today = await connection.fetchval("SELECT clock_timestamp()")
-            if abs(today - now()) > _MAY_BE_AHEAD:
+            if await clocks_apart(connection) > CLOCKS_MAY_DIFFER:
                 raise ClocksDiffer()
-            dated = await connection.fetchval(
-                "SELECT timestamptz 'epoch' + last_value * interval '1 microsecond' FROM outbox_clock"
-            )
-            if dated - today <= _MAY_BE_AHEAD:
+            if await dated_ahead(connection) <= CLOCKS_MAY_DIFFER:
                 raise NothingAhead(f"{service} tells of no time that has not come yet")
+            at = await connection.fetchval("SELECT clock_timestamp()")
             generation = 1 + await connection.fetchval("SELECT max(generation) FROM outbox_generations")
             after_seq = await connection.fetchval(
-                "SELECT coalesce(max(seq), 0) FROM outbox WHERE recorded_at <= $1", today
+                "SELECT coalesce(max(seq), 0) FROM outbox WHERE recorded_at <= $1", at
             )
             await connection.execute("ALTER TABLE outbox DISABLE TRIGGER outbox_is_for_ever")
             # Another id: it is another event, told to those who have thrown away the one taken back.
             await connection.execute(
-                "UPDATE outbox SET recorded_at = $1, id = gen_random_uuid() WHERE recorded_at > $1", today
+                "UPDATE outbox SET recorded_at = $1, id = gen_random_uuid() WHERE recorded_at > $1", at
             )
             await connection.execute("ALTER TABLE outbox ENABLE TRIGGER outbox_is_for_ever")
             await connection.execute(
-                "SELECT setval('outbox_clock', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint)", today
+                "SELECT setval('outbox_clock', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint)", at
             )
             await connection.execute(
                 "INSERT INTO outbox_generations (generation, after_seq) VALUES ($1, $2)", generation, after_seq

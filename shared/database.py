@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, cast
 
@@ -12,9 +13,13 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
+from shared.days import now
 from shared.errors import DatabaseUnavailable
 
 Row = dict[str, Any]
+
+# Beyond that nothing is told (`outbox_clocks_agree` in the database, outbox.ClocksDiffer).
+CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 
 # How often who has a turn looks whether the lock is still held, and how long the answer may take.
 _LOOK_SECONDS = 10
@@ -111,6 +116,15 @@ class Database:
         """The first row of a query, or None."""
         async with self.connection() as connection:
             return await connection.fetchrow(sql, *arguments)
+
+
+async def clocks_apart(connection: asyncpg.Connection) -> timedelta:
+    """How far the clocks of this machine and of the database differ at least."""
+    asked = now()
+    there = await connection.fetchval("SELECT clock_timestamp()")
+    # The question takes time too: the database's clock lies between ours before and after.
+    apart: timedelta = max(asked - there, there - now())
+    return apart
 
 
 @asynccontextmanager

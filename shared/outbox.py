@@ -9,6 +9,7 @@ lock that the database holds until the commit, so the outbox's order is the orde
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -67,6 +68,14 @@ FROM unnest({}) AS given (key, fingerprint, status, body, event) LEFT JOIN {} ON
 RETURNING 1
 """
 _NOTHING_APPENDED = "(VALUES (NULL::uuid, NULL::bigint, NULL::int)) AS appended (id, seq, generation)"
+
+
+async def dated_ahead(connection: asyncpg.Connection) -> timedelta:
+    """How far the newest date in the outbox is ahead of the database's clock, which ran ahead once."""
+    ahead: timedelta = await connection.fetchval(
+        "SELECT timestamptz 'epoch' + last_value * interval '1 microsecond' - clock_timestamp() FROM outbox_clock"
+    )
+    return ahead
 
 
 @cache

@@ -19,7 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import auth, management, outbox, secrets, telemetry
-from shared.database import UNAVAILABLE, Database
+from shared.database import CLOCKS_MAY_DIFFER, UNAVAILABLE, Database, clocks_apart
 from shared.days import now
 from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
@@ -36,8 +36,6 @@ log = structlog.get_logger()
 
 # The database's time to answer whether it is there.
 _ANSWER_SECONDS = 2
-# Beyond that nothing is told (outbox.ClocksDiffer).
-_CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 # Without this background task nothing is accepted; all others, and the log, are no reason to send requests elsewhere.
 _NEEDED = ("writer",)
 _STARTING = "starting"
@@ -160,19 +158,14 @@ class Service:
             return {"database": _reason(error)}
 
     async def _found_in_database(self, connection: asyncpg.Connection) -> dict[str, str]:
-        began = now()
-        row = await connection.fetchrow(
-            "SELECT clock_timestamp() AS there, version_num, pg_is_in_recovery() AS standby FROM alembic_version"
-        )
+        row = await connection.fetchrow("SELECT version_num, pg_is_in_recovery() AS standby FROM alembic_version")
         # Versions are numbered. A newer one is there while a deployment goes over to newer code.
         if row is None or row["version_num"] < _newest(self.name):
             return {"database": "is not migrated"}
         if self.protected:
             if row["standby"]:
                 return {"database": "is a standby and takes nothing"}
-            # The question takes time too: the database's clock lies between ours before and after.
-            apart = max(began - row["there"], row["there"] - now())
-            if apart > _CLOCKS_MAY_DIFFER:
+            if (apart := await clocks_apart(connection)) > CLOCKS_MAY_DIFFER:
                 return {"clock": f"differs from the database's by {apart.total_seconds():.0f} s"}
             await secrets.require_same(connection, self.name, self.settings)
         if self._answerable and not await connection.fetchval(self._answerable):

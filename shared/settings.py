@@ -1,15 +1,12 @@
 """Every setting of the three services: an environment variable ANTT_… with a default that works on one machine."""
 
 import fcntl
-import json
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import Field
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 Service = Literal["teams", "incidents", "stats"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -27,23 +24,6 @@ def is_served(data: Path) -> bool:
     except OSError:
         return True
     return False
-
-
-class _AsServed(PydanticBaseSettingsSource):
-    """What the `antt run` that serves the data folder was told, for commands beside it that are told nothing else."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not asked for: all are read at once."""
-        raise NotImplementedError
-
-    def __call__(self) -> dict[str, Any]:
-        """What its file says; nothing where none is at work."""
-        data = Path(self.current_state.get("data") or Settings.model_fields["data"].default)
-        with suppress(OSError, ValueError):
-            if is_served(data):
-                told: dict[str, Any] = json.loads((data / SERVED_AS).read_bytes())
-                return told
-        return {}
 
 
 class Settings(BaseSettings):
@@ -182,15 +162,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, and after it what the `antt run` beside us was told."""
-        return (init_settings, env_settings, _AsServed(settings_cls))
+        """The environment, and after it what the `antt run` that serves the data folder was told."""
+        data = Path((env_settings() | init_settings()).get("data", cls.model_fields["data"].default))
+        beside = [JsonConfigSettingsSource(settings_cls, data / SERVED_AS)] if is_served(data) else []
+        return (init_settings, env_settings, *beside)
 
     def tell_beside(self) -> None:
         """Write down, for the commands beside this `antt run`, what was set; never what may hold a password."""
         kept = {name for name in self.model_fields_set if not name.endswith("_database_url")} - {"data", "token"}
-        file = self.data / SERVED_AS
+        file = self.data / f"{SERVED_AS}.new"
         file.touch(0o600)
         file.write_text(self.model_dump_json(include=kept))
+        # Whoever reads it meanwhile reads all of it.
+        file.rename(self.data / SERVED_AS)
 
     @property
     def bootstrap(self) -> str:

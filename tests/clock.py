@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from unittest.mock import patch
 
 from shared import days, outbox
 
@@ -17,10 +18,6 @@ class Clock:
 @contextmanager
 def at(instant: datetime) -> Iterator[Clock]:
     """It is this instant in all of this process, and stays so. The database has a clock of its own, and takes it for ours."""
-    clock, real, told = Clock(instant), days._clock, outbox.now  # type: ignore[attr-defined]
-    days._clock = lambda: clock.instant  # type: ignore[assignment]
-    outbox.now = real  # type: ignore[attr-defined]
-    try:
+    clock = Clock(instant)
+    with patch.object(outbox, "now", days._clock), patch.object(days, "_clock", lambda: clock.instant):
         yield clock
-    finally:
-        days._clock, outbox.now = real, told  # type: ignore[attr-defined]

@@ -49,16 +49,16 @@ WHOLE_MONTHS = {
 _FAULTS = "tests/faults/"
 
 
-class InTurn(LoadScopeScheduling):  # type: ignore[misc]
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """One worker has the installations whose processes are killed, and begins with them; each other file is one worker's."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _FAULTS if nodeid.startswith(_FAULTS) else nodeid.split("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InTurn:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """Which worker gets which tests. (xdist's groups say nothing to pytest 9.2, which makes a test's name anew.)"""
-    return InTurn(config, log)
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

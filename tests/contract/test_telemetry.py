@@ -5,10 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from typing import Any
 
@@ -22,39 +20,29 @@ from deploy.local.sockets import free_port
 from shared import management
 from shared.service import Service
 from shared.settings import settings
+from tests.collector import collecting
 from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
-def collector() -> Iterator[tuple[str, list[Any]]]:
-    """The address of a collector of spans, and the spans that have come."""
-    spans: list[Any] = []
+def collector() -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a collector of spans, and what has come."""
+    with collecting() as collector:
+        yield collector
 
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            told = ExportTraceServiceRequest.FromString(body)
-            spans.extend(span for r in told.resource_spans for s in r.scope_spans for span in s.spans)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receive)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    serving.start()
-    yield f"http://127.0.0.1:{server.server_port}", spans
-    server.shutdown()
-    serving.join()
-    server.server_close()
+def spans(came: list[bytes]) -> Iterator[Any]:
+    """The spans of what has come."""
+    for body in came:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                yield from scope.spans
 
 
 @pytest.fixture
-def traced(databases: dict[str, str], collector: tuple[str, list[Any]]) -> Iterator[str]:
+def traced(databases: dict[str, str], collector: tuple[str, list[bytes]]) -> Iterator[str]:
     """The address of a process with the three services that sends its spans to the collector."""
     port = free_port()
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector[0], "OTEL_BSP_SCHEDULE_DELAY": "50"}
@@ -68,7 +56,7 @@ def traced(databases: dict[str, str], collector: tuple[str, list[Any]]) -> Itera
         server.wait()
 
 
-async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[str, list[Any]]) -> None:
+async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[str, list[bytes]]) -> None:
     async with httpx.AsyncClient(base_url=traced) as http:
 
         async def ready() -> bool:
@@ -87,7 +75,7 @@ async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[s
         await http.get("/incidents/v1/tips/acknowledgements/0123456789ABCDEF")
 
     def found(name: str) -> Any:
-        return next((span for span in collector[1] if span.name == name), None)
+        return next((span for span in spans(collector[1]) if span.name == name), None)
 
     request = await eventually(lambda: found("POST /incidents/v1/tips"))
     counted = await eventually(lambda: found("count incidents"))
@@ -96,7 +84,7 @@ async def test_a_tips_trace_leads_to_its_counter(traced: str, collector: tuple[s
     await eventually(lambda: found("GET /incidents/v1/tips"))
     await eventually(lambda: found("GET /incidents/v1/tips/acknowledgements/{code}"))
     for said in ("Gây rối", "Nguyen", "0123456789ABCDEF"):
-        assert said not in str(collector[1]), "no span carries what a person wrote, searches for, or holds"
+        assert said not in str([*spans(collector[1])]), "no span carries what a person wrote, searches for, or holds"
 
 
 async def test_metrics_tell_what_is_taken_in_and_counted(antt: Antt) -> None:

@@ -13,14 +13,10 @@ import re
 import secrets
 import shutil
 import string
-import threading
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 from uuid import uuid4
 
 import httpx
@@ -29,6 +25,7 @@ import pytest
 
 from shared.auth import TokenRole, issue_token
 from shared.settings import Service
+from tests.collector import collecting
 from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.incidents.conftest import a_case, a_patrol
@@ -160,32 +157,6 @@ def _unhexed(text: bytes) -> bytes:
     return bytes.fromhex(text.decode()) if re.fullmatch(rb"(?:[0-9a-f]{2})+", text) else b""
 
 
-@contextmanager
-def collecting() -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a collector of spans, and what has come."""
-    came: list[bytes] = []
-
-    class Receive(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receive)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", came
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
-
-
 class Doors:
     """Those who come in by the doors, each as the clients that are known do."""
 
@@ -201,7 +172,7 @@ class Doors:
 
     def at(self, path: str) -> str:
         """Where a path is answered."""
-        service: Service = path.split("/")[1]  # type: ignore[assignment]
+        service = cast(Service, path.split("/")[1])
         return self.installation.url(service).removesuffix(f"/{service}") + path
 
     async def send(self, path: str, *status: int, method: str = "POST", **said: Any) -> httpx.Response:
