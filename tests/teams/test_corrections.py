@@ -1,19 +1,17 @@
 """The registry set right: what was entered wrongly is corrected or withdrawn with a reason, and every figure follows."""
 
-from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, a_patrol
+from tests.teams.any_order import IN_ANY_ORDER, Registry, steps
 from tests.teams.factories import CERTIFICATES, CLASSES, MEMBERS, TEAMS, UNKNOWN, entered, refusal
 from tests.teams.factories import a_member as any_member
 from tests.teams.factories import a_team as any_team
-from tests.teams.test_recount import recounted
 
 ELSEWHERE = "2025:25747"  # another commune of the province
 DECISION = {"number": "15/QĐ-UBND", "signed_on": "2025-07-28", "signer": "Nguyễn Văn Hòa"}
@@ -226,104 +224,19 @@ async def test_classes_and_certificates_are_set_right_and_fit_together(antt: Ant
         assert refusal(await antt.get(f"{path}/corrections")) == (401, "unauthenticated")
 
 
-_STEP = st.tuples(
-    st.sampled_from(
-        (
-            "recognise",
-            "change-role",
-            "transfer",
-            "release",
-            "certify",
-            "dissolve",
-            "team",
-            "term",
-            "end",
-            "undo",
-            "gone",
-        )
-    ),
-    st.integers(0, 5),
-    st.sampled_from(("leader", "deputy", "member")),
-    st.integers(0, 2),
-    st.integers(0, 20),
-)
-
-
-@settings(
-    max_examples=10,
-    phases=[Phase.generate],
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(steps=st.lists(_STEP, min_size=12, max_size=24))
+@IN_ANY_ORDER
+@given(
+    taken=steps(
+        "recognise", "change-role", "transfer", "release", "certify", "dissolve", "correct the unit", "correct the end",
+        "correct the term", "correct the release", "withdraw the term", "withdraw", last=20,
+    )
+)  # fmt: skip
 async def test_whatever_is_set_right_in_any_order_counters_and_recount_say_what_the_registry_shows(
-    antt: Antt, steps: list[tuple[str, int, str, int, int]]
+    antt: Antt, taken: list[tuple[str, int, int, int]]
 ) -> None:
-    operator = antt.token("operator", PROVINCE)
     teams = [await a_team(antt), await a_team(antt, unit=ELSEWHERE), await a_team(antt)]
-    class_id = await a_class(antt, held_on=on(2))
-    members: list[str] = []
-    position = ""
-    for number, (verb, whom, role, where, day) in enumerate(steps):
-        body: dict[str, Any] = {**WRONG}
-        team, member = teams[where], members[whom % len(members)] if members else ""
-        if verb == "recognise" or not members:
-            path, body = MEMBERS, any_member(team, role=role, from_on=on(day), decision=DECISION)
-        elif verb in ("change-role", "transfer"):
-            path = f"{MEMBERS}/{member}/{verb}"
-            body = {"decision": DECISION, "from_on": on(day), "role": role} | (
-                {"team_id": team} if verb == "transfer" else {}
-            )
-        elif verb == "release":
-            path = f"{MEMBERS}/{member}/release"
-            body = {"decision": DECISION, "until_on": on(day), "ground": "health"}
-        elif verb == "certify":
-            path = CERTIFICATES
-            body = {"training_class_id": class_id, "member_id": member, "number": f"{number}", "issued_on": on(day)}
-        elif verb == "dissolve":
-            path, body = f"{TEAMS}/{team}/dissolve", {"decision": DECISION, "until_on": on(day)}
-        elif verb == "team":
-            path = f"{TEAMS}/{team}/correct"
-            choices: list[dict[str, Any]] = [
-                {"unit": (COMMUNE, ELSEWHERE)[day % 2]},
-                {"until_on": on(day)},
-                {"until_on": None},
-            ]
-            body |= choices[whom % 3]
-        else:
-            terms = (await antt.get(f"{MEMBERS}/{member}", operator)).json()["terms"]
-            term = terms[where % len(terms)]["id"]
-            path = f"{MEMBERS}/{member}/terms/{term}/{'withdraw' if verb == 'undo' else 'correct'}"
-            if verb == "term":
-                body |= {"from_on": on(day), "role": role}
-            elif verb == "end":
-                body |= {"until_on": on(day) if whom % 2 else None}
-            elif verb == "gone":
-                path = f"{MEMBERS}/{member}/withdraw"
-        answer = await antt.post(path, body, operator)
-        # A step may be refused; what it would have done must not be counted.
-        assert answer.status_code in (200, 201, 409, 422), (path, body, answer.text)
-        if path == MEMBERS and answer.status_code == 201:
-            members.append(answer.json()["id"])
-        position = answer.headers.get("antt-position", position)
-    expected: Counter[tuple[str, str, str]] = Counter()
-    for item in (await antt.get(MEMBERS, operator, limit=500)).json()["items"]:
-        for term in (await antt.get(f"{MEMBERS}/{item['id']}", operator)).json()["terms"]:
-            if term["withdrawn_at"] is None:
-                for name in ("members", f"members_{term['role']}"):
-                    expected[term["unit"], term["from_on"], name] += 1
-                    if term["until_on"]:
-                        after = f"{date.fromisoformat(term['until_on']) + timedelta(days=1)}"
-                        expected[term["unit"], after, name] -= 1
-    _, cells = await recounted(antt)
-    levels = {key: n for key, n in cells.items() if key[2].startswith("members")}
-    assert levels == {key: n for key, n in expected.items() if n}
-    for unit in (COMMUNE, ELSEWHERE):
-        for day in range(-1, 24):
-            held = sum(
-                n for (of, begins, name), n in cells.items() if (of, name) == (unit, "members") and begins <= on(day)
-            )
-            counters = await antt.counters(position or None, unit=unit, from_=on(day), to=on(day))
-            assert counters["members"] == held, (unit, day)
-            certified = cells.get((unit, on(day), "trainees_certified"), 0)
-            assert counters["trainees_certified"] == certified, (unit, day)
+    registry = Registry(antt, teams, await a_class(antt, held_on=on(2)), (COMMUNE, ELSEWHERE), FIRST)
+    for step in taken:
+        await registry.take(*step)
+    assert registry.done["recognise"]
+    await registry.require_counted(20)

@@ -1,18 +1,16 @@
 """A team whose commune was split is placed anew by a decision: from that day on it is there, with all that it counts."""
 
-from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, a_patrol
+from tests.teams.any_order import IN_ANY_ORDER, Registry, steps
 from tests.teams.factories import CERTIFICATES, MEMBERS, TEAMS, a_member, entered, member, refusal, team
 from tests.teams.factories import training_class as a_class
-from tests.teams.test_recount import recounted
 
 SPLIT = "2024:25948"  # became COMMUNE and another
 OTHER = "2025:25945"
@@ -166,106 +164,19 @@ async def test_a_placement_that_was_entered_wrongly_is_corrected_or_taken_back_w
     assert (await place(antt, id, 15, OTHER)).status_code == 200
 
 
-_STEP = st.tuples(
-    st.sampled_from(
-        (
-            "recognise",
-            "role",
-            "release",
-            "certify",
-            "place",
-            "place",
-            "back",
-            "unit",
-            "dissolve",
-            "stand",
-            "term",
-            "end",
-        )
-    ),
-    st.integers(0, 5),
-    st.sampled_from(("leader", "deputy", "member")),
-    st.integers(0, 1),
-    st.integers(0, 24),
-)
-
-
-@settings(
-    max_examples=10,
-    phases=[Phase.generate],
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(steps=st.lists(_STEP, min_size=12, max_size=24))
+@IN_ANY_ORDER
+@given(
+    taken=steps(
+        "recognise", "change-role", "release", "certify", "dissolve", "place", "place", "take back the placement",
+        "correct the unit", "correct the end", "correct the term", "correct the release", last=24,
+    )
+)  # fmt: skip
 async def test_placed_and_taken_back_in_any_order_counters_and_recount_say_what_the_registry_shows(
-    antt: Antt, steps: list[tuple[str, int, str, int, int]]
+    antt: Antt, taken: list[tuple[str, int, int, int]]
 ) -> None:
-    operator = antt.token("operator", PROVINCE)
     teams = [await a_split_team(antt), await a_split_team(antt)]
-    class_id = await a_class(antt, unit=SPLIT, held_on=on(1))
-    members: list[str] = []
-    position = ""
-    for number, (verb, whom, role, where, day) in enumerate(steps):
-        of_team, one = f"{TEAMS}/{teams[where]}", f"{MEMBERS}/{members[whom % len(members)]}" if members else ""
-        unit = (COMMUNE, OTHER)[whom % 2]
-        body: dict[str, Any] = {"decision": DECISION, "from_on": on(day)}
-        changes: dict[str, dict[str, Any]] = {
-            "back": {"placed_on": None},
-            "unit": {"unit": unit},
-            "stand": {"until_on": None},
-        }
-        change: dict[str, Any]
-        if verb == "recognise" or not members:
-            path, body = MEMBERS, a_member(teams[where], role=role, **body)
-        elif verb == "role":
-            path, body = f"{one}/change-role", {**body, "role": role}
-        elif verb == "release":
-            path, body = f"{one}/release", {"decision": DECISION, "until_on": on(day), "ground": "health"}
-        elif verb == "certify":
-            body = {"training_class_id": class_id, "number": f"{number}", "issued_on": on(day)}
-            path, body = CERTIFICATES, {**body, "member_id": one.rpartition("/")[2]}
-        elif verb == "place":
-            path, body = f"{of_team}/place", {**body, "unit": unit}
-        elif verb == "dissolve":
-            path, body = f"{of_team}/dissolve", {"decision": DECISION, "until_on": on(day)}
-        elif verb in changes:
-            change = changes[verb]
-            path, body = f"{of_team}/correct", WRONG | change
-        else:
-            terms = (await antt.get(one, operator)).json()["terms"]
-            change = (
-                {"from_on": on(day), "role": role} if verb == "term" else {"until_on": on(day) if whom % 2 else None}
-            )
-            path, body = f"{one}/terms/{terms[where % len(terms)]['id']}/correct", WRONG | change
-        answer = await antt.post(path, body, operator)
-        # A step may be refused; what it would have done must not be counted.
-        assert answer.status_code in (200, 201, 404, 409, 422), (path, body, answer.text)
-        if path == MEMBERS and answer.status_code == 201:
-            members.append(answer.json()["id"])
-        position = answer.headers.get("antt-position", position)
-    expected: Counter[tuple[str, str, str]] = Counter()
-
-    def stands(unit: str, name: str, first: str, last: str | None) -> None:
-        expected[unit, first, name] += 1
-        if last:
-            expected[unit, f"{date.fromisoformat(last) + timedelta(days=1)}", name] -= 1
-
-    for each in (await antt.get(TEAMS, operator, limit=500)).json()["items"]:
-        if each["placed_on"]:
-            last = f"{date.fromisoformat(each['placed_on']) - timedelta(days=1)}"
-            stands(each["left_unit"], "teams", each["from_on"], last)
-        stands(each["unit"], "teams", each["placed_on"] or each["from_on"], each["until_on"])
-    for item in (await antt.get(MEMBERS, operator, limit=500)).json()["items"]:
-        for term in (await antt.get(f"{MEMBERS}/{item['id']}", operator)).json()["terms"]:
-            if term["withdrawn_at"] is None:
-                for name in ("members", f"members_{term['role']}"):
-                    stands(term["unit"], name, term["from_on"], term["until_on"])
-    _, cells = await recounted(antt)
-    of_levels = {key: n for key, n in cells.items() if key[2].startswith(("members", "teams"))}
-    assert of_levels == {key: n for key, n in expected.items() if n}
-    for day in range(-1, 26):
-        held = [
-            sum(n for (_, first, name), n in cells.items() if name == which and first <= on(day))
-            for which in ("teams", "members")
-        ]
-        assert [*await levels(antt, position or None, NEW_PROVINCE, day)] == held, day
+    registry = Registry(antt, teams, await a_class(antt, unit=SPLIT, held_on=on(1)), (COMMUNE, OTHER), FIRST)
+    for step in [("recognise", 0, 0, 5), ("place", 0, 0, 15), *taken]:
+        await registry.take(*step)
+    assert registry.done["place"]
+    await registry.require_counted(24)
