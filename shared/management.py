@@ -5,17 +5,21 @@ local run has it on its own port.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from functools import cache
 from threading import Thread
 from typing import Any
 
+import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+log = structlog.get_logger()
 
 Status = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -36,12 +40,18 @@ def routes(name: str, status: Status) -> list[Route]:
 
 @cache
 def serve(host: str, port: int) -> Starlette:
-    """Serve /metrics on this port in a thread of its own, for as long as the process lives, and what is added to it."""
+    """Serve /metrics on this port in a thread of its own, for as long as the process lives, and what is added to it.
+
+    A port that is taken stops nothing else.
+    """
     app = Starlette(routes=[Route("/metrics", metrics)])
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=host, port=port, lifespan="off", access_log=False, log_config=None)
-    )
-    Thread(target=server.run, name="management", daemon=True).start()
+    try:
+        bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        log.error("metrics and status are not served", port=port, reason=str(error))
+        return app
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None))
+    Thread(target=server.run, args=([bound],), name="management", daemon=True).start()
     return app
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 import httpx
+import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from services.incidents.app import create_app as incidents
@@ -269,6 +270,7 @@ def test_every_route_says_which_action_it_is(data: Any) -> None:
     assert routes() == set(ACTIONS)
 
 
+@pytest.mark.slow
 async def test_every_route_asks_for_the_callers_rights(antt: Antt) -> None:
     assert set(SAID) <= set(ACTIONS)
     team, other = await a_team(antt), await a_team(antt, FOREIGN_COMMUNE)

@@ -121,6 +121,7 @@ def due(answer: Any) -> bool:
     return answer.status_code == 503 and "retry-after" in answer.headers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES)
 async def test_whatever_is_sent_gets_an_answer_that_the_document_describes(service: Service, served: str) -> None:
     async with httpx.AsyncClient(base_url=served) as http:

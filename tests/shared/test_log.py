@@ -87,6 +87,7 @@ async def follow(settings: Settings) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "last"), [(partial(relay, source="incidents"), ProduceRequest), (follow, FetchRequest)]
 )
