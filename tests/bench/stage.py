@@ -19,6 +19,8 @@ import msgspec
 from deploy.local import child, kafka, postgres
 from deploy.local.sockets import free_port
 from migrations.run import migrate
+from shared.auth import make_issuer
+from shared.secrets import make_secret
 from shared.settings import Service, settings
 
 Measure = Callable[[], Awaitable[float]]
@@ -70,6 +72,8 @@ class Stage:
         # Set, they hold for loopback too: what is measured counts its strangers, and lets them all in.
         os.environ |= {"ANTT_ANONYMOUS_PER_MINUTE": "100000000", "ANTT_ANONYMOUS_PER_MINUTE_IN_ALL": "100000000"}
         settings.cache_clear()
+        make_secret(settings())
+        make_issuer(settings())
         self._ends.enter_context(postgres.running(self.data))
         for service in get_args(Service):
             migrate(settings(), service)
