@@ -89,7 +89,9 @@ def prepare(data: Path, port: int, parent: int) -> list[str]:
     folder = data.resolve() / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
     await_end_of_others(folder)
-    configuration = CONFIGURATION.format(port=port, controller_port=free_port())
+    # The broker does not listen at its port yet, so that it may be found free once more.
+    controller_port = next(free for free in iter(free_port, None) if free != port)
+    configuration = CONFIGURATION.format(port=port, controller_port=controller_port)
     (folder / "server.properties").write_text(configuration)
     (data / "kafka.port").write_text(f"{port}\n")
     java = [str(JAVA), *JVM, "-cp", ":".join(map(str, jars(LOCK, "Apache Kafka")))]

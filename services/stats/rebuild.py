@@ -189,7 +189,9 @@ class _Filling:
                 if len(cells) >= _CELLS_AT_ONCE:
                     await self._write(source, mark, cells, dead)
                     cells, dead = {}, []
-        await self._write(source, mark, cells, dead)
+        # Where a recovery began it stands in the new generation: in Kafka what was taken back lies right behind it.
+        begun = [later for later, after in recovered.items() if later > mark.generation and after == mark.seq]
+        await self._write(source, mark._replace(generation=max(begun, default=mark.generation)), cells, dead)
 
     async def _write(self, source: Service, mark: Mark, cells: Cells, dead: list[tuple[Record, str]]) -> None:
         after, counters = self.marks[source], self._counters
@@ -229,7 +231,7 @@ async def _read(
                 if goal is None:
                     if at_end:
                         return
-                elif mark.position == goal.position and mark.event_id == goal.event_id:
+                elif (mark.seq, mark.event_id) == (goal.seq, goal.event_id):
                     # Silence is not the end: a relay that is just beginning has a recovery to tell.
                     if at_end or not to_the_end:
                         return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 
 import asyncpg
@@ -12,8 +13,8 @@ from services.stats.rebuild import rebuild
 from services.stats.verify import NotTheSameOutbox, verify
 from shared.days import now, today
 from shared.errors import ClocksDiffer
-from shared.log import SourceWentBack
-from shared.log_kafka import last_record, relay_for_ever
+from shared.log import Mark, SourceWentBack
+from shared.log_kafka import KafkaLog, last_record, relay_for_ever
 from shared.settings import Service, Settings, settings
 from tests.clock import at
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
@@ -160,6 +161,18 @@ async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the
         ("tips_received", 7, 3),
         ("tips_from_citizens", 7, 3),
     }
+    # What was taken back lies in the topic still; who goes on from there passes over it before it has heard of anything.
+    [at] = await sql(
+        "stats",
+        """SELECT p.generation, p.seq, p.event_id, p.recorded_at, p.offset FROM positions p
+        JOIN counter_sets s ON s.id = p.set_id WHERE s.serving AND p.source = 'incidents'""",
+    )
+    async with aclosing(KafkaLog(settings()).follow("incidents", Mark(**at), 100)) as batches:
+        async for batch in batches:
+            assert batch.records == []
+            if batch.watermark is not None:
+                break
+    assert (await rebuild(settings())).comparison.differing == 0
     assert (await verify(settings(), antt.http)).right
     assert (await antt.counters())["tips_received"] == 3
 
