@@ -15,7 +15,6 @@ from shared.middlewares import middlewares
 def create_app() -> ASGIApp:
     """One application that hands each request to the service its path names."""
     services: dict[str, FastAPI] = {"teams": teams(), "incidents": incidents(), "stats": stats()}
-    stack = AsyncExitStack()
     # What is no service's: a browser is shown the documents. It is a request as any other, of stats for whoever counts.
     elsewhere: ASGIApp = RedirectResponse("/stats/v1/docs")
     for middleware, args, options in reversed(middlewares("stats")):
@@ -23,15 +22,15 @@ def create_app() -> ASGIApp:
 
     async def lifespan(receive: Receive, send: Send) -> None:
         await receive()
-        try:
-            for app in services.values():
-                await stack.enter_async_context(app.router.lifespan_context(app))
-        except BaseException as error:
-            await send({"type": "lifespan.startup.failed", "message": repr(error)})
-            raise
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await stack.aclose()
+        async with AsyncExitStack() as stack:
+            try:
+                for app in services.values():
+                    await stack.enter_async_context(app.router.lifespan_context(app))
+            except BaseException as error:
+                await send({"type": "lifespan.startup.failed", "message": repr(error)})
+                raise
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def one_port(scope: Scope, receive: Receive, send: Send) -> None:

@@ -211,13 +211,13 @@ def create_app(
     `unit_of_team`: the SQL by which a service that knows teams compares a leader's token with them. `answerable`: the SQL
     that finds a row once the service has something to answer with.
     """
-    configuration = settings()
-    configure_logs(configuration.log_level)
+    configure_logs(settings().log_level)
     telemetry.configure_traces()
-    telemetry.measure_machine(configuration.folders)
+    telemetry.measure_machine(settings().folders)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configuration = settings()
         service = Service(name, configuration, unit_of_team, answerable)
         app.state.service = service
         await service.database.open()

@@ -7,6 +7,7 @@ from calendar import monthrange
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -240,11 +241,10 @@ def kafka_log(broker: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings
 @pytest.fixture
 async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> AsyncIterator["Antt"]:
     """The three services on fresh databases, with relays and a consumer on a real broker, in this process."""
-    from deploy.embedded import create_app
     from services.stats.counting import count_for_ever
     from shared.log_kafka import relay_for_ever
 
-    app = create_app()
+    app = application()
     async with lifespan(app):
         beside = [asyncio.create_task(relay_for_ever(kafka_log, source)) for source in SOURCES]
         beside.append(asyncio.create_task(count_for_ever(kafka_log)))
@@ -255,12 +255,24 @@ async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> Async
         await asyncio.gather(*beside, return_exceptions=True)
 
 
+def application() -> ASGIApp:
+    """The three services as these settings have them; to put one together takes as long as most tests, so it is kept."""
+    return _application(
+        settings().model_dump_json(exclude={f"{service}_database_url" for service in get_args(Service)})
+    )
+
+
+@lru_cache(maxsize=4)
+def _application(_: str) -> ASGIApp:
+    from deploy.embedded import create_app
+
+    return create_app()
+
+
 @pytest.fixture
 async def antt(databases: dict[str, str]) -> AsyncIterator[Antt]:
     """The three services on fresh databases, on the embedded log, in this process."""
-    from deploy.embedded import create_app
-
-    app = create_app()
+    app = application()
     async with lifespan(app), called(app) as antt:
         yield antt
 
