@@ -276,6 +276,7 @@ async def _relay(
                 telemetry.APPENDED_TO.labels(source).set(batch.mark.seq)
             if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
                 await _delivered(sending)
+                telemetry.RELAYED_AT.labels(source).set(batch.watermark.timestamp())
                 value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark, generations))
                 sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
                 watermark_sent_at = monotonic()

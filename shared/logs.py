@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import threading
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -136,6 +137,13 @@ _handler.setFormatter(
 atexit.register(_summed_up.end)
 
 
+def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+    else:
+        structlog.get_logger().critical("process failed", exc_info=(kind, error, traceback))
+
+
 def configure_logs(level: str) -> None:
     """One line of JSON for each record of this level; never a request's body, a receipt or a token.
 
@@ -143,6 +151,7 @@ def configure_logs(level: str) -> None:
     """
     least = getattr(logging, level.upper())
     logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
     ours, root = logging.getLogger("antt"), logging.getLogger()
     root.addHandler(_handler)
     root.setLevel(max(least, logging.WARNING))

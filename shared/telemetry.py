@@ -44,6 +44,11 @@ RELAYED_TO = Gauge(
     "The last event that the relay has handed to Kafka; what the outbox's last is ahead of it is the backlog.",
     ["source"],
 )
+RELAYED_AT = Gauge(
+    "antt_relayed_at_seconds",
+    "When the relay last knew that Kafka has every event up to then, in seconds since 1970; what waits is younger.",
+    ["source"],
+)
 CONNECTIONS = Gauge(
     "antt_database_connections", "Connections of the process to the service's database.", ["service", "state"]
 )

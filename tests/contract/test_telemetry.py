@@ -18,10 +18,12 @@ from prometheus_client import REGISTRY
 from deploy.embedded import create_app
 from deploy.local.sockets import free_port
 from shared import management
+from shared.days import now
 from shared.service import Service
 from shared.settings import settings
 from tests.collector import collecting
 from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
+from tests.stats.writing import sql
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -132,6 +134,19 @@ async def test_metrics_tell_how_many_connections_are_open_and_idle_and_who_waits
     await asyncio.gather(*reading)
     assert pool() == [most, most, 0]
     await database.close()
+
+
+async def test_the_relay_tells_up_to_when_kafka_has_every_event(antt_on_kafka: Antt) -> None:
+    def at() -> float:
+        return REGISTRY.get_sample_value("antt_relayed_at_seconds", {"source": "incidents"}) or 0.0
+
+    position = (await antt_on_kafka.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Mất xe máy"})).headers[
+        "antt-position"
+    ]
+    seq = int(position.rpartition(":")[2])
+    [event] = await sql("incidents", "SELECT recorded_at FROM outbox WHERE seq = $1", seq)
+    await eventually(lambda: at() >= event["recorded_at"].timestamp())
+    assert at() <= now().timestamp()
 
 
 def metrics_at(port: int) -> str | None:

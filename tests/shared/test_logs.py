@@ -65,6 +65,15 @@ def test_ours_and_every_librarys_lines_are_json_and_a_failure_without_end_is_a_f
     ]
 
 
+def test_what_ends_a_process_is_a_line_of_json_too() -> None:
+    program = "from shared.logs import configure_logs; configure_logs('info'); [][0]"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    line = json.loads(done.stdout)
+    assert (line["event"], line["level"]) == ("process failed", "critical")
+    assert line["exception"].endswith("IndexError: list index out of range")
+
+
 def test_what_a_library_numbers_is_of_one_kind_and_another_words_are_not() -> None:
     def kind(words: str) -> tuple[Any, ...]:
         return kind_of(logging.LogRecord("asyncio", logging.ERROR, "", 0, words, (), None))
