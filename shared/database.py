@@ -1,17 +1,13 @@
-"""One service's PostgreSQL, and the statements that its SQLModel tables give."""
+"""One service's PostgreSQL: its pool of connections, and locks that one process holds at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, cast
 
 import asyncpg
 import msgspec
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql
-from sqlmodel import SQLModel
 
 from shared.days import now
 from shared.errors import DatabaseUnavailable
@@ -166,52 +162,3 @@ async def _look(holder: asyncpg.Connection) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await holder.execute("SELECT 1", timeout=_LOOK_SECONDS)
-
-
-def table_of(model: type[SQLModel]) -> Table:
-    """The SQLAlchemy table that a SQLModel declares."""
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    return table
-
-
-@lru_cache
-def _columns(table: Table) -> tuple[list[str], list[str]]:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    columns = [column for column in table.columns if column.computed is None and column.identity is None]
-    return [column.name for column in columns], [f"{column.type.compile(dialect)}[]" for column in columns]
-
-
-@lru_cache
-def insert_statement(table: Table, first: int = 1) -> str:
-    """One statement that inserts any number of rows, an array for each column; its parameters are numbered from `first`."""
-    names, _ = _columns(table)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_unnest(table, first)}"
-
-
-@lru_cache
-def update_statement(table: Table, first: int = 1) -> str:
-    """One statement that replaces any number of rows, found by their `id`."""
-    names, _ = _columns(table)
-    sets = ", ".join(f"{name} = new.{name}" for name in names if name != "id")
-    new = f"{_unnest(table, first)} AS new ({', '.join(names)})"
-    return f"UPDATE {table.name} old SET {sets} FROM {new} WHERE old.id = new.id"
-
-
-def width(table: Table) -> int:
-    """How many parameters the statements above have."""
-    return len(_columns(table)[0])
-
-
-def _unnest(table: Table, first: int) -> str:
-    return f"unnest({numbered(_columns(table)[1], first)})"
-
-
-def numbered(types: Iterable[str], first: int = 1) -> str:
-    """Parameters of these types, numbered from `first`."""
-    return ", ".join(f"${number}::{type}" for number, type in enumerate(types, first))
-
-
-def arrays(table: Table, rows: Iterable[Row]) -> list[list[Any]]:
-    """The rows turned into one array for each column, as the statements above take them."""
-    rows = list(rows)
-    return [[row.get(name) for row in rows] for name in _columns(table)[0]]

@@ -29,7 +29,6 @@ from shared import secrets
 from shared.auth import Identity, caller_of
 from shared.errors import (
     BodyTooLarge,
-    Changed,
     Conflict,
     InvalidInput,
     KeyInFlight,
@@ -41,7 +40,7 @@ from shared.errors import (
     Problem,
     WrongMediaType,
 )
-from shared.outbox import Answer, Position, UnitOfWork
+from shared.outbox import Answer, Position, UnitOfWork, decide_and_commit
 from shared.text import Line
 
 
@@ -85,7 +84,6 @@ ClientAddress = Annotated[str, Depends(_address)]
 Work = Annotated[UnitOfWork, Depends(_work)]
 
 Headers = dict[bytes, bytes]
-_TRIES = 5
 _JSON = re.compile(rb"\s*application/json\s*(;|$)", re.IGNORECASE)
 
 
@@ -144,20 +142,19 @@ class CommandRoute(APIRoute):
         if not if_match and scope["method"] in ("PATCH", "PUT"):
             raise PreconditionRequired()
         status = self.status_code or 200
-        for tries_left in reversed(range(_TRIES)):
-            work = UnitOfWork(service.writer, if_match.decode("latin-1") if if_match else None)
+
+        async def decide(work: UnitOfWork) -> tuple[Any, bytes]:
             result = await self.endpoint(
                 **arguments, **{name: work for name, kind, _ in self._parameters or () if kind == "work"}
             )
             content = self._content(scope, result)
             if key is not None:
                 work.answer = Answer(key.key, key.fingerprint, status, key.seal(content))
-            try:
-                position = await work.commit()
-                break
-            except Changed:
-                if not tries_left:
-                    raise
+            return result, content
+
+        (result, content), position = await decide_and_commit(
+            service.writer, decide, if_match.decode("latin-1") if if_match else None
+        )
         extra = []
         if position is not None:
             extra.append((b"antt-position", position_text(service.name, position).encode()))

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from unittest.mock import patch
 
-from shared import days, outbox
+from shared import days
+from shared.outbox import writer
 
 
 class Clock:
@@ -19,5 +20,5 @@ class Clock:
 def at(instant: datetime) -> Iterator[Clock]:
     """It is this instant in all of this process, and stays so. The database has a clock of its own, and takes it for ours."""
     clock = Clock(instant)
-    with patch.object(outbox, "now", days._clock), patch.object(days, "_clock", lambda: clock.instant):
+    with patch.object(writer, "now", days._clock), patch.object(days, "_clock", lambda: clock.instant):
         yield clock

@@ -50,7 +50,7 @@ def create_app() -> FastAPI:
         ],
         tasks={
             "writer": lambda service: service.writer.run(),
-            "housekeeping": lambda service: outbox.keep_house(service.database),
+            "housekeeping": lambda service: outbox.maintain(service.database),
             "known teams": known_teams.follow,
             "news": lambda service: news.listen(service, "outbox"),
             **(tasks() if settings().log == "embedded" else {}),

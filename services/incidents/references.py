@@ -4,9 +4,9 @@ from functools import cache
 
 from sqlmodel import SQLModel
 
-from shared.database import table_of
 from shared.errors import Problem
 from shared.outbox import UnitOfWork
+from shared.outbox.statements import table_of
 
 
 class ReferenceKnown(Problem):

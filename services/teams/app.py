@@ -28,7 +28,7 @@ def create_app() -> FastAPI:
         ],
         tasks={
             "writer": lambda service: service.writer.run(),
-            "housekeeping": lambda service: outbox.keep_house(service.database),
+            "housekeeping": lambda service: outbox.maintain(service.database),
         },
         unit_of_team="SELECT unit FROM teams WHERE id = $1",
     )

@@ -12,9 +12,8 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from shared import events, units
-from shared.database import numbered
 from shared.days import today
-from shared.outbox import APPEND, APPENDED
+from shared.outbox.statements import APPEND, APPENDED, numbered
 
 Place = tuple[str, date]
 OutboxRow = tuple[Any, str, int, str, str, None]

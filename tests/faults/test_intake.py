@@ -175,9 +175,9 @@ async def _committed_together(database: Database, contents: list[str]) -> list[A
     writer = Writer(database, 100, 100)
     commits = []
     for content in contents:
-        work = UnitOfWork(writer)
+        work = UnitOfWork(database)
         await report_tip(work, ANYONE, ReportTip(unit=COMMUNE, content=content))
-        commits.append(asyncio.ensure_future(work.commit()))
+        commits.append(asyncio.ensure_future(writer.commit(work)))
     # They queue before it, so that it takes all of them at once.
     running = asyncio.create_task(writer.run())
     answers = await asyncio.gather(*commits, return_exceptions=True)

@@ -28,9 +28,10 @@ from services.stats.indicators import INDICATORS
 from services.stats.vectors import lanes_of
 from shared import events
 from shared.auth import Identity
-from shared.database import Row, arrays, insert_statement, table_of
+from shared.database import Row
 from shared.days import day_of, now
 from shared.errors import Problem
+from shared.outbox.statements import arrays, insert_statement, table_of
 from tests.clock import Clock, at
 from tests.conftest import COMMUNE, PROVINCE
 from tests.incidents.conftest import run_in_any_order

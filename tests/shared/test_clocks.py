@@ -6,8 +6,8 @@ from itertools import chain, repeat
 
 import pytest
 
-from shared import outbox
 from shared.days import now
+from shared.outbox import writer
 from tests.clock import at
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.stats.writing import sql
@@ -25,7 +25,7 @@ async def test_nothing_is_told_while_the_clocks_of_service_and_database_differ(
 ) -> None:
     (before,) = await sql("incidents", "SELECT last_value FROM outbox_clock")
     with monkeypatch.context() as patched:
-        patched.setattr(outbox, "now", off_by(repeat(seconds)))
+        patched.setattr(writer, "now", off_by(repeat(seconds)))
         answer = await antt.post("/incidents/v1/tips", TIP)
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:antt:problem:clocks-differ"), answer.text
         assert int(answer.headers["retry-after"]) > 0
@@ -41,7 +41,7 @@ async def test_nothing_is_told_while_the_clocks_of_service_and_database_differ(
 async def test_clocks_that_differ_by_less_than_five_seconds_agree(
     antt: Antt, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(outbox, "now", off_by(repeat(seconds)))
+    monkeypatch.setattr(writer, "now", off_by(repeat(seconds)))
     assert (await antt.post("/incidents/v1/tips", TIP)).status_code == 201
 
 
@@ -50,10 +50,10 @@ async def test_what_a_server_that_stood_still_took_up_late_is_told_once_more(
 ) -> None:
     tip = (await antt.post("/incidents/v1/tips", TIP)).json()["id"]
     caller = antt.token("operator", PROVINCE)
-    monkeypatch.setattr(outbox, "now", off_by(chain([-20], repeat(0))))
+    monkeypatch.setattr(writer, "now", off_by(chain([-20], repeat(0))))
     assert (await antt.post("/incidents/v1/tips", TIP)).status_code == 201
     # In a transaction too.
-    monkeypatch.setattr(outbox, "now", off_by(chain([-20], repeat(0))))
+    monkeypatch.setattr(writer, "now", off_by(chain([-20], repeat(0))))
     answer = await antt.post(f"/incidents/v1/tips/{tip}/report", {}, caller)
     assert answer.status_code == 200, answer.text
     assert [row["seq"] for row in await sql("incidents", "SELECT seq FROM outbox ORDER BY seq")][-1] <= 4

@@ -14,10 +14,11 @@ from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.workflow import WRITE
 from shared import events
 from shared.auth import Identity
-from shared.database import Database, Row, table_of
+from shared.database import Database, Row
 from shared.days import now
 from shared.errors import NotFound, StepNotAllowed
 from shared.outbox import UnitOfWork
+from shared.outbox.statements import table_of
 from shared.settings import settings
 
 # What is made of a file to look at has a place so far behind the file's own: it takes none of those that are limited.

@@ -62,7 +62,7 @@ async def _with_duplicates(database: Database, caller: Identity, of: Of, record_
 
 
 async def record_look(work: UnitOfWork, caller: Identity, attachment: AttachmentOut, start: int) -> None:
-    """Keep that the caller downloads what a tip's sender has sent; committed before the first byte goes out.
+    """Keep that the caller downloads what a tip's sender has sent.
 
     From the middle on it is no further look for who looked at it within ONE_DOWNLOAD.
     """
@@ -74,7 +74,6 @@ async def record_look(work: UnitOfWork, caller: Identity, attachment: Attachment
     ):
         return
     work.add(AttachmentLook, id=uuid7(), attachment_id=attachment.id, looked_by=caller.subject, looked_at=now())
-    await work.commit()
 
 
 async def attachment_looks(

@@ -39,7 +39,7 @@ from shared.errors import (
 )
 from shared.http import ClientAddress, CommandRoute, Work, position_text, problems
 from shared.limits import network_of
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, decide_and_commit
 from shared.sealing import unsealed
 from shared.service import Service
 from shared.store import StoreUnavailable, store_of
@@ -55,7 +55,6 @@ _TAKEN = (
     StoreUnavailable,
     Overloaded,
 )
-_TRIES = 5
 
 commanded = APIRouter(tags=["attachments"], route_class=CommandRoute, responses=problems(*_SEEN, StepNotAllowed))
 router = APIRouter(tags=["attachments"])
@@ -194,7 +193,10 @@ async def download_attachment(
     part = _range(wanted, attachment.bytes) if request.headers.get("if-range", etag) == etag else None
     start, end = part or (0, attachment.bytes)
     if attachment.from_sender:
-        await reading.record_look(UnitOfWork(service.writer), caller, attachment, start)
+        work = UnitOfWork(service.database)
+        await reading.record_look(work, caller, attachment, start)
+        # Committed before the first byte goes out.
+        await service.writer.commit(work)
     headers["Content-Length"] = str(end - start)
     if part:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{attachment.bytes}"
@@ -227,20 +229,12 @@ async def _committed(
     service: Service, response: Response, attach: Callable[[UnitOfWork], Awaitable[AttachmentOut]]
 ) -> AttachmentOut:
     """Attach and commit; who came at the same time and took the place, or attached the same, is seen the next time."""
-    for tries_left in reversed(range(_TRIES)):
-        work = UnitOfWork(service.writer)
-        attachment = await attach(work)
-        try:
-            position = await work.commit() if work.added else None
-        except (Changed, Conflict):
-            if not tries_left:
-                raise
-            continue
-        if not work.added:
-            response.status_code = 200
-        if position is not None:
-            response.headers["Antt-Position"] = position_text(service.name, position)
-        break
+    attachment, position = await decide_and_commit(service.writer, attach, again=(Changed, Conflict))
+    if position is None:
+        # It was there already.
+        response.status_code = 200
+    else:
+        response.headers["Antt-Position"] = position_text(service.name, position)
     response.headers["ETag"] = f'"{attachment.version}"'
     return attachment
 

@@ -206,11 +206,11 @@ async def miss_passed(writer: Writer) -> int:
     )
     works = []
     for row in passed:
-        work = UnitOfWork(writer)
+        work = UnitOfWork(writer.database)
         deadline = dict(row)
         _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(work.change(Deadline, deadline, state="missed")))
         works.append(work)
-    for told in await asyncio.gather(*[work.commit() for work in works], return_exceptions=True):
+    for told in await asyncio.gather(*[writer.commit(work) for work in works], return_exceptions=True):
         if isinstance(told, BaseException) and not isinstance(told, Changed):
             raise told
     return len(passed)

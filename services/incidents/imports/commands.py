@@ -97,7 +97,7 @@ async def start_import(
     checked = _zip(counted()) if format == "xlsx" else _text(counted())
     most = service.settings.import_bytes + _SEAL
     await put_capped(store, uploads.path_of(id), uploads.sealed(checked, id), most)
-    work = UnitOfWork(service.writer)
+    work = UnitOfWork(service.database)
     hashed = _hashed(caller, key) if key is not None else None
     row = work.add(
         Import,
@@ -126,7 +126,7 @@ async def start_import(
         version=1,
     )
     try:
-        await work.commit()
+        await service.writer.commit(work)
     except Conflict:
         await delete(store, uploads.path_of(id))
         first = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)

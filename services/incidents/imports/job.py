@@ -41,13 +41,13 @@ from services.incidents.imports.rejections import (
 from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
 from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from services.incidents.known_teams import TeamNotYetKnown
-from shared import outbox
 from shared.auth import Identity
-from shared.database import Database, Row, table_of
+from shared.database import Database, Row
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
 from shared.log import collect_seldom
-from shared.outbox import UnitOfWork, Writer
+from shared.outbox import Alone, UnitOfWork, decide_and_commit
+from shared.outbox.statements import record_of, table_of
 from shared.service import Service
 from shared.store import StoreUnavailable, delete, kept_under, size_of
 
@@ -59,7 +59,6 @@ CHUNK_ROWS, CHUNK_BYTES = 1_000, 4 << 20
 ATOMIC_ROWS, ATOMIC_BYTES = 10_000, 16 << 20
 # So many rows are decided before whatever else this process does has its turn: a millisecond or two.
 _ROWS_AT_ONCE = 20
-_TRIES = 5
 _WAIT_SECONDS = 2.0
 # So long a file may be missing from a store that answers: an operator has to mount a disk.
 _GONE_AFTER = timedelta(hours=1)
@@ -310,51 +309,55 @@ def _take(taking: Taking, entries: Iterator[Entry]) -> list[Entry]:
 async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> None:
     """Commit what was decided of rows, with the progress; decide again when a record that they correct has moved on."""
     read = taking.row["rows_read"] + len(chunk)
-    for tries_left in reversed(range(_TRIES)):
-        if tries_left < _TRIES - 1:
+    first = True
+
+    async def decide(work: UnitOfWork) -> Row:
+        nonlocal decided, first
+        if not first:
+            await _require_goes_on(taking)
             decided = await _decide(taking, chunk)
-        try:
-            if taking.row["atomic"] and decided.counts["rejected"]:
-                await _commit(taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
-            else:
-                await _commit(taking, decided, rows_read=read)
+        first = False
+        if taking.row["atomic"] and decided.counts["rejected"]:
+            return _write_down(work, taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
+        return _write_down(work, taking, decided, rows_read=read)
+
+    try:
+        # Where another was first with a reference, it is seen the next time.
+        by = Alone(taking.service.database)
+        taking.row, _ = await decide_and_commit(by, decide, again=(Changed, Conflict))
+    except Conflict as conflict:
+        if taking.row["atomic"]:
+            raise
+        # The row is found by halving.
+        if len(chunk) > 1:
+            for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
+                await _take_chunk(taking, half, await _decide(taking, half))
             return
-        except Changed:
-            if not tries_left or await _ended(taking):
-                raise
-        except Conflict as conflict:
-            # Another was first with a reference: once more, and it is seen. Else the row is found by halving.
-            if tries_left:
-                continue
-            if taking.row["atomic"]:
-                raise
-            if len(chunk) > 1:
-                for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
-                    await _take_chunk(taking, half, await _decide(taking, half))
-                return
-            errors = errors_of_problem(conflict, chunk[0].value)
-            alone = Decided([], {**_NOTHING, "rejected": 1}, [])
-            alone.tell(chunk[0], errors=errors)
-            await _commit(taking, alone, rows_read=read)
+        errors = errors_of_problem(conflict, chunk[0].value)
+        alone = Decided([], {**_NOTHING, "rejected": 1}, [])
+        alone.tell(chunk[0], errors=errors)
+        await _commit(taking, alone, rows_read=read)
 
 
-async def _ended(taking: Taking) -> bool:
-    now_it_is = await taking.service.database.fetchrow("SELECT version FROM imports WHERE id = $1", taking.row["id"])
-    return now_it_is is None or now_it_is["version"] != taking.row["version"]
+async def _require_goes_on(taking: Taking) -> None:
+    """Raise Changed once the import itself is another than the one that is being taken: it was cancelled."""
+    is_now = await taking.service.database.fetchrow("SELECT version FROM imports WHERE id = $1", taking.row["id"])
+    if is_now is None or is_now["version"] != taking.row["version"]:
+        raise Changed()
 
 
 async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
     known = Remembering(taking.service.database)
     unknown_teams = await _learn_teams(taking, known, chunk)
     records = await _learn_references(taking, known, chunk)
-    writer, decided = Writer(known, 0, 0), Decided([], dict(_NOTHING), [])
+    decided = Decided([], dict(_NOTHING), [])
     for number, entry in enumerate(chunk):
         if number % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
         if entry.errors:
             outcome, errors = "rejected", entry.errors
         else:
-            work = UnitOfWork(writer)
+            work = UnitOfWork(known)
             try:
                 if getattr(entry.value, "team_id", None) in unknown_teams:
                     raise TeamNotYetKnown(team_id=entry.value.team_id)
@@ -419,7 +422,7 @@ async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entr
     for reference in named:
         known.answers[(references.record_of(model), system, reference)] = records.get(reference)
     for record in found:
-        known.answers[(outbox.record_of(model), record["id"])] = record
+        known.answers[(record_of(model), record["id"])] = record
     return {reference: dict(record) for reference, record in records.items()}
 
 
@@ -429,25 +432,22 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
     Raises Changed when the import, or a record that a row corrects, is not as it was read, and Conflict when the
     database refuses a row: then nothing is written.
     """
-    service, row = taking.service, taking.row
-    work = UnitOfWork(service.writer)
+    work = UnitOfWork(taking.service.database)
+    changed = _write_down(work, taking, decided, **values)
+    await Alone(taking.service.database).commit(work)
+    taking.row = changed
+
+
+def _write_down(work: UnitOfWork, taking: Taking, decided: Decided | None, **values: Any) -> Row:
+    """What was decided of rows, and the import as it is then."""
+    row = taking.row
     if decided is not None:
         values |= {name: row[name] + count for name, count in decided.counts.items()}
         for each in () if row["dry_run"] else decided.works:
-            work.added += each.added
-            work.changed += each.changed
-            work.outgoing += each.outgoing
+            work.merge(each)
         for place, why in decided.rejections:
             work.add(ImportRejection, import_id=row["id"], line=place, why=why)
-    changed = work.change(Import, row, **{"problem": None, **values})
-    work.done = asyncio.get_running_loop().create_future()
-    async with service.database.connection() as connection:
-        try:
-            await outbox.write_together(connection, [work])
-        except outbox.REFUSED as error:
-            raise Conflict() from error
-    await work.done
-    taking.row = changed
+    return work.change(Import, row, **{"problem": None, **values})
 
 
 async def _wait(taking: Taking, problem: Problem) -> None:

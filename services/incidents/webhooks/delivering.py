@@ -257,10 +257,10 @@ async def _failed(service: Service, webhook: Row, place: Place, event: Event, be
 async def _disable(service: Service, webhook: Row) -> NoReturn:
     """Send nothing more to a receiver that has said it is gone, until a person enables it again."""
     log.warning("webhook disabled: its receiver is gone", webhook=str(webhook["id"]))
-    work = UnitOfWork(service.writer)
+    work = UnitOfWork(service.database)
+    work.change(Webhook, webhook, state="disabled", disabled_because="gone")
     with suppress(Changed):
-        work.change(Webhook, webhook, state="disabled", disabled_because="gone")
-        await work.commit()
+        await service.writer.commit(work)
     # This task ends with the change that was just made; were it another's, it begins anew with that.
     raise Fenced(webhook["id"])
 
