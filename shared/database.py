@@ -12,8 +12,6 @@ import msgspec
 from shared.days import now
 from shared.errors import DatabaseUnavailable
 
-Row = dict[str, Any]
-
 # Beyond that nothing is told (`outbox_clocks_agree` in the database, outbox.ClocksDiffer).
 CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 

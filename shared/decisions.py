@@ -22,8 +22,9 @@ class Decision(Input):
         return {f"{name}_number": self.number, f"{name}_on": self.signed_on, f"{name}_signer": self.signer}
 
 
-def decision_of(row: Any, name: str) -> dict[str, Any] | None:
+def decision_of(row: object, name: str) -> dict[str, object] | None:
     """The decision that a record keeps under `name`; None while there is none."""
-    if row.get(f"{name}_number") is None:
+    number, signed_on, signer = (getattr(row, f"{name}_{column}") for column in ("number", "on", "signer"))
+    if number is None:
         return None
-    return {"number": row[f"{name}_number"], "signed_on": row[f"{name}_on"], "signer": row[f"{name}_signer"]}
+    return {"number": number, "signed_on": signed_on, "signer": signer}

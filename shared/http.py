@@ -50,6 +50,12 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Output(BaseModel):
+    """What crosses HTTP outwards, made of a row of its table or of what a query gives."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 class Page(Input):
     """A keyset page: at most `limit` rows after the one named by `after`, which a `Link: rel="next"` gives."""
 

@@ -16,6 +16,7 @@ from io import StringIO
 from time import monotonic
 from typing import IO, Annotated, Any, Literal, NamedTuple
 
+import asyncpg
 import structlog
 from fastapi import Query
 from fastapi.responses import StreamingResponse
@@ -25,7 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from services.incidents.searching import Question, Search, Sort
 from shared import units
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import VIETNAM, today
 from shared.errors import Problem
 from shared.http import Input
@@ -133,7 +134,7 @@ async def export(
     asked: Export,
     kind: str,
     columns: list[Column],
-    shown: Callable[[Row], BaseModel],
+    shown: Callable[[asyncpg.Record], BaseModel],
 ) -> StreamingResponse:
     """The records of a question as a file named after `kind`; `shown` is what the list shows of a row.
 
@@ -183,7 +184,7 @@ async def _made(
     asked: Export,
     kind: str,
     columns: list[Column],
-    shown: Callable[[Row], BaseModel],
+    shown: Callable[[asyncpg.Record], BaseModel],
 ) -> _Held:
     if asked.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)

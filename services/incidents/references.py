@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from sqlmodel import SQLModel
+from sqlalchemy import Table
 
 from shared.errors import Problem
 from shared.outbox import UnitOfWork
-from shared.outbox.statements import table_of
+from shared.outbox.rows import table_of
 
 
 class ReferenceKnown(Problem):
@@ -17,15 +17,15 @@ class ReferenceKnown(Problem):
 
 
 @cache
-def record_of(model: type[SQLModel]) -> str:
+def record_of(table: Table) -> str:
     """The question which record of a system ($1) has a reference ($2)."""
-    return f"SELECT id FROM {table_of(model).name} WHERE source_system = $1 AND reference = $2"
+    return f"SELECT id FROM {table.name} WHERE source_system = $1 AND reference = $2"
 
 
-async def require_new(work: UnitOfWork, model: type[SQLModel], system: str, reference: str | None) -> None:
+async def require_new(work: UnitOfWork, model: type[object], system: str, reference: str | None) -> None:
     """Raise when the system has sent this reference before. Of two at once the database refuses one."""
     if reference is None:
         return
-    known = await work.database.fetchrow(record_of(model), system, reference)
+    known = await work.database.fetchrow(record_of(table_of(model)), system, reference)
     if known is not None:
         raise ReferenceKnown(reference=reference, id=known["id"])

@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from fastapi import Query
 from pydantic import BaseModel, Field
 
 from services.incidents.steps import invalid
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import VIETNAM, Day, day_of, today
 from shared.errors import ForeignArea
 from shared.http import Input, Page
@@ -114,7 +115,7 @@ class Question:
         self._conditions += looked_up
         self._is_looked_up = bool(looked_up)
 
-    async def page(self, database: Database, sort: Sort, limit: int, after: UUID | None = None) -> list[Row]:
+    async def page(self, database: Database, sort: Sort, limit: int, after: UUID | None = None) -> list[asyncpg.Record]:
         """At most `limit` rows behind the one named by `after`."""
         if after is None:
             return await self._page(database, sort, limit, None)
@@ -124,7 +125,7 @@ class Question:
             raise invalid("after", "unknown", "the id of the row that the page before ended with")
         return await self._page(database, sort, limit, (last["at"], after))
 
-    async def pages(self, database: Database, sort: Sort, limit: int) -> AsyncIterator[list[Row]]:
+    async def pages(self, database: Database, sort: Sort, limit: int) -> AsyncIterator[list[asyncpg.Record]]:
         """Every row, page by page; each page shows its rows as they stand when it is read."""
         last = None
         while rows := await self._page(database, sort, limit, last):
@@ -140,7 +141,7 @@ class Question:
         )
         return int((await database.fetch(sql, *values))[0][0])
 
-    async def _page(self, database: Database, sort: Sort, limit: int, last: Place | None) -> list[Row]:
+    async def _page(self, database: Database, sort: Sort, limit: int, last: Place | None) -> list[asyncpg.Record]:
         order = f"{self._records.at}, id" if sort == "oldest" else f"{self._records.at} DESC, id DESC"
         # Part of the statement, for a plan without it would expect a tenth of all rows.
         first = f"ORDER BY {order} LIMIT {limit:d}"
@@ -148,7 +149,7 @@ class Question:
             branches = self._branches(self._behind(sort, last), first)
             found = " UNION ".join(f"({branch} {first})" for branch in branches)
             return await self._read(database, found, order, limit, last)
-        rows: list[Row] = []
+        rows: list[asyncpg.Record] = []
         # Words are not indexed in the order of time, so they are looked for in ever longer times until the page is full.
         for spans in await self._spans(database, sort, last):
             place, facets = self._place(rows[-1]) if rows else last, self._facets(spans)
@@ -162,7 +163,7 @@ class Question:
 
     async def _read(
         self, database: Database, found: str, order: str, limit: int, last: Place | None, facets: str = ""
-    ) -> list[Row]:
+    ) -> list[asyncpg.Record]:
         """The rows of `found`, a select of (id, at), that come first."""
         table, at = self._records.table, self._records.at
         sql, values = self._numbered(
@@ -173,7 +174,7 @@ class Question:
             last_id=last and last[1],
             facets=facets,
         )
-        return [dict(row) for row in await database.fetch(sql, *values)]
+        return await database.fetch(sql, *values)
 
     def _branches(self, behind: str, first: str) -> Iterator[str]:
         """Selects of (id, at), each of which reads an index in the order of time and ends after a page."""
@@ -207,7 +208,7 @@ class Question:
             return "true"
         return f"({self._records.at}, id) {'>' if sort == 'oldest' else '<'} ({{last_at}}, {{last_id}})"
 
-    def _place(self, row: Row) -> Place:
+    def _place(self, row: asyncpg.Record) -> Place:
         return row[self._records.at], row["id"]
 
     def _says(self, facets: str) -> str:

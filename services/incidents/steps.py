@@ -1,11 +1,11 @@
 """What tips, cases and activities share: the row that describes a step, the check before it, and the record of it."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
@@ -13,26 +13,51 @@ from uuid_utils.compat import uuid7
 from services.incidents.models import IncidentsModel
 from shared import units
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import now
 from shared.errors import InvalidInput, StepNotAllowed
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, instant
+
+State = TypeVar("State", bound=str, covariant=True)
 
 
-class Step(NamedTuple):
+class Step(NamedTuple, Generic[State]):
     """One step: the states it starts from, the state it leads to (None: it stays), who may, and the event it emits."""
 
-    of: tuple[str, ...]
-    to: str | None
+    of: tuple[State, ...]
+    to: State | None
     may: str
     event: str
     needs_reason: bool = False
 
 
-def also_concerned(*as_it_was_and_is: Row) -> tuple[str, ...]:
+class Record(Protocol):
+    """What every record that takes steps has: a tip, a case, an activity."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def unit(self) -> str:
+        """Where it counts."""
+
+    @property
+    def state(self) -> str:
+        """Where it is in its workflow."""
+
+
+class Stateful(Protocol):
+    """What has a state that a step changes: a record, a deadline."""
+
+    @property
+    def state(self) -> str:
+        """Where it is in its workflow."""
+
+
+def also_concerned(*as_it_was_and_is: Record) -> tuple[str, ...]:
     """The units beside its own whose police handle a record, or are asked to; of a case or an activity there are none."""
-    named = {row[name] for row in as_it_was_and_is for name in ("handled_by", "forwarded_to") if row.get(name)}
-    others = named.difference(row["unit"] for row in as_it_was_and_is)
+    named = {getattr(row, name, None) for row in as_it_was_and_is for name in ("handled_by", "forwarded_to")}
+    others = {unit for unit in named if unit}.difference(row.unit for row in as_it_was_and_is)
     return tuple(sorted(unit for unit in others if units.get(unit) is not None))
 
 
@@ -47,7 +72,7 @@ class StepTaken(IncidentsModel):
     # What the step was given beside its reason: a class, an officer, a decision; plain JSON values.
     details: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     taken_by: str
-    taken_at: datetime = Field(sa_type=DateTime(timezone=True))
+    taken_at: datetime = instant()
 
 
 class StepOut(BaseModel):
@@ -62,12 +87,18 @@ class StepOut(BaseModel):
     taken_at: AwareDatetime
 
 
-def require_may_step(caller: Identity, record: Row, command: str, step: Step, reason: str | None) -> None:
-    """Raise unless the caller may take this step, the record's state leads there, and a needed reason is given."""
-    team_id = record.get("team_id")
-    caller.require(step.may, record.get("handled_by") or record["unit"], str(team_id) if team_id else None)
-    if record["state"] not in step.of:
-        raise StepNotAllowed(state=record["state"], step=command, allowed_from=step.of)
+def require_may_step(
+    caller: Identity, record: Record, command: str, step: Step[str], reason: str | None, handled_by: str | None = None
+) -> None:
+    """Raise unless the caller may take this step, the record's state leads there, and a needed reason is given.
+
+    `handled_by`: who would handle it then, where that is another than who does.
+    """
+    team_id = getattr(record, "team_id", None)
+    unit = handled_by or getattr(record, "handled_by", None) or record.unit
+    caller.require(step.may, unit, str(team_id) if team_id else None)
+    if record.state not in step.of:
+        raise StepNotAllowed(state=record.state, step=command, allowed_from=step.of)
     if step.needs_reason and not reason:
         raise invalid("reason", "missing", "this step needs a reason")
 
@@ -75,21 +106,21 @@ def require_may_step(caller: Identity, record: Row, command: str, step: Step, re
 def record_step(
     work: UnitOfWork,
     caller: Identity,
-    table: type[StepTaken],
+    steps: Callable[..., StepTaken],
     command: str,
-    before: Row,
-    after: Row,
+    before: Stateful,
+    after: Stateful,
     reason: str | None,
     details: dict[str, Any] | None = None,
     **record_id: UUID,
 ) -> None:
     """Keep that the caller took this step, now, for this reason, and with what was given to it."""
     work.add(
-        table,
+        steps,
         id=uuid7(),
         command=command,
-        state_before=before["state"],
-        state_after=after["state"],
+        state_before=before.state,
+        state_after=after.state,
         reason=reason,
         details=details or None,
         taken_by=caller.subject,

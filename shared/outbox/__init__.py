@@ -4,6 +4,7 @@ A command adds and changes rows and emits events in a `UnitOfWork`; nothing of i
 commits it, with all that others have decided meanwhile.
 """
 
+from shared.outbox.rows import Declared, instant, row_of, word
 from shared.outbox.unit_of_work import START, Answer, Position, UnitOfWork
 from shared.outbox.writer import Alone, Commits, Writer, dated_ahead, decide_and_commit, maintain
 
@@ -12,10 +13,14 @@ __all__ = [
     "Alone",
     "Answer",
     "Commits",
+    "Declared",
     "Position",
     "UnitOfWork",
     "Writer",
     "dated_ahead",
     "decide_and_commit",
+    "instant",
     "maintain",
+    "row_of",
+    "word",
 ]

@@ -1,14 +1,12 @@
 """The SQL that tables give: a record by its id, rows by arrays of columns, and one statement for a whole batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
-from sqlmodel import SQLModel
-
-from shared.database import Row
 
 APPENDED = ("uuid[]", "text[]", "smallint[]", "text[]", "text[]", "text[]")
 APPEND = """
@@ -27,12 +25,6 @@ FROM unnest({}) AS given (key, fingerprint, status, body, event) LEFT JOIN {} ON
 RETURNING 1
 """
 _NOTHING_APPENDED = "(VALUES (NULL::uuid, NULL::bigint, NULL::int)) AS appended (id, seq, generation)"
-
-
-def table_of(model: type[SQLModel]) -> Table:
-    """The SQLAlchemy table that a SQLModel declares."""
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    return table
 
 
 @cache
@@ -72,16 +64,20 @@ def numbered(types: Iterable[str], first: int = 1) -> str:
     return ", ".join(f"${number}::{type}" for number, type in enumerate(types, first))
 
 
-def arrays(table: Table, rows: Iterable[Row]) -> list[list[Any]]:
+def arrays(table: Table, rows: Sequence[object]) -> list[list[Any]]:
     """The rows turned into one array for each column, as the statements above take them."""
-    rows = list(rows)
-    return [[row.get(name) for row in rows] for name in _columns(table)[0]]
+    return [list(map(column, rows)) for column in _readers(table)]
 
 
 @cache
-def record_of(model: type[SQLModel]) -> str:
+def _readers(table: Table) -> "list[attrgetter[Any]]":
+    return [attrgetter(name) for name in _columns(table)[0]]
+
+
+@cache
+def record_of(table: Table) -> str:
     """The question for a record by its id ($1)."""
-    return f"SELECT * FROM {table_of(model).name} WHERE id = $1"
+    return f"SELECT * FROM {table.name} WHERE id = $1"
 
 
 @cache

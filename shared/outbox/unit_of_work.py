@@ -1,16 +1,16 @@
 """What one request changes: the records that it adds and changes, and the events that it emits, before they are written."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table
-from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
 from shared import events, telemetry
-from shared.database import Database, Row
+from shared.database import Database
 from shared.errors import NotFound, PreconditionFailed
-from shared.outbox.statements import record_of, table_of
+from shared.outbox.rows import Columns, RowT, changed, new_row, row_of, table_of, table_of_row
+from shared.outbox.statements import record_of
 
 
 class Position(NamedTuple):
@@ -39,8 +39,9 @@ class UnitOfWork:
         # For what a command must know before it decides.
         self.database = database
         self._if_match = if_match
-        self.added: list[tuple[Table, Row]] = []
-        self.changed: list[tuple[Table, Row]] = []
+        # Rows (rows.py) of whatever tables.
+        self.added: list[Any] = []
+        self.changed: list[Any] = []
         self.outgoing: list[tuple[UUID, str, int, str, str, str | None]] = []
         self.answer: Answer | None = None
 
@@ -49,38 +50,52 @@ class UnitOfWork:
         """Whether there is nothing to commit."""
         return not (self.added or self.changed or self.outgoing or self.answer)
 
-    async def load(self, model: type[SQLModel], id: UUID) -> Row:
+    async def load(self, model: type[RowT], id: UUID) -> RowT:
         """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match."""
         row = await self.look_up(model, id)
         if row is None:
             raise NotFound(id=id)
-        etag = f'"{row["version"]}"'
+        etag = f'"{_version(row)}"'
         if self._if_match is not None and not {etag, "*"}.intersection(map(str.strip, self._if_match.split(","))):
             raise PreconditionFailed(id=id, etag=etag)
         return row
 
-    async def look_up(self, model: type[SQLModel], id: UUID) -> Row | None:
+    async def look_up(self, model: type[RowT], id: UUID) -> RowT | None:
         """A record beside the one that If-Match is about, None without one; with what this work has changed of it."""
-        for table, changed in self.changed:
-            if table is table_of(model) and changed["id"] == id:
-                return changed
-        row = await self.database.fetchrow(record_of(model), id)
-        return dict(row) if row is not None else None
+        table = table_of(model)
+        for changed_one in self.changed:
+            if table_of_row(changed_one) is table and changed_one.id == id:
+                return cast(RowT, changed_one)
+        record = await self.database.fetchrow(record_of(table), id)
+        return row_of(model, record) if record is not None else None
 
-    def add(self, model: type[SQLModel], **values: Any) -> Row:
-        """A new record; its columns that are not named stay empty."""
-        self.added.append((table_of(model), values))
-        return values
+    def add(self, model: Callable[Columns, RowT], /, *args: Columns.args, **values: Columns.kwargs) -> RowT:
+        """A new record; its columns that have a default need not be named."""
+        return self.put(new_row(model, *args, **values))
 
-    def change(self, model: type[SQLModel], row: Row, **values: Any) -> Row:
-        """The loaded record with new values. If it has moved on by the commit, the command is decided again.
+    def put(self, row: RowT) -> RowT:
+        """Add a row that was made already (rows.new_row)."""
+        self.added.append(row)
+        return row
 
-        What is changed twice within one work moves one version on.
+    def added_of(self, model: type[RowT]) -> list[RowT]:
+        """The new records of a table, so far."""
+        return [row for row in self.added if table_of_row(row) is table_of(model)]
+
+    def change(self, row: RowT, values: Mapping[str, Any] | None = None) -> RowT:
+        """A draft of the loaded record, to assign new values to; `values` are those whose names an input gives.
+
+        If the record has moved on by the commit, the command is decided again. What is changed twice within one work
+        moves one version on.
         """
-        others = [each for each in self.changed if each[1] is not row]
-        changed = {**row, **values, "version": row["version"] + (len(others) == len(self.changed))}
-        self.changed = [*others, (table_of(model), changed)]
-        return changed
+        return self.replace(row, changed(row, values))
+
+    def replace(self, row: RowT, draft: RowT) -> RowT:
+        """Put a draft that was made already (rows.changed) in the place of the loaded record."""
+        others = [each for each in self.changed if each is not row]
+        cast(Any, draft).version = _version(row) + (len(others) == len(self.changed))
+        self.changed = [*others, draft]
+        return draft
 
     def emit(
         self,
@@ -105,3 +120,8 @@ class UnitOfWork:
         self.added += other.added
         self.changed += other.changed
         self.outgoing += other.outgoing
+
+
+def _version(row: Any) -> int:
+    version: int = row.version
+    return version

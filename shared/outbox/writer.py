@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy import Table
 
 from shared import telemetry
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import now
 from shared.errors import Changed, ClocksDiffer, Conflict, DatabaseUnavailable, KeyInFlight, Overloaded, Problem
+from shared.outbox.rows import table_of_row
 from shared.outbox.statements import arrays, batch_statement, order_of
 from shared.outbox.unit_of_work import Position, UnitOfWork
 
@@ -212,13 +213,13 @@ async def _write_once(connection: asyncpg.Connection, works: Sequence[UnitOfWork
 
 async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) -> dict[int, Position]:
     """Write all that the works change, tell and answer with one statement; the position of each one's last event."""
-    inserts: dict[Table, list[Row]] = defaultdict(list)
-    updates: dict[Table, list[Row]] = defaultdict(list)
+    inserts: dict[Table, list[object]] = defaultdict(list)
+    updates: dict[Table, list[object]] = defaultdict(list)
     for work in works:
-        for table, row in work.added:
-            inserts[table].append(row)
-        for table, row in work.changed:
-            updates[table].append(row)
+        for row in work.added:
+            inserts[table_of_row(row)].append(row)
+        for row in work.changed:
+            updates[table_of_row(row)].append(row)
     # Tables in one order, as their records were locked in the order of their keys: no two processes wait for each other.
     inserted, updated = sorted(inserts, key=order_of), sorted(updates, key=order_of)
     outgoing = [event for work in works for event in work.outgoing]
@@ -248,8 +249,8 @@ async def _without_stale(
     """Lock the records that the works change: the works whose records are as they were read, and the `id()` of the others."""
     wanted: dict[Table, set[UUID]] = defaultdict(set)
     for work in works:
-        for table, row in work.changed:
-            wanted[table].add(row["id"])
+        for row in work.changed:
+            wanted[table_of_row(row)].add(row.id)
     versions: dict[tuple[Table, UUID], int] = {}
     for table in sorted(wanted, key=order_of):
         rows = await connection.fetch(
@@ -259,7 +260,7 @@ async def _without_stale(
         versions |= {(table, row["id"]): row["version"] for row in rows}
     current, stale = [], set()
     for work in works:
-        keys = {(table, row["id"]): row["version"] for table, row in work.changed}
+        keys = {(table_of_row(row), row.id): row.version for row in work.changed}
         if all(versions.get(key) == version - 1 for key, version in keys.items()):
             versions |= keys
             current.append(work)

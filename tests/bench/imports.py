@@ -21,7 +21,8 @@ import xlsxwriter
 
 from services.incidents.imports.commands import start_import
 from services.incidents.imports.job import ATOMIC_ROWS
-from services.incidents.imports.schemas import Format, NewImport
+from services.incidents.imports.models import Format
+from services.incidents.imports.schemas import NewImport
 from shared import units
 from shared.auth import Identity
 from shared.days import VIETNAM, now

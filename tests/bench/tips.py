@@ -107,7 +107,7 @@ def tips(how_many: int) -> Iterator[dict[str, Any]]:
 async def fill_tips(url: str, how_many: int) -> None:
     """Put so many tips into a migrated database by COPY; its indexes are made anew behind it, which is faster."""
     from services.incidents.tips.models import Tip
-    from shared.outbox.statements import table_of
+    from shared.outbox.rows import table_of
 
     connection = await asyncpg.connect(url)
     indexes = await connection.fetch(

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -22,16 +22,19 @@ from services.incidents.deadlines import commands
 from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.schemas import Decision, ExtendDeadline, MarkComplex, MeetDeadline
 from services.incidents.recount import RECOUNT
+from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import OPEN, STEPS
 from services.stats.counting import measure
 from services.stats.indicators import INDICATORS
 from services.stats.vectors import lanes_of
 from shared import events
 from shared.auth import Identity
-from shared.database import Row
+from shared.database import Database
 from shared.days import day_of, now
 from shared.errors import Problem
-from shared.outbox.statements import arrays, insert_statement, table_of
+from shared.outbox import UnitOfWork
+from shared.outbox.rows import changed, new_row, table_of, table_of_row, values_of
+from shared.outbox.statements import arrays, insert_statement
 from tests.clock import Clock, at
 from tests.conftest import COMMUNE, PROVINCE
 from tests.incidents.conftest import run_in_any_order
@@ -43,38 +46,34 @@ PACES = [timedelta(minutes=1), timedelta(hours=7), timedelta(hours=13), timedelt
 Cells = Counter[tuple[str, str, str]]
 
 
-class Work:
+class Work(UnitOfWork):
     """A unit of work whose tables are lists, and that commits at once."""
 
     def __init__(self, machine: "AnyOrder") -> None:
+        super().__init__(cast(Database, SimpleNamespace(fetch=self.fetch, fetchrow=self.fetchrow)))
         self.machine = machine
-        self.database = SimpleNamespace(fetch=self.fetch, fetchrow=self.fetchrow)
 
-    async def fetch(self, sql: str, *_: Any) -> list[Row]:
-        return [dict(row) for row in self.machine.deadlines.values()]
+    async def fetch(self, sql: str, *_: Any) -> list[dict[str, Any]]:
+        return [values_of(row) for row in self.machine.deadlines.values()]
 
-    async def fetchrow(self, sql: str, tip_id: UUID, name: str) -> Row | None:
-        named = [row for row in self.machine.deadlines.values() if row["name"] == name]
-        return max(named, key=lambda row: row["round"], default=None)
+    async def fetchrow(self, sql: str, tip_id: UUID, name: str) -> dict[str, Any] | None:
+        named = [row for row in self.machine.deadlines.values() if row.name == name]
+        newest = max(named, key=lambda row: row.round, default=None)
+        return values_of(newest) if newest else None
 
-    async def look_up(self, model: Any, id: UUID) -> Row:
-        return self.machine.tip
+    async def look_up(self, model: Any, id: UUID) -> Any:
+        return self.machine.tip if model is Tip else self.machine.deadlines[id]
 
-    async def load(self, model: Any, id: UUID) -> Row:
-        return self.machine.deadlines[id]
+    def commit(self) -> None:
+        """Take over what is new and what has changed."""
+        for row in self.added_of(Deadline):
+            self.machine.deadlines[row.id] = row
+        for row in self.changed:
+            if table_of_row(row) is table_of(Deadline):
+                assert self.machine.deadlines[row.id].version == row.version - 1
+                self.machine.deadlines[row.id] = row
 
-    def add(self, model: Any, **values: Any) -> Row:
-        if model is Deadline:
-            self.machine.deadlines[values["id"]] = values
-        return values
-
-    def change(self, model: Any, row: Row, **values: Any) -> Row:
-        changed = {**row, **values, "version": row["version"] + 1}
-        assert self.machine.deadlines[row["id"]]["version"] == row["version"]
-        self.machine.deadlines[row["id"]] = changed
-        return changed
-
-    def emit(self, type: str, subject: UUID, before: events.Deadline | None, after: events.Deadline, **_: Any) -> None:
+    def emit(self, type: str, subject: UUID, before: Any, after: Any, *_: Any, **__: Any) -> None:  # type: ignore[override]
         self.machine.told.append((type, subject, before, after))
 
 
@@ -87,14 +86,17 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(days_ago=st.integers(0, 40), crime=st.sampled_from(CLASSES))
     def report(self, days_ago: int, crime: str) -> None:
         self.clock.instant = datetime(2026, 2, 10, 3, tzinfo=UTC)
-        self.deadlines: dict[UUID, Row] = {}
+        self.deadlines: dict[UUID, Deadline] = {}
         self.told: list[tuple[str, UUID, events.Deadline | None, events.Deadline]] = []
         received_at = self.clock.instant - timedelta(days=days_ago)
-        self.tip: Row = {
-            "id": uuid7(), "unit": COMMUNE, "handled_by": COMMUNE, "classified_as": None, "state": "received",
-            "received_at": received_at, "received_on": day_of(received_at), "forwarded_to": None, "outcome": None,
-        }  # fmt: skip
-        commands.on_received(Work(self), self.tip)  # type: ignore[arg-type]
+        self.tip: Tip = new_row(
+            Tip, id=uuid7(), unit=COMMUNE, handled_by=COMMUNE, state="received", content="Mất xe máy", channel="web",
+            named=False, supplied_by="citizen", received_at=received_at, received_on=day_of(received_at),
+            receipt_hash=b"", recorded_by="anyone",
+        )  # fmt: skip
+        work = Work(self)
+        commands.on_received(work, self.tip)
+        work.commit()
 
     @rule(pace=st.sampled_from(PACES))
     def time_passes(self, pace: timedelta) -> None:
@@ -104,15 +106,13 @@ class AnyOrder(RuleBasedStateMachine):
     def the_job_looks(self) -> None:
         work = Work(self)
         passed = [
-            r
-            for r in self.deadlines.values()
-            if r["to_do"] and r["state"] == "running" and r["due_at"] < self.clock.instant
+            r for r in self.deadlines.values() if r.to_do and r.state == "running" and r.due_at < self.clock.instant
         ]
-        for row in sorted(passed, key=lambda row: row["due_at"]):
-            commands._emit(
-                work,  # type: ignore[arg-type]
-                "DeadlineMissed", row, commands.fact(row), commands.fact(work.change(Deadline, row, state="missed")),
-            )  # fmt: skip
+        for row in sorted(passed, key=lambda row: row.due_at):
+            missed = work.change(row)
+            missed.state = "missed"
+            commands._emit(work, "DeadlineMissed", row, commands.fact(row), commands.fact(missed))
+        work.commit()
 
     @rule(
         command=st.sampled_from(sorted(STEPS)),
@@ -123,11 +123,11 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def step(self, command: str, classified_as: str, receiver: str, earlier: timedelta, unit: str) -> None:
         step = STEPS[command]
-        at_commune = self.tip["state"] == "forwarded" and self.tip["forwarded_to"] == ELSEWHERE
-        refused = {"acknowledge": at_commune or self.tip["outcome"], "notify": at_commune, "take_over": not at_commune}
-        if self.tip["state"] not in step.of or refused.get(command):
+        at_commune = self.tip.state == "forwarded" and self.tip.forwarded_to == ELSEWHERE
+        refused = {"acknowledge": at_commune or self.tip.outcome, "notify": at_commune, "take_over": not at_commune}
+        if self.tip.state not in step.of or refused.get(command):
             return
-        values: Row = {"state": step.to or self.tip["state"]}
+        values: dict[str, Any] = {"state": step.to or self.tip.state}
         if command == "classify":
             values["classified_as"] = classified_as
         elif command == "forward":
@@ -137,23 +137,29 @@ class AnyOrder(RuleBasedStateMachine):
         elif command in ("resolve", "reject", "reopen"):
             values["outcome"] = step.to if step.to in ("resolved", "rejected") else None
         elif command == "correct":
-            received_at = self.tip["received_at"] + (
-                earlier if self.tip["received_at"] + earlier < self.clock.instant else -earlier
+            received_at = self.tip.received_at + (
+                earlier if self.tip.received_at + earlier < self.clock.instant else -earlier
             )
             values |= {"unit": unit, "handled_by": unit, "received_at": received_at, "received_on": day_of(received_at)}
-        before, self.tip = self.tip, {**self.tip, **values}
+        before, self.tip = self.tip, changed(self.tip, values)
         if command in ("withdraw", "merge"):
-            self.stood = {id: {**row, "version": 0} for id, row in self.deadlines.items()}
+            self.stood = self.deadlines_but_for_versions()
         done_on = day_of(self.clock.instant - earlier) if command == "acknowledge" else None
-        asyncio.run(commands.on_step(Work(self), before, self.tip, command, done_on))  # type: ignore[arg-type]
-        if before["state"] in ("withdrawn", "merged"):
+        work = Work(self)
+        asyncio.run(commands.on_step(work, before, self.tip, command, done_on))
+        work.commit()
+        if before.state in ("withdrawn", "merged"):
             # It has the deadlines that it had, but for those whose end has passed.
             for row in self.stood.values():
-                if row["state"] == "running" and row["due_at"] < self.clock.instant:
-                    row["state"] = "missed"
-            assert {id: {**row, "version": 0} for id, row in self.deadlines.items()} == self.stood
+                if row.state == "running" and row.due_at < self.clock.instant:
+                    row.state = "missed"
+            assert self.deadlines_but_for_versions() == self.stood
 
-    @precondition(lambda self: self.tip["state"] in OPEN)
+    def deadlines_but_for_versions(self) -> dict[UUID, Deadline]:
+        """Copies of all deadlines."""
+        return {id: changed(row, {"version": 0}) for id, row in self.deadlines.items()}
+
+    @precondition(lambda self: self.tip.state in OPEN)
     @rule(name=st.sampled_from(["decision", "report_to_investigators", "classification"]), what=st.sampled_from("cem"))
     def decide(self, name: str, what: str) -> None:
         decision = Decision(number="1", signed_on=day_of(self.clock.instant), signer="B")
@@ -166,7 +172,9 @@ class AnyOrder(RuleBasedStateMachine):
                 call = commands.extend_deadline
             else:
                 given, call = MeetDeadline(reason="x", met_at=self.clock.instant), commands.meet_deadline
-            asyncio.run(call(Work(self), PROVINCE_OFFICER, self.tip["id"], name, given))
+            work = Work(self)
+            asyncio.run(call(work, PROVINCE_OFFICER, self.tip.id, name, given))
+            work.commit()
         except Problem:
             pass
 
@@ -174,21 +182,22 @@ class AnyOrder(RuleBasedStateMachine):
     def each_deadline_is_what_it_says(self) -> None:
         if not hasattr(self, "tip"):
             return
-        is_open, stands = self.tip["state"] in OPEN, self.tip["state"] not in ("withdrawn", "merged")
-        at_agency = self.tip["state"] == "notified" and self.tip["outcome"] is None
-        to_do = [row["name"] for row in self.deadlines.values() if row["to_do"]]
+        is_open, stands = self.tip.state in OPEN, self.tip.state not in ("withdrawn", "merged")
+        at_agency = self.tip.state == "notified" and self.tip.outcome is None
+        to_do = [row.name for row in self.deadlines.values() if row.to_do]
         assert len(to_do) == len(set(to_do))
         for row in self.deadlines.values():
-            state = row["state"]
-            may_be_met = is_open or (at_agency and row["name"] == "file_transfer")
-            assert row["to_do"] == (may_be_met and state in ("running", "missed")), row
+            state = row.state
+            may_be_met = is_open or (at_agency and row.name == "file_transfer")
+            assert row.to_do == (may_be_met and state in ("running", "missed")), row
             assert stands or state == "void", row
-            assert (state in ("met", "late")) <= (row["met_at"] is not None)
+            assert (state in ("met", "late")) <= (row.met_at is not None)
             if state in ("met", "late"):
-                assert (state == "met") == (row["met_at"] <= row["due_at"])
+                assert row.met_at is not None
+                assert (state == "met") == (row.met_at <= row.due_at)
             if state == "missed":
-                assert row["due_at"] < self.clock.instant
-            assert row["due_at"] > row["starts_at"]
+                assert row.due_at < self.clock.instant
+            assert row.due_at > row.starts_at
 
     def teardown(self) -> None:
         """What the events tell adds up to what the table holds, and a deadline that is late was missed before."""
@@ -215,7 +224,7 @@ class AnyOrder(RuleBasedStateMachine):
         connection = await asyncpg.connect(self.database_url)
         table = table_of(Deadline)
         await connection.execute("CREATE TEMPORARY TABLE deadlines (LIKE public.deadlines)")
-        await connection.execute(insert_statement(table), *arrays(table, self.deadlines.values()))
+        await connection.execute(insert_statement(table), *arrays(table, [*self.deadlines.values()]))
         found = {}
         for indicator in OF_DEADLINES:
             for unit, day, count in await connection.fetch(RECOUNT[indicator]):

@@ -16,9 +16,9 @@ import xlsxwriter
 
 from services.incidents.imports.columns import Columns
 from services.incidents.imports.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
+from services.incidents.imports.models import Format, Of
 from services.incidents.imports.rejections import FileRefused, NotXlsx, row_error
 from services.incidents.imports.rows import KINDS_OF_ROWS
-from services.incidents.imports.schemas import Format, Of
 from services.incidents.imports.xlsx import XlsxRefused
 from shared.errors import Problem
 from tests.conftest import COMMUNE

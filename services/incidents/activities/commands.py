@@ -1,7 +1,7 @@
 """The verbs of activities: enter one, confirm it, return it, correct it. Only confirmed ones are counted."""
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -22,15 +22,28 @@ from services.incidents.activities.workflow import (
 from services.incidents.steps import Step, invalid, record_step, require_may_step
 from shared import events, units
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import day_of, now
 from shared.errors import UnitNotInForce, UnknownUnit
+from shared.events import ActivityState
 from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
+from shared.outbox.rows import values_of
 from shared.places import require_not_future, require_past, require_place
 
 # What of an activity its row keeps in columns; what else it tells stands in `details`.
 _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}
+
+
+class Entry(NamedTuple):
+    """The columns of an activity that its entry gives."""
+
+    unit: str
+    team_id: UUID | None
+    started_at: datetime
+    ended_at: datetime
+    held_on: date
+    turns: int
+    details: dict[str, Any]
 
 
 async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
@@ -38,24 +51,31 @@ async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActi
     return ActivityOut.of(await enter(work, caller, activity))
 
 
-async def enter(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> Row:
+async def enter(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> Activity:
     """What `enter_activity` does, for who needs no answer but the row: an import."""
     values = await _decide(work, caller, activity)
     await references.require_new(work, Activity, caller.subject, activity.reference)
     state = BEGINS.get(caller.role, BEGINS_CONFIRMED)
+    entered_at = now() if state == "entered" else None
     row = work.add(
         Activity,
         id=uuid7(),
         kind=activity.kind,
+        unit=values.unit,
+        team_id=values.team_id,
+        started_at=values.started_at,
+        ended_at=values.ended_at,
+        held_on=values.held_on,
+        turns=values.turns,
+        details=values.details,
         state=state,
         source_system=caller.subject if activity.reference else None,
         reference=activity.reference,
+        entered_at=entered_at,
+        confirm_by=confirm_by(entered_at) if entered_at else None,
         recorded_by=caller.subject,
-        version=1,
-        **_waits({}, state),
-        **values,
     )
-    work.emit("ActivityEntered", row["id"], None, fact(row), team_id=row["team_id"])
+    work.emit("ActivityEntered", row.id, None, fact(row), team_id=row.team_id)
     return row
 
 
@@ -79,10 +99,10 @@ async def correct_activity(
     """
     before = await work.load(Activity, activity_id)
     step = CORRECT_BY_TEAM if caller.role == "team_leader" else STEPS["correct"]
-    if caller.role == "system" and before["source_system"] == caller.subject:
+    if caller.role == "system" and before.source_system == caller.subject:
         step = CORRECT_BY_SYSTEM
     require_may_step(caller, before, "correct", step, correction.reason)
-    if correction.activity.kind != before["kind"]:
+    if correction.activity.kind != before.kind:
         raise invalid("activity.kind", "kind-stays", "return this one and enter another of the right kind")
     values = await _decide(work, caller, correction.activity)
     return _record(work, caller, before, "correct", step, correction.reason, values)
@@ -93,10 +113,10 @@ async def _take_step(
 ) -> ActivityOut:
     before = await work.load(Activity, activity_id)
     require_may_step(caller, before, command, STEPS[command], reason)
-    return _record(work, caller, before, command, STEPS[command], reason, {})
+    return _record(work, caller, before, command, STEPS[command], reason)
 
 
-async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> dict[str, Any]:
+async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> Entry:
     """The columns that an entry gives, once it is sure that it can be and that the caller may say so."""
     held_on = day_of(activity.started_at)
     require_place(activity.unit, held_on)
@@ -115,26 +135,26 @@ async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -
     return _columns(activity, team_id)
 
 
-def says_the_same(caller: Identity, known: Row, activity: EnterActivity) -> bool:
+def says_the_same(caller: Identity, known: Activity, activity: EnterActivity) -> bool:
     """Whether entering this would only repeat what a row of activities says."""
-    told = {"kind": activity.kind, **_columns(activity, _team_of(caller, activity))}
-    return all(known[name] == value for name, value in told.items())
+    given = _columns(activity, _team_of(caller, activity))
+    return known.kind == activity.kind and all(getattr(known, name) == value for name, value in given._asdict().items())
 
 
 def _team_of(caller: Identity, activity: EnterActivity) -> UUID | None:
     return activity.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
 
 
-def _columns(activity: EnterActivity, team_id: UUID | None) -> dict[str, Any]:
-    return {
-        "unit": activity.unit,
-        "team_id": team_id,
-        "started_at": activity.started_at,
-        "ended_at": activity.ended_at,
-        "held_on": day_of(activity.started_at),
-        "turns": getattr(activity, "turns", 0),
-        "details": activity.model_dump(mode="json", exclude=_COLUMNS, exclude_none=True),
-    }
+def _columns(activity: EnterActivity, team_id: UUID | None) -> Entry:
+    return Entry(
+        unit=activity.unit,
+        team_id=team_id,
+        started_at=activity.started_at,
+        ended_at=activity.ended_at,
+        held_on=day_of(activity.started_at),
+        turns=getattr(activity, "turns", 0),
+        details=activity.model_dump(mode="json", exclude=_COLUMNS, exclude_none=True),
+    )
 
 
 def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
@@ -148,37 +168,33 @@ def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
         raise invalid("sent_to", "own-area", "a mobilisation sends a team outside its own area")
 
 
-def _waits(before: Row, state: str) -> dict[str, Any]:
-    """The times of what a team entered: it waits anew when the team hands it in, and no more when it is confirmed."""
-    if state == "entered":
-        entered_at = now()
-        return {"entered_at": entered_at, "confirm_by": confirm_by(entered_at), "confirmed_at": None}
-    if before.get("entered_at") is None or before["state"] == state:
-        return {}
-    return {"confirmed_at": now() if state == "confirmed" else None}
-
-
 def _record(
     work: UnitOfWork,
     caller: Identity,
-    before: Row,
+    before: Activity,
     command: str,
-    step: Step,
+    step: Step[ActivityState],
     reason: str | None,
-    values: dict[str, Any],
+    entry: Entry | None = None,
 ) -> ActivityOut:
-    assert step.to is not None
-    after = work.change(Activity, before, **values, **_waits(before, step.to), state=step.to)
-    record_step(work, caller, ActivityStep, command, before, after, reason, activity_id=before["id"])
-    work.emit(step.event, before["id"], fact(before), fact(after), team_id=after["team_id"])
+    after = work.change(before, entry._asdict() if entry else None)
+    after.state = step.to or before.state
+    # What a team entered waits anew when the team hands it in, and no more once it is confirmed.
+    if after.state == "entered":
+        after.entered_at, after.confirmed_at = now(), None
+        after.confirm_by = confirm_by(after.entered_at)
+    elif before.entered_at is not None and before.state != after.state:
+        after.confirmed_at = now() if after.state == "confirmed" else None
+    record_step(work, caller, ActivityStep, command, before, after, reason, activity_id=before.id)
+    work.emit(step.event, before.id, fact(before), fact(after), team_id=after.team_id)
     return ActivityOut.of(after)
 
 
-def fact(activity: Row) -> events.Activity:
+def fact(activity: Activity) -> events.Activity:
     """What of an activity may be counted: whatever it tells under the name of a field of the fact."""
     times = {
-        f"{what}_on": day_of(activity[f"{what}_at"])
-        for what in ("entered", "confirmed")
-        if activity.get(f"{what}_at") is not None
+        f"{what}_on": day_of(at)
+        for what, at in (("entered", activity.entered_at), ("confirmed", activity.confirmed_at))
+        if at is not None
     }
-    return msgspec.convert({**activity["details"], **activity, **times}, events.Activity)
+    return msgspec.convert({**activity.details, **values_of(activity), **times}, events.Activity)

@@ -4,12 +4,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
 from services.incidents.steps import StepTaken
+from shared.events import ActivityKind, ActivityState
+from shared.outbox import instant, word
 
 
 class Activity(IncidentsModel, table=True):
@@ -21,21 +22,21 @@ class Activity(IncidentsModel, table=True):
 
     __tablename__ = "activities"
     id: UUID = Field(primary_key=True)
-    kind: str
+    kind: ActivityKind = word()
     unit: str
     team_id: UUID | None = None
-    started_at: datetime = instant(nullable=False)
-    ended_at: datetime = instant(nullable=False)
+    started_at: datetime = instant()
+    ended_at: datetime = instant()
     held_on: date
     turns: int
-    details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    state: str
+    details: dict[str, Any] = Field(sa_type=JSONB)
+    state: ActivityState = word()
     # Of an activity that another system sent: that system, and its own reference.
     source_system: str | None = None
     reference: str | None = None
-    entered_at: datetime | None = instant()
+    entered_at: datetime | None = instant(default=None)
     confirm_by: date | None = None
-    confirmed_at: datetime | None = instant()
+    confirmed_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
 

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+import asyncpg
 from fastapi.responses import StreamingResponse
 
 from services.incidents.activities.kinds import KINDS, OWN_FIELDS
+from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import (
     ActivityOut,
     ActivityPage,
@@ -18,6 +20,7 @@ from services.incidents.steps import StepOut
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
+from shared.outbox import row_of
 
 ACTIVITIES = Records(
     "activities",
@@ -51,10 +54,14 @@ def _own(activity: ActivityOut) -> str:
     return "; ".join(f"{name}: {value}" for name, value in told.items() if value not in (None, [], ""))
 
 
+def _shown(record: asyncpg.Record) -> ActivityOut:
+    return ActivityOut.of(row_of(Activity, record))
+
+
 async def list_activities(database: Database, caller: Identity, query: ListActivities) -> ActivityPage:
     """A page of the activities in the caller's reach."""
     rows = await Question(ACTIVITIES, caller, query).page(database, query.sort, query.limit, query.after)
-    return ActivityPage(items=[ActivityOut.of(row) for row in rows])
+    return ActivityPage(items=[_shown(row) for row in rows])
 
 
 async def count_activities(database: Database, caller: Identity, query: SearchActivities) -> Count:
@@ -65,7 +72,7 @@ async def count_activities(database: Database, caller: Identity, query: SearchAc
 async def export_activities(database: Database, caller: Identity, query: ExportActivities) -> StreamingResponse:
     """The same list as a file."""
     question = Question(ACTIVITIES, caller, query)
-    return await export(database, caller, question, query, query, "hoat-dong", FILE, ActivityOut.of)
+    return await export(database, caller, question, query, query, "hoat-dong", FILE, _shown)
 
 
 async def read_activity(database: Database, caller: Identity, activity_id: UUID) -> ActivityOut:
@@ -75,7 +82,7 @@ async def read_activity(database: Database, caller: Identity, activity_id: UUID)
     if row is None:
         raise NotFound(id=activity_id)
     caller.require("read_records", row["unit"], str(row["team_id"]) if row["team_id"] else None)
-    return ActivityOut.of(dict(row))
+    return _shown(row)
 
 
 async def activity_steps(database: Database, caller: Identity, activity_id: UUID) -> list[StepOut]:

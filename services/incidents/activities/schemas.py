@@ -8,11 +8,12 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.incidents.activities.kinds import OWN_FIELDS, AnyActivity
+from services.incidents.activities.models import Activity
 from services.incidents.exporting import Export
 from services.incidents.searching import Search, SearchPage
-from shared.database import Row
 from shared.events import ActivityKind, ActivityState
 from shared.http import Input
+from shared.outbox.rows import values_of
 from shared.text import Line
 
 
@@ -55,11 +56,11 @@ class ActivityOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, row: Row) -> "ActivityOut":
+    def of(cls, activity: Activity) -> "ActivityOut":
         """The activity of a row, which was valid when it was written."""
-        told = {"hamlets": [], **row["details"], **row}
+        told = {"hamlets": [], **activity.details, **values_of(activity)}
         told["member_ids"] = [UUID(id) for id in told.get("member_ids", ())]
-        names = (*cls.model_fields, *OWN_FIELDS[row["kind"]])
+        names = (*cls.model_fields, *OWN_FIELDS[activity.kind])
         values: dict[str, Any] = {name: told.get(name) for name in names}
         return cls.model_construct(**values)
 

@@ -11,7 +11,7 @@ from shared.events import ActivityState
 BEGINS: dict[str, ActivityState] = {"team_leader": "entered"}
 BEGINS_CONFIRMED: ActivityState = "confirmed"
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step[ActivityState]] = {
     "confirm": Step(("entered",), "confirmed", "confirm_activity", "ActivityConfirmed"),
     "return": Step(("entered", "confirmed"), "returned", "confirm_activity", "ActivityReturned", needs_reason=True),
     "correct": Step(
@@ -29,8 +29,10 @@ def confirm_by(entered_at: datetime) -> date:
 
 
 # What the police have confirmed a team no longer changes.
-CORRECT_BY_TEAM = Step(("entered", "returned"), "entered", "enter_activity", "ActivityCorrected", needs_reason=True)
+CORRECT_BY_TEAM: Step[ActivityState] = Step(
+    ("entered", "returned"), "entered", "enter_activity", "ActivityCorrected", needs_reason=True
+)
 # A system corrects what it has sent itself; it is confirmed, as it was when it came.
-CORRECT_BY_SYSTEM = Step(
+CORRECT_BY_SYSTEM: Step[ActivityState] = Step(
     ("entered", "confirmed", "returned"), "confirmed", "enter_activity", "ActivityCorrected", needs_reason=True
 )

@@ -1,11 +1,16 @@
 """The tables of attachments, of the contents that the store holds for them, and of who looked at them."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
+from shared.outbox import instant, word
+
+# The kinds of record that have attachments, as their addresses name them.
+Of = Literal["tips", "cases", "activities"]
 
 
 class Attachment(IncidentsModel, table=True):
@@ -13,7 +18,7 @@ class Attachment(IncidentsModel, table=True):
 
     __tablename__ = "attachments"
     id: UUID = Field(primary_key=True)
-    of: str
+    of: Of = word()
     record_id: UUID
     # From who holds the tip's receipt; such files have places of their own, so that they leave room for the police's.
     from_sender: bool
@@ -23,9 +28,9 @@ class Attachment(IncidentsModel, table=True):
     bytes: int
     name: str
     added_by: str
-    added_at: datetime = instant(nullable=False)
+    added_at: datetime = instant()
     removed_by: str | None = None
-    removed_at: datetime | None = instant(nullable=True)
+    removed_at: datetime | None = instant(default=None)
     removal_reason: str | None = None
     version: int = 1
 
@@ -37,4 +42,4 @@ class AttachmentLook(IncidentsModel, table=True):
     id: UUID = Field(primary_key=True)
     attachment_id: UUID = Field(foreign_key="attachments.id")
     looked_by: str
-    looked_at: datetime = instant(nullable=False)
+    looked_at: datetime = instant()

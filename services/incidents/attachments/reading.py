@@ -8,8 +8,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents.activities.reading import read_activity
-from services.incidents.attachments.models import AttachmentLook
-from services.incidents.attachments.schemas import AttachmentKept, AttachmentLookOut, AttachmentOut, Of, SentAttachment
+from services.incidents.attachments.models import AttachmentLook, Of
+from services.incidents.attachments.schemas import AttachmentKept, AttachmentLookOut, AttachmentOut, SentAttachment
 from services.incidents.cases.reading import read_case
 from services.incidents.tips.reading import read_tip, with_duplicates
 from services.incidents.tips.receipts import tip_of_receipt
@@ -96,6 +96,6 @@ async def sent_attachments(database: Database, receipt: str, client: str) -> lis
     """What the holder of a receipt has sent, without the contents: a receipt that was stolen shows no pictures."""
     tip = await tip_of_receipt(database, receipt, client)
     rows = await database.fetch(
-        "SELECT * FROM attachments WHERE record_id = $1 AND from_sender AND removed_at IS NULL ORDER BY id", tip["id"]
+        "SELECT * FROM attachments WHERE record_id = $1 AND from_sender AND removed_at IS NULL ORDER BY id", tip.id
     )
     return [SentAttachment.model_validate(dict(row)) for row in rows]

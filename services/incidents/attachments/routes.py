@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.incidents.attachments import commands, reading
+from services.incidents.attachments.models import Of
 from services.incidents.attachments.receiving import cipher_of, key_of, receive
 from services.incidents.attachments.schemas import (
     ENDINGS,
@@ -17,7 +18,6 @@ from services.incidents.attachments.schemas import (
     AttachmentOut,
     FileRefused,
     NotAForm,
-    Of,
     RemoveAttachment,
     SentAttachment,
     TooManyAttachments,

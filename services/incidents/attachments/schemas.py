@@ -1,16 +1,13 @@
 """What crosses HTTP of attachments, and why a file is not taken."""
 
-from typing import Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
 
+from services.incidents.attachments.models import Of
 from shared.errors import Problem
-from shared.http import Input
+from shared.http import Input, Output
 from shared.text import Line
-
-# The kinds of record that have attachments, as their addresses name them.
-Of = Literal["tips", "cases", "activities"]
 
 # What is taken, and the ending that its name gets, whatever it had.
 ENDINGS = {
@@ -60,7 +57,7 @@ class TooManyAttachments(Problem):
     vi, en = "Hồ sơ đã đủ số tệp đính kèm cho phép.", "The record has as many attachments as it may."
 
 
-class AttachmentOut(BaseModel):
+class AttachmentOut(Output):
     """A file of a record. `bytes` is of the content as it is kept, which is not always as it was sent."""
 
     id: UUID

@@ -16,6 +16,7 @@ from services.incidents.cases.schemas import (
     CorrectCase,
     Link,
     LinkCase,
+    Linked,
     OpenCase,
     ReopenCase,
     ResolveCase,
@@ -30,11 +31,11 @@ from services.incidents.places.lookup import locate
 from services.incidents.steps import invalid, record_step, require_may_step
 from shared import events
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import now
 from shared.decisions import Decision
 from shared.errors import Problem
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
+from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
 
 
@@ -93,34 +94,32 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
         recorded_by=caller.subject,
         version=1,
     )
-    row["links"] = kept[:1]
-    work.emit("CaseOpened", row["id"], None, fact(row), **_named(links[:1]))
+    work.emit("CaseOpened", row.id, None, fact(row, kept[:1]), **_named(links[:1]))
     for each in kept:
-        _add_link(work, caller, row["id"], each)
+        _add_link(work, caller, row.id, each)
     # Each further link is told by an event of its own, as if it had been made later.
-    for link, each in zip(links[1:], kept[1:], strict=True):
-        before = row
-        row = {**before, "links": [*before["links"], each]}
-        work.emit("CaseLinked", row["id"], fact(before), fact(row), **_named([link]))
-    return CaseOut.of(row)
+    for number in range(1, len(kept)):
+        before, after = fact(row, kept[:number]), fact(row, kept[: number + 1])
+        work.emit("CaseLinked", row.id, before, after, **_named([links[number]]))
+    return CaseOut.of(row, kept)
 
 
 async def resolve_case(work: UnitOfWork, caller: Identity, case_id: UUID, resolution: ResolveCase) -> CaseOut:
     """Close the case on the day it was resolved. Raises StepNotAllowed unless it is open."""
-    before = await _load(work, caller, case_id, "resolve", resolution.reason)
+    before, links = await _load(work, caller, case_id, "resolve", resolution.reason)
     values = {"resolved_on": resolution.resolved_on, **_decided(resolution.decision)}
-    return _take_step(work, caller, before, "resolve", resolution, values | _done(before, resolution, values))
+    return _take_step(work, caller, before, links, "resolve", resolution, values | _done(before, resolution, values))
 
 
 async def transfer_case(work: UnitOfWork, caller: Identity, case_id: UUID, transfer: TransferCase) -> CaseOut:
     """Give the case to the body that decides on it, on that day. Raises StepNotAllowed unless it is open."""
-    before = await _load(work, caller, case_id, "transfer", transfer.reason)
+    before, links = await _load(work, caller, case_id, "transfer", transfer.reason)
     values = {
         "transferred_on": transfer.transferred_on,
         "transferred_to": transfer.transferred_to,
         **_decided(transfer.decision),
     }
-    return _take_step(work, caller, before, "transfer", transfer, values | _done(before, transfer, values))
+    return _take_step(work, caller, before, links, "transfer", transfer, values | _done(before, transfer, values))
 
 
 async def reopen_case(work: UnitOfWork, caller: Identity, case_id: UUID, reopening: ReopenCase) -> CaseOut:
@@ -128,35 +127,35 @@ async def reopen_case(work: UnitOfWork, caller: Identity, case_id: UUID, reopeni
 
     Persons who were handled stay handled, until a correction or the next closing tells otherwise.
     """
-    before = await _load(work, caller, case_id, "reopen", reopening.reason)
+    before, links = await _load(work, caller, case_id, "reopen", reopening.reason)
     values = {**_NO_CLOSING, **_decided(reopening.decision)}
-    return _take_step(work, caller, before, "reopen", reopening, values)
+    return _take_step(work, caller, before, links, "reopen", reopening, values)
 
 
 async def withdraw_case(work: UnitOfWork, caller: Identity, case_id: UUID, withdrawal: WithdrawCase) -> CaseOut:
     """Take a case back that should not have been opened; nothing of it counts any longer."""
-    before = await _load(work, caller, case_id, "withdraw", withdrawal.reason)
-    return _take_step(work, caller, before, "withdraw", withdrawal, {**_NO_CLOSING, **_NO_DECISION})
+    before, links = await _load(work, caller, case_id, "withdraw", withdrawal.reason)
+    return _take_step(work, caller, before, links, "withdraw", withdrawal, {**_NO_CLOSING, **_NO_DECISION})
 
 
 async def correct_case(work: UnitOfWork, caller: Identity, case_id: UUID, correction: CorrectCase) -> CaseOut:
     """Set right what was entered wrongly; the counters of the old unit and day go down, those of the new go up."""
-    before = await _load(work, caller, case_id, "correct", correction.reason)
+    before, links = await _load(work, caller, case_id, "correct", correction.reason)
     plain = {"unit", "hamlet", "place", "kind", "found_on", *_NO_CLOSING}
     values = correction.model_dump(include=plain, exclude_none=True)
     for name in sorted(_NO_CLOSING.keys() & values.keys()):
-        if before[name] is None:
+        if getattr(before, name) is None:
             raise invalid(name, "not-closed-so", "the case was not closed in this way")
     if correction.decision is not None:
         values |= correction.decision.columns("decision")
     values |= _done(before, correction, values)
     if correction.unit is not None and correction.hamlet is None:
         values["hamlet"] = None
-    case = {**before, **values}
-    values["unit"] = await locate(work.database, case["found_on"], case["unit"], case["hamlet"])
-    require_place(values["unit"], case["found_on"])
+    case = changed(before, values)
+    values["unit"] = await locate(work.database, case.found_on, case.unit, case.hamlet)
+    require_place(values["unit"], case.found_on)
     caller.require(STEPS["correct"].may, values["unit"])
-    return _take_step(work, caller, before, "correct", correction, values)
+    return _take_step(work, caller, before, links, "correct", correction, values)
 
 
 async def link_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: LinkCase) -> CaseOut:
@@ -165,70 +164,80 @@ async def link_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: Lin
     The linked record need only exist: tips and patrols of a neighbouring commune lead to cases here, and a link
     shows nothing of them.
     """
-    before = await _load(work, caller, case_id, "link", link.reason)
+    before, links = await _load(work, caller, case_id, "link", link.reason)
     (kept,) = await _require_linked(work, [link])
-    if any(known["id"] == link.id for known in before["links"]):
+    if any(known.id == link.id for known in links):
         raise AlreadyLinked(kind=link.kind, id=link.id)
     _add_link(work, caller, case_id, kept)
-    values = {"links": [*before["links"], kept]}
-    return _take_step(work, caller, before, "link", link, values, [link])
+    return _take_step(work, caller, before, links, "link", link, {}, [*links, kept], [link])
 
 
 async def unlink_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: UnlinkCase) -> CaseOut:
     """Take a link back that was none, also once the case is closed. NotLinked when there is no such link."""
-    before = await _load(work, caller, case_id, "unlink", link.reason)
-    row = await work.database.fetchrow(
+    before, links = await _load(work, caller, case_id, "unlink", link.reason)
+    record = await work.database.fetchrow(
         "SELECT * FROM case_links WHERE case_id = $1 AND kind = $2 AND linked_id = $3 AND removed_at IS NULL",
         case_id,
         link.kind,
         link.id,
     )
-    if row is None:
+    if record is None:
         raise NotLinked(kind=link.kind, id=link.id)
-    work.change(CaseLink, dict(row), removed_by=caller.subject, removed_at=now())
-    values = {"links": [known for known in before["links"] if known["id"] != link.id]}
-    return _take_step(work, caller, before, "unlink", link, values, [link])
+    removed = work.change(row_of(CaseLink, record))
+    removed.removed_by, removed.removed_at = caller.subject, now()
+    left = [known for known in links if known.id != link.id]
+    return _take_step(work, caller, before, links, "unlink", link, {}, left, [link])
 
 
-async def _load(work: UnitOfWork, caller: Identity, case_id: UUID, command: str, reason: str | None) -> Row:
-    """The case with its links, once it is sure that this step may be taken.
+async def _load(
+    work: UnitOfWork, caller: Identity, case_id: UUID, command: str, reason: str | None
+) -> tuple[Case, list[Linked]]:
+    """The case and its links, once it is sure that this step may be taken.
 
     The links are read after the case and change only together with its version, so whatever is decided on links
     newer than the case is decided again.
     """
     case = await work.load(Case, case_id)
     require_may_step(caller, case, command, STEPS[command], reason)
-    # A case that this work has changed has its links beside it already, as this work leaves them.
-    return case if "links" in case else {**case, "links": await links_of(work.database, case_id)}
+    links = await links_of(work.database, case_id)
+    # A row of an import may have linked it in this work already.
+    links += [
+        Linked(new.kind, new.linked_id, new.by_force) for new in work.added_of(CaseLink) if new.case_id == case_id
+    ]
+    return case, links
 
 
 def _take_step(
     work: UnitOfWork,
     caller: Identity,
-    before: Row,
+    before: Case,
+    links: Sequence[Linked],
     command: str,
-    told: ResolveCase | TransferCase | ReopenCase | WithdrawCase | CorrectCase | LinkCase | UnlinkCase,
-    values: Row,
-    links: Sequence[Link] | None = None,
+    given: ResolveCase | TransferCase | ReopenCase | WithdrawCase | CorrectCase | LinkCase | UnlinkCase,
+    values: dict[str, Any],
+    links_after: Sequence[Linked] | None = None,
+    named: Sequence[Link] | None = None,
 ) -> CaseOut:
-    """Change the case, keep the step, and tell of it: of these links, or of the first of each kind."""
+    """Change the case, keep the step, and emit it: `named` are the links that it is about, else the first of each kind."""
     step = STEPS[command]
-    after = work.change(Case, before, **values, state=step.to or before["state"])
+    after = work.change(before, values)
+    after.state = step.to or before.state
     _require_sound(after)
-    details = told.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
-    record_step(work, caller, CaseStep, command, before, after, told.reason, details, case_id=before["id"])
-    named = _named(links if links is not None else [Link(kind=link["kind"], id=link["id"]) for link in after["links"]])
-    work.emit(step.event, before["id"], fact(before), fact(after), **named)
-    return CaseOut.of(after)
+    details = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
+    record_step(work, caller, CaseStep, command, before, after, given.reason, details, case_id=before.id)
+    leads_to = links if links_after is None else links_after
+    about = named if named is not None else [Link(kind=link.kind, id=link.id) for link in leads_to]
+    work.emit(step.event, before.id, fact(before, links), fact(after, leads_to), **_named(about))
+    return CaseOut.of(after, leads_to)
 
 
-def _decided(decision: Decision | None) -> Row:
+def _decided(decision: Decision | None) -> dict[str, Any]:
     return decision.columns("decision") if decision is not None else dict(_NO_DECISION)
 
 
-def _done(before: Row, told: WhatWasDone, values: Row) -> Row:
+def _done(before: Case, told: WhatWasDone, values: dict[str, Any]) -> dict[str, Any]:
     """The columns of what was done: as it stood, but for what is told."""
-    details = dict(before["details"])
+    details = dict(before.details)
     if told.seized is not None:
         details["seized"] = [entry.model_dump(exclude_none=True) for entry in told.seized]
     if told.handled is not None:
@@ -238,26 +247,26 @@ def _done(before: Row, told: WhatWasDone, values: Row) -> Row:
             raise invalid("handled_on", "nobody", "nobody of this case was handled")
         return {"details": details, "handled_on": None}
     closed_on = values.get("resolved_on") or values.get("transferred_on") if told.handled is not None else None
-    days = (told.handled_on, closed_on, *(before[name] for name in ("handled_on", "resolved_on", "transferred_on")))
+    days = (told.handled_on, closed_on, before.handled_on, before.resolved_on, before.transferred_on)
     handled_on = next((day for day in days if day is not None), None)
     if handled_on is None:
         raise invalid("handled_on", "missing", "the case is not closed, so the day is to be told")
     return {"details": details, "handled_on": handled_on}
 
 
-def _require_sound(case: Row) -> None:
+def _require_sound(case: Case) -> None:
     """Raise unless a case's days follow each other, and its sanctions have their decision."""
     for name in ("resolved_on", "transferred_on", "handled_on"):
-        if (day := case[name]) is not None:
+        if (day := getattr(case, name)) is not None:
             require_not_future(day)
-            if day < case["found_on"]:
-                raise invalid(name, "before-found", f"the case was found on {case['found_on']}")
-    sanctions = any(MEASURES[entry["measure"]].needs_decision for entry in case["details"]["handled"])
-    if case["state"] == "resolved" and sanctions and case["decision_number"] is None:
+            if day < case.found_on:
+                raise invalid(name, "before-found", f"the case was found on {case.found_on}")
+    sanctions = any(MEASURES[entry["measure"]].needs_decision for entry in case.details["handled"])
+    if case.state == "resolved" and sanctions and case.decision_number is None:
         raise invalid("decision", "missing", "a sanction needs its decision (Law 15/2012/QH13, art. 67)")
 
 
-async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> list[Row]:
+async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> list[Linked]:
     """The links as a case keeps them: kind, id, and whether the force supplied the tip. Raises unless each leads to a
     record of its kind: at most one look-up."""
     if not links:
@@ -274,17 +283,17 @@ async def _require_linked(work: UnitOfWork, links: Sequence[Link]) -> list[Row]:
     for row in rows:
         if row["by_force"] is None:
             raise UNKNOWN[row["kind"]](**{f"{row['kind']}_id": row["id"]})
-    return [dict(row) for row in rows]
+    return [Linked(**row) for row in rows]
 
 
-def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Row) -> None:
+def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Linked) -> None:
     work.add(
         CaseLink,
         id=uuid7(),
         case_id=case_id,
-        kind=link["kind"],
-        linked_id=link["id"],
-        by_force=link["by_force"],
+        kind=link.kind,
+        linked_id=link.id,
+        by_force=link.by_force,
         linked_by=caller.subject,
         linked_at=now(),
         version=1,
@@ -296,28 +305,28 @@ def _named(links: Sequence[Link]) -> dict[str, UUID]:
     return {f"{link.kind}_id": link.id for link in reversed(links)}
 
 
-def fact(case: Row) -> events.Case | None:
+def fact(case: Case, links: Sequence[Linked]) -> events.Case | None:
     """What of a case may be counted: nothing once it is withdrawn."""
-    if case["state"] == "withdrawn":
+    if case.state == "withdrawn":
         return None
-    kinds = Counter(link["kind"] for link in case["links"])
+    kinds = Counter(link.kind for link in links)
     seized: Counter[tuple[events.SeizedKind, events.SeizedUnit]] = Counter()
-    for entry in case["details"]["seized"]:
+    for entry in case.details["seized"]:
         seized[entry["kind"], entry["unit"]] += entry["quantity"]
     return events.Case(
-        unit=case["unit"],
-        kind=case["kind"],
-        found_on=case["found_on"],
-        found_through=found_through(case["links"]),
-        resolved_on=case.get("resolved_on"),
+        unit=case.unit,
+        kind=case.kind,
+        found_on=case.found_on,
+        found_through=found_through(links),
+        resolved_on=case.resolved_on,
         tips=kinds["tip"],
         patrols=kinds["patrol"],
         activities=kinds["activity"],
-        force_tips=sum(link["by_force"] for link in case["links"]),
-        transferred_on=case.get("transferred_on"),
-        handled_on=case.get("handled_on"),
+        force_tips=sum(link.by_force for link in links),
+        transferred_on=case.transferred_on,
+        handled_on=case.handled_on,
         handled=tuple(
-            events.Handled(**entry) for entry in sorted(case["details"]["handled"], key=lambda entry: entry["measure"])
+            events.Handled(**entry) for entry in sorted(case.details["handled"], key=lambda entry: entry["measure"])
         ),
         seized=tuple(events.Seized(kind, quantity, unit) for (kind, unit), quantity in sorted(seized.items())),
     )

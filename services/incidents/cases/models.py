@@ -7,8 +7,10 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
 from services.incidents.steps import StepTaken
+from shared.events import CaseState, LinkKind
+from shared.outbox import instant, word
 
 
 class Case(IncidentsModel, table=True):
@@ -24,7 +26,7 @@ class Case(IncidentsModel, table=True):
     # `handled`: persons by measure; `seized`: what, how much.
     details: dict[str, Any] = Field(sa_type=JSONB)
     handled_on: date | None = None
-    state: str
+    state: CaseState = word()
     resolved_on: date | None = None
     transferred_on: date | None = None
     transferred_to: str | None = None
@@ -45,14 +47,14 @@ class CaseLink(IncidentsModel, table=True):
     __tablename__ = "case_links"
     id: UUID = Field(primary_key=True)
     case_id: UUID = Field(foreign_key="cases.id")
-    kind: str
+    kind: LinkKind = word()
     linked_id: UUID
     # Of a tip: whether the force supplied it, as it stood when it was linked.
     by_force: bool = False
     linked_by: str
-    linked_at: datetime = instant(nullable=False)
+    linked_at: datetime = instant()
     removed_by: str | None = None
-    removed_at: datetime | None = instant(nullable=True)
+    removed_at: datetime | None = instant(default=None)
     version: int = 1
 
 

@@ -2,15 +2,18 @@
 
 from uuid import UUID
 
+import asyncpg
 from fastapi.responses import StreamingResponse
 
-from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ExportCases, ListCases, SearchCases
+from services.incidents.cases.models import Case
+from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ExportCases, Linked, ListCases, SearchCases
 from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.errors import NotFound
+from shared.outbox import row_of
 
 # A case with its links, in the order in which they were made; one index look-up for each row that is shown.
 COLUMNS = """cases.*, (
@@ -65,10 +68,15 @@ FILE = [
 ]
 
 
+def _shown(record: asyncpg.Record) -> CaseOut:
+    """The case of what a query gives for COLUMNS."""
+    return CaseOut.of(row_of(Case, record), [Linked(link["kind"], UUID(link["id"])) for link in record["links"]])
+
+
 async def list_cases(database: Database, caller: Identity, query: ListCases) -> CasePage:
     """A page of the cases in the caller's reach. A case belongs to no team, so a leader sees none."""
     rows = await Question(CASES, caller, query).page(database, query.sort, query.limit, query.after)
-    return CasePage(items=[CaseOut.of(row) for row in rows])
+    return CasePage(items=[_shown(row) for row in rows])
 
 
 async def count_cases(database: Database, caller: Identity, query: SearchCases) -> Count:
@@ -79,7 +87,7 @@ async def count_cases(database: Database, caller: Identity, query: SearchCases) 
 async def export_cases(database: Database, caller: Identity, query: ExportCases) -> StreamingResponse:
     """The same list as a file."""
     question = Question(CASES, caller, query)
-    return await export(database, caller, question, query, query, "vu-viec", FILE, CaseOut.of)
+    return await export(database, caller, question, query, query, "vu-viec", FILE, _shown)
 
 
 async def read_case(database: Database, caller: Identity, case_id: UUID) -> CaseOut:
@@ -89,7 +97,7 @@ async def read_case(database: Database, caller: Identity, case_id: UUID) -> Case
     if row is None:
         raise NotFound(id=case_id)
     caller.require("read_records", row["unit"])
-    return CaseOut.of(dict(row))
+    return _shown(row)
 
 
 async def case_steps(database: Database, caller: Identity, case_id: UUID) -> list[StepOut]:
@@ -99,13 +107,13 @@ async def case_steps(database: Database, caller: Identity, case_id: UUID) -> lis
     return [StepOut.model_validate(dict(row)) for row in rows]
 
 
-async def links_of(database: Database, case_id: UUID) -> list[Row]:
-    """What a case is linked to, in the order in which the links were made: rows of kind, id, and whether by the force."""
+async def links_of(database: Database, case_id: UUID) -> list[Linked]:
+    """What a case is linked to, in the order in which the links were made."""
     rows = await database.fetch(
         "SELECT kind, linked_id AS id, by_force FROM case_links l WHERE case_id = $1 AND removed_at IS NULL ORDER BY l.id",
         case_id,
     )
-    return [dict(row) for row in rows]
+    return [Linked(**row) for row in rows]
 
 
 async def cases_of_tip(database: Database, caller: Identity, tip_id: UUID) -> list[CaseOfTip]:

@@ -1,22 +1,24 @@
 """What crosses HTTP about cases, with the tables of the measures that persons meet and of what may be seized."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.incidents.cases.models import Case
 from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode
 from services.incidents.searching import Search, SearchPage
-from shared.database import Row
 from shared.days import Day
 from shared.decisions import Decision, decision_of
 from shared.events import CaseState, FoundThrough, LinkKind, Measure, SeizedKind, SeizedUnit
-from shared.http import Input
+from shared.http import Input, Output
+from shared.outbox.rows import values_of
 from shared.text import Line, UnitId, Word
 
 # More than one case can hold; counting refuses larger amounts.
@@ -214,6 +216,14 @@ class UnlinkCase(Link):
     reason: Line
 
 
+class Linked(NamedTuple):
+    """What a case is linked to, as its row keeps it; `by_force`: the force supplied the tip."""
+
+    kind: LinkKind
+    id: UUID
+    by_force: bool = False
+
+
 class CaseOut(BaseModel):
     """A case and how it stands. `found_through`: the tip before the patrol where it is linked to both."""
 
@@ -237,19 +247,20 @@ class CaseOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, row: Row) -> "CaseOut":
-        """The case of a row that has its `links` beside the columns of the table (reading.COLUMNS)."""
-        values: dict[str, Any] = {name: row.get(name) for name in cls.model_fields}
-        values |= row["details"]
-        values |= {
-            "links": [{"kind": link["kind"], "id": link["id"]} for link in row["links"]],
-            "found_through": found_through(row["links"]),
-            "decision": decision_of(row, "decision"),
-        }
-        return cls.model_validate(values)
+    def of(cls, case: Case, links: Sequence[Linked]) -> "CaseOut":
+        """The case of a row, and what it is linked to."""
+        return cls.model_validate(
+            {
+                **values_of(case),
+                **case.details,
+                "links": [{"kind": link.kind, "id": link.id} for link in links],
+                "found_through": found_through(links),
+                "decision": decision_of(case, "decision"),
+            }
+        )
 
 
-class CaseOfTip(BaseModel):
+class CaseOfTip(Output):
     """A case as it is shown on a tip through which it was found."""
 
     id: UUID
@@ -305,9 +316,9 @@ class ExportCases(SearchCases, Export):
     """A file of them."""
 
 
-def found_through(links: list[Row]) -> FoundThrough:
+def found_through(links: Iterable[Linked]) -> FoundThrough:
     """What a case's links say of how it was found."""
-    kinds = {link["kind"] for link in links}
+    kinds = {link.kind for link in links}
     if "tip" in kinds:
         return "tip"
     return "patrol" if "patrol" in kinds else "other"

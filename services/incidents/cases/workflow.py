@@ -1,11 +1,12 @@
 """What may happen to a case: open → resolved or transferred, and back when it is taken up again."""
 
 from services.incidents.steps import Step
+from shared.events import CaseState
 
-STANDING = ("open", "resolved", "transferred")
+STANDING: tuple[CaseState, ...] = ("open", "resolved", "transferred")
 
 # A link tells through what the case was found, so it may be added or taken back whenever that is learnt.
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step[CaseState]] = {
     "resolve": Step(("open",), "resolved", "handle_case", "CaseResolved"),
     "transfer": Step(("open",), "transferred", "handle_case", "CaseTransferred"),
     "withdraw": Step(STANDING, "withdrawn", "handle_case", "CaseWithdrawn", needs_reason=True),

@@ -2,10 +2,7 @@
 
 import asyncio
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
-
-from uuid_utils.compat import uuid7
 
 from services.incidents.deadlines.calendar import end_of, end_on_working_day, last_day
 from services.incidents.deadlines.models import Deadline, DeadlineStep
@@ -23,10 +20,10 @@ from services.incidents.steps import invalid, record_step
 from services.incidents.tips.models import Tip
 from shared import events
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import day_of, now, today
 from shared.errors import Changed, NotFound, Problem, StepNotAllowed
-from shared.outbox import UnitOfWork, Writer
+from shared.outbox import UnitOfWork, Writer, row_of
+from shared.outbox.rows import changed
 from shared.places import require_not_future, require_past
 from shared.service import Service
 
@@ -45,34 +42,34 @@ class NotProlongable(Problem):
     vi, en = "Thời hạn này không được kéo dài như vậy.", "This deadline cannot be prolonged so."
 
 
-def on_received(work: UnitOfWork, tip: Row) -> None:
+def on_received(work: UnitOfWork, tip: Tip) -> None:
     """Begin the deadlines of a tip that comes in, not yet classified."""
-    for rule in wanted(None, tip["handled_by"], tip["received_on"]):
-        work.add(Deadline, id=uuid7(), **begun(tip, rule, 1, tip["received_at"]))
+    for rule in wanted(None, tip.handled_by, tip.received_on):
+        work.put(begun(tip, rule, 1, tip.received_at))
 
 
-async def on_step(work: UnitOfWork, before: Row, after: Row, command: str, done_on: date | None = None) -> None:
+async def on_step(work: UnitOfWork, before: Tip, after: Tip, command: str, done_on: date | None = None) -> None:
     """Reckon the deadlines of a tip anew after a step. `done_on`: the day on which what the step records was done."""
-    rows = await work.database.fetch("SELECT * FROM deadlines WHERE tip_id = $1", after["id"])
+    rows = await work.database.fetch("SELECT * FROM deadlines WHERE tip_id = $1", after.id)
     at = now()
     done_at = at if done_on is None else min(at, end_of(done_on) - _INSTANT)
-    for was, is_now in reckon(before, after, [dict(row) for row in rows], command, at, done_at):
+    for was, is_now in reckon(before, after, [row_of(Deadline, row) for row in rows], command, at, done_at):
         if was is None:
-            row = work.add(Deadline, id=uuid7(), **is_now)
+            work.put(is_now)
         else:
-            row = work.change(Deadline, was, **{name: is_now[name] for name in is_now if name != "version"})
-        _tell(work, was, row)
+            work.replace(was, is_now)
+        _tell(work, was, is_now)
 
 
-def _tell(work: UnitOfWork, before: Row | None, after: Row) -> None:
+def _tell(work: UnitOfWork, before: Deadline | None, after: Deadline) -> None:
     """Emit what a change means, once there is more to say than that a deadline runs.
 
     One that is done late was missed first, whether or not the job had time to say so.
     """
     was, is_now = fact(before) if before else None, fact(after)
-    if after["state"] in ("met", "late") and (was is None or was.state not in ("met", "late")):
-        if after["state"] == "late" and (was is None or was.state != "missed"):
-            missed = fact({**after, "state": "missed"})
+    if after.state in ("met", "late") and (was is None or was.state not in ("met", "late")):
+        if after.state == "late" and (was is None or was.state != "missed"):
+            missed = fact(changed(after, {"state": "missed"}))
             _emit(work, "DeadlineMissed", after, was, missed)
             was = missed
         _emit(work, "DeadlineMet", after, was, is_now)
@@ -81,8 +78,10 @@ def _tell(work: UnitOfWork, before: Row | None, after: Row) -> None:
         _emit(work, "DeadlineMissed" if newly_missed else "DeadlineChanged", after, was, is_now)
 
 
-def _emit(work: UnitOfWork, type: str, deadline: Row, before: events.Deadline | None, after: events.Deadline) -> None:
-    work.emit(type, deadline["id"], before, after, tip_id=deadline["tip_id"])
+def _emit(
+    work: UnitOfWork, type: str, deadline: Deadline, before: events.Deadline | None, after: events.Deadline
+) -> None:
+    work.emit(type, deadline.id, before, after, tip_id=deadline.tip_id)
 
 
 async def extend_deadline(
@@ -96,11 +95,11 @@ async def extend_deadline(
     extension = rule.extension
     if extension is None:
         raise NotProlongable(because="no-rule")
-    if extension.only_complex and not deadline["complex"]:
+    if extension.only_complex and not deadline.complex:
         raise NotProlongable(because="only-complex")
-    if deadline["extended_to"] is not None:
+    if deadline.extended_to is not None:
         raise NotProlongable(because="once-only")
-    begun_on, ends_on = day_of(deadline["starts_at"]), last_day(deadline["due_at"])
+    begun_on, ends_on = day_of(deadline.starts_at), last_day(deadline.due_at)
     requested_on = given.requested_on or today()
     require_not_future(requested_on)
     require_not_future(given.decision.signed_on)
@@ -109,14 +108,15 @@ async def extend_deadline(
     latest = ends_on - timedelta(days=extension.asked_days_before)
     if requested_on > latest:
         raise invalid("requested_on", "too-late", f"an extension had to be requested by {latest}")
-    most = extension.after(deadline["due_at"] - _INSTANT)
+    most = extension.after(deadline.due_at - _INSTANT)
     extended_to = most if given.until is None else end_on_working_day(given.until)
-    if extended_to <= deadline["due_at"]:
+    if extended_to <= deadline.due_at:
         raise invalid("until", "not-later", f"the deadline ends on {ends_on}")
     if extended_to > most:
         raise invalid("until", "too-far", f"it can be extended until {last_day(most)} at most")
-    changed = _put_off(work, deadline, due_at=extended_to, extended_to=extended_to)
-    return _decided(work, caller, "extend", deadline, changed, given, requested_on=requested_on.isoformat())
+    after = _put_off(work, deadline, extended_to)
+    after.extended_to = extended_to
+    return _decided(work, caller, "extend", deadline, after, given, requested_on=requested_on.isoformat())
 
 
 async def mark_complex(work: UnitOfWork, caller: Identity, tip_id: UUID, name: str, given: MarkComplex) -> DeadlineOut:
@@ -124,15 +124,16 @@ async def mark_complex(work: UnitOfWork, caller: Identity, tip_id: UUID, name: s
     deadline, rule = await _load(work, caller, tip_id, name, "complex")
     if rule.complex is None:
         raise NotProlongable(because="no-rule")
-    if deadline["complex"]:
+    if deadline.complex:
         raise NotProlongable(because="once-only")
-    if deadline["due_at"] < now():
+    if deadline.due_at < now():
         raise StepNotAllowed(state="missed", step="complex", allowed_from=("running",))
     if given.decision is not None:
         require_not_future(given.decision.signed_on)
-    ends = rule.complex.after(deadline["starts_at"])
-    changed = _put_off(work, deadline, due_at=max(ends, deadline["due_at"]), complex=True)
-    return _decided(work, caller, "complex", deadline, changed, given)
+    ends = rule.complex.after(deadline.starts_at)
+    after = _put_off(work, deadline, max(ends, deadline.due_at))
+    after.complex = True
+    return _decided(work, caller, "complex", deadline, after, given)
 
 
 async def meet_deadline(
@@ -142,43 +143,46 @@ async def meet_deadline(
     deadline, _ = await _load(work, caller, tip_id, name, "meet")
     met_at = given.met_at or now()
     require_past(met_at)
-    if met_at < deadline["starts_at"]:
-        raise invalid("met_at", "before-beginning", f"the deadline began at {deadline['starts_at'].isoformat()}")
-    state = "met" if met_at <= deadline["due_at"] else "late"
-    changed = work.change(Deadline, deadline, met_at=met_at, met_by="meet", state=state, to_do=False)
-    return _decided(work, caller, "meet", deadline, changed, given, met_at=met_at.isoformat())
+    if met_at < deadline.starts_at:
+        raise invalid("met_at", "before-beginning", f"the deadline began at {deadline.starts_at.isoformat()}")
+    after = work.change(deadline)
+    after.met_at, after.met_by, after.to_do = met_at, "meet", False
+    after.state = "met" if met_at <= deadline.due_at else "late"
+    return _decided(work, caller, "meet", deadline, after, given, met_at=met_at.isoformat())
 
 
-async def _load(work: UnitOfWork, caller: Identity, tip_id: UUID, name: str, step: str) -> tuple[Row, Rule]:
+async def _load(work: UnitOfWork, caller: Identity, tip_id: UUID, name: str, step: str) -> tuple[Deadline, Rule]:
     """The deadline as it stands, still to be done, and its rule."""
     caller.require_role("handle_tip")
     tip = await work.look_up(Tip, tip_id)
     if tip is None:
         raise NotFound(id=tip_id)
-    caller.require("handle_tip", tip["handled_by"])
+    caller.require("handle_tip", tip.handled_by)
     newest = await work.database.fetchrow(
         "SELECT id FROM deadlines WHERE tip_id = $1 AND name = $2 ORDER BY round DESC LIMIT 1", tip_id, name
     )
     if newest is None:
         raise NotFound(id=tip_id, name=name)
     deadline = await work.load(Deadline, newest["id"])
-    has = {d.name: d.rule for d in wanted(tip["classified_as"], tip["handled_by"], tip["received_on"])}
-    if not deadline["to_do"] or name not in has:
-        raise StepNotAllowed(state=deadline["state"], step=step, allowed_from=("running", "missed"))
+    has = {d.name: d.rule for d in wanted(tip.classified_as, tip.handled_by, tip.received_on)}
+    if not deadline.to_do or name not in has:
+        raise StepNotAllowed(state=deadline.state, step=step, allowed_from=("running", "missed"))
     return deadline, has[name]
 
 
-def _put_off(work: UnitOfWork, deadline: Row, due_at: datetime, **values: Any) -> Row:
+def _put_off(work: UnitOfWork, deadline: Deadline, due_at: datetime) -> Deadline:
     """The deadline with a later end; one that was missed runs again if that end has not passed."""
-    state = "running" if due_at >= now() else deadline["state"]
-    return work.change(Deadline, deadline, due_at=due_at, state=state, **values)
+    after = work.change(deadline)
+    after.due_at = due_at
+    after.state = "running" if due_at >= now() else deadline.state
+    return after
 
 
 def _decided(
-    work: UnitOfWork, caller: Identity, command: str, before: Row, after: Row, given: Decided, **details: str
+    work: UnitOfWork, caller: Identity, command: str, before: Deadline, after: Deadline, given: Decided, **details: str
 ) -> DeadlineOut:
     told = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True) | details
-    record_step(work, caller, DeadlineStep, command, before, after, given.reason, told, deadline_id=before["id"])
+    record_step(work, caller, DeadlineStep, command, before, after, given.reason, told, deadline_id=before.id)
     if command == "meet":
         _tell(work, before, after)
     else:
@@ -207,8 +211,10 @@ async def miss_passed(writer: Writer) -> int:
     works = []
     for row in passed:
         work = UnitOfWork(writer.database)
-        deadline = dict(row)
-        _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(work.change(Deadline, deadline, state="missed")))
+        deadline = row_of(Deadline, row)
+        missed = work.change(deadline)
+        missed.state = "missed"
+        _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(missed))
         works.append(work)
     for told in await asyncio.gather(*[writer.commit(work) for work in works], return_exceptions=True):
         if isinstance(told, BaseException) and not isinstance(told, Changed):
@@ -216,15 +222,15 @@ async def miss_passed(writer: Writer) -> int:
     return len(passed)
 
 
-def fact(deadline: Row) -> events.Deadline:
+def fact(deadline: Deadline) -> events.Deadline:
     """What of a deadline may be counted."""
     return events.Deadline(
-        unit=deadline["unit"],
-        name=deadline["name"],
-        due_on=last_day(deadline["due_at"]),
-        state=deadline["state"],
-        classified_as=deadline["classified_as"],
-        difficult=deadline["difficult"],
-        complex=deadline["complex"],
-        extended=deadline["extended_to"] is not None,
+        unit=deadline.unit,
+        name=deadline.name,
+        due_on=last_day(deadline.due_at),
+        state=deadline.state,
+        classified_as=deadline.classified_as,
+        difficult=deadline.difficult,
+        complex=deadline.complex,
+        extended=deadline.extended_to is not None,
     )

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
 from services.incidents.steps import StepTaken
+from shared.events import DeadlineState, TipClass
+from shared.outbox import instant, word
 
 
 class Deadline(IncidentsModel, table=True):
@@ -22,16 +24,16 @@ class Deadline(IncidentsModel, table=True):
     # Whose police handle the tip now: it stands on their work list.
     handled_by: str
     # By these two its rule was chosen.
-    classified_as: str | None = None
+    classified_as: TipClass | None = word(default=None)
     difficult: bool
-    starts_at: datetime = instant(nullable=False)
-    due_at: datetime = instant(nullable=False)
+    starts_at: datetime = instant()
+    due_at: datetime = instant()
     complex: bool
-    extended_to: datetime | None = instant(nullable=True)
-    met_at: datetime | None = instant(nullable=True)
+    extended_to: datetime | None = instant(default=None)
+    met_at: datetime | None = instant(default=None)
     # The step that met it.
     met_by: str | None = None
-    state: str
+    state: DeadlineState = word()
     # Somebody must still do it: running, or missed and not given up with the closing of the tip.
     to_do: bool
     version: int = 1

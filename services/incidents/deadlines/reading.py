@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.schemas import (
     DeadlineOut,
     DeadlinePage,
@@ -17,6 +18,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound
+from shared.outbox import row_of
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -55,7 +57,7 @@ async def deadlines_of_tip(database: Database, caller: Identity, tip_id: UUID) -
     """All deadlines of a tip, the first to end first. Raises as reading the tip does."""
     await read_tip(database, caller, tip_id)
     rows = await database.fetch("SELECT * FROM deadlines WHERE tip_id = $1 ORDER BY due_at, id", tip_id)
-    return [deadline_out(row) for row in rows]
+    return [deadline_out(row_of(Deadline, row)) for row in rows]
 
 
 async def deadline_steps(database: Database, caller: Identity, tip_id: UUID, name: str) -> list[StepOut]:

@@ -1,17 +1,21 @@
 """What crosses HTTP about deadlines."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
+import asyncpg
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, TypeAdapter
 
 from services.incidents.deadlines.calendar import last_day
+from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.rules import texts
 from shared.days import Day, Instant
 from shared.events import DeadlineState, TipClass, TipState
 from shared.http import Input
+from shared.outbox import row_of
+from shared.outbox.rows import values_of
 from shared.text import Line, UnitId, Word
 
 
@@ -59,18 +63,18 @@ class DeadlineOut(BaseModel):
     version: int
 
 
-def deadline_out(row: Any) -> DeadlineOut:
+def deadline_out(deadline: Deadline) -> DeadlineOut:
     """A row of the table as people see it."""
-    return DeadlineOut.model_validate(_shown(row))
+    return DeadlineOut.model_validate(_shown(deadline))
 
 
-def _shown(row: Any) -> dict[str, Any]:
-    vi, en = texts().get(row["name"], (row["name"], row["name"]))
+def _shown(deadline: Deadline) -> dict[str, object]:
+    vi, en = texts().get(deadline.name, (deadline.name, deadline.name))
     return {
-        **row,
+        **values_of(deadline),
         "title": {"vi": vi, "en": en},
-        "due_on": last_day(row["due_at"]),
-        "extended": row["extended_to"] is not None,
+        "due_on": last_day(deadline.due_at),
+        "extended": deadline.extended_to is not None,
     }
 
 
@@ -83,9 +87,11 @@ class DeadlineToDo(DeadlineOut):
     overdue: bool
 
 
-def to_do_out(row: Any, now: datetime) -> DeadlineToDo:
-    """A row of the work list."""
-    return DeadlineToDo.model_validate({**_shown(row), "overdue": row["due_at"] < now})
+def to_do_out(record: asyncpg.Record, now: datetime) -> DeadlineToDo:
+    """A deadline of the work list, with what its query gives of the tip."""
+    deadline = row_of(Deadline, record)
+    of_tip = {name: record[name] for name in ("tip_state", "topic", "officer")}
+    return DeadlineToDo.model_validate({**_shown(deadline), **of_tip, "overdue": deadline.due_at < now})
 
 
 class DeadlinePage(BaseModel):

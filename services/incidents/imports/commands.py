@@ -10,15 +10,15 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents.imports import uploads
-from services.incidents.imports.models import Import
+from services.incidents.imports.models import Format, Import
 from services.incidents.imports.rejections import FileRefused, NotXlsx
-from services.incidents.imports.schemas import Format, ImportOut, NewImport
+from services.incidents.imports.schemas import ImportOut, NewImport
 from services.incidents.imports.workflow import ENDED, overseen
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
 from shared.secrets import keyed
 from shared.service import Service
 from shared.store import delete, put_capped
@@ -129,13 +129,16 @@ async def start_import(
         await service.writer.commit(work)
     except Conflict:
         await delete(store, uploads.path_of(id))
-        first = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
-        if first is None:
+        found = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
+        if found is None:
             raise
-        same = not first["content"] or first["content"] == row["content"]
-        if not same or any(first[name] != row[name] for name in ("of", "format", "strategy", "dry_run")):
+        first = row_of(Import, found)
+        same = not first.content or first.content == row.content
+        if not same or any(
+            getattr(first, name) != getattr(row, name) for name in ("of", "format", "strategy", "dry_run")
+        ):
             raise KeyReused() from None
-        return ImportOut.of_row(dict(first)), True
+        return ImportOut.of_row(first), True
     bell_of(service).set()
     return ImportOut.of_row(row), False
 
@@ -172,8 +175,10 @@ async def cancel_import(work: UnitOfWork, caller: Identity, import_id: UUID) -> 
     """Stop an import behind the rows that it has taken. Raises StepNotAllowed once it has ended."""
     caller.require_role("import_records")
     row = await work.load(Import, import_id)
-    if row["subject"] != caller.subject and row["unit"] not in overseen(caller):
+    if row.subject != caller.subject and row.unit not in overseen(caller):
         raise NotFound(id=import_id)
-    if row["state"] in ENDED:
-        raise StepNotAllowed(state=row["state"], step="cancel", allowed_from=["queued", "running"])
-    return ImportOut.of_row(work.change(Import, row, state="cancelled", ended_at=now()))
+    if row.state in ENDED:
+        raise StepNotAllowed(state=row.state, step="cancel", allowed_from=["queued", "running"])
+    cancelled = work.change(row)
+    cancelled.state, cancelled.ended_at = "cancelled", now()
+    return ImportOut.of_row(cancelled)

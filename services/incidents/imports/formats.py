@@ -6,9 +6,9 @@ from typing import Any, BinaryIO, NamedTuple
 from pydantic import ValidationError
 
 from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
+from services.incidents.imports.models import Format
 from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
 from services.incidents.imports.rows import Kind
-from services.incidents.imports.schemas import Format
 from shared.tables import BrokenCsv, rows_of
 
 # A row may be as large as a single request.

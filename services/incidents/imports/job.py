@@ -42,12 +42,13 @@ from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
 from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from services.incidents.known_teams import TeamNotYetKnown
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
 from shared.log import collect_seldom
-from shared.outbox import Alone, UnitOfWork, decide_and_commit
-from shared.outbox.statements import record_of, table_of
+from shared.outbox import Alone, UnitOfWork, decide_and_commit, row_of
+from shared.outbox.rows import table_of
+from shared.outbox.statements import record_of
 from shared.service import Service
 from shared.store import StoreUnavailable, delete, kept_under, size_of
 
@@ -116,7 +117,7 @@ class Taking:
     """An import that is being taken: its row as it stands, and as whom its rows are decided."""
 
     service: Service
-    row: Row
+    row: Import
     # Whether it has waited once for news of a team that is not known.
     waited: bool = False
     # Of XLSX: its sheets, and what became of each.
@@ -127,14 +128,14 @@ class Taking:
     @cached_property
     def kind(self) -> Kind:
         """What its rows are."""
-        return KINDS_OF_ROWS[self.row["of"]]
+        return KINDS_OF_ROWS[self.row.of]
 
     @cached_property
     def caller(self) -> Identity:
         """Who sent it."""
         # Another system may import by its scope to report, and no row needs another one.
-        scopes = frozenset({"report"}) if self.row["role"] == "system" else frozenset[str]()
-        return Identity(self.row["role"], self.row["subject"], self.row["unit"], self.row["team"], scopes)
+        scopes = frozenset({"report"}) if self.row.role == "system" else frozenset[str]()
+        return Identity(self.row.role, self.row.subject, self.row.unit, self.row.team, scopes)
 
 
 async def work_off(service: Service) -> None:
@@ -148,7 +149,7 @@ async def work_off(service: Service) -> None:
         row = await service.database.fetchrow(_NEXT, list(aside))
         try:
             if row is not None:
-                await take_import(service, dict(row))
+                await take_import(service, row_of(Import, row))
             elif monotonic() - swept_at > _SWEEP_SECONDS:
                 swept_at = monotonic()
                 await _sweep(service)
@@ -168,15 +169,15 @@ async def _more(service: Service) -> None:
     bell.clear()
 
 
-async def take_import(service: Service, row: Row) -> None:
+async def take_import(service: Service, row: Import) -> None:
     """Take an import from where it is to its end, or until somebody cancels it."""
     taking = Taking(service, row)
     try:
         await _take_rows(taking)
-        if taking.row["state"] == "running":
+        if taking.row.state == "running":
             last = await service.database.fetchrow(_LAST)
             position = f"{service.name}:{last['generation']}:{last['seq'] or 0}" if last else None
-            sheets = {"sheets": taking.sheets} if taking.row["format"] == "xlsx" else None
+            sheets = {"sheets": taking.sheets} if taking.row.format == "xlsx" else None
             await _commit(taking, state="done", ended_at=now(), position=position, sheets=sheets)
     except Changed:
         # It was cancelled, or a record that it corrects does not come to rest: look again.
@@ -185,7 +186,7 @@ async def take_import(service: Service, row: Row) -> None:
         await _wait(taking, problem)
         raise
     except _PASSES as error:
-        log.warning("import waits", import_id=str(row["id"]), reason=f"{type(error).__name__}: {error}"[:300])
+        log.warning("import waits", import_id=str(row.id), reason=f"{type(error).__name__}: {error}"[:300])
         await _wait(taking, NotNow())
         raise
     except DatabaseUnavailable:
@@ -194,34 +195,34 @@ async def take_import(service: Service, row: Row) -> None:
         await _fail(taking, problem)
     except Exception as error:
         # One file that cannot be taken must not keep the others waiting for ever.
-        log.exception("import failed", import_id=str(row["id"]))
+        log.exception("import failed", import_id=str(row.id))
         await _fail(taking, error if isinstance(error, Conflict) else Problem())
-    await delete(store_of(service), path_of(row["id"]))
+    await delete(store_of(service), path_of(row.id))
 
 
 async def _take_rows(taking: Taking) -> None:
     row, service = taking.row, taking.service
     store = store_of(service)
-    kept = await size_of(store, path_of(row["id"]))
+    kept = await size_of(store, path_of(row.id))
     if kept is None:
-        since = (row["problem"] or {}).get("missing_since") or now().isoformat()
+        since = (row.problem or {}).get("missing_since") or now().isoformat()
         if now() - datetime.fromisoformat(since) > _GONE_AFTER:
             raise FileGone()
         raise FileMissing(missing_since=since)
-    file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, row["id"]), BLOCK))
+    file = cast(BinaryIO, BufferedReader(SealedFile(store, kept, row.id), BLOCK))
     taking.sheets.clear()
-    entries = _checked(READERS[row["format"]](file, taking.kind, taking.sheets), service.settings.import_rows)
+    entries = _checked(READERS[row.format](file, taking.kind, taking.sheets), service.settings.import_rows)
     first: list[Entry] = []
-    if row["rows_read"]:
-        await _in_thread(_pass_over, entries, row["rows_read"])
+    if row.rows_read:
+        await _in_thread(_pass_over, entries, row.rows_read)
     else:
         whole = False
-        if row["atomic"] is not False:
+        if row.atomic is not False:
             first, whole = await _in_thread(_begin, entries)
-            if row["atomic"] and not whole:
+            if row.atomic and not whole:
                 raise NotAtomic()
-        if (row["state"], row["atomic"]) != ("running", whole):
-            await _commit(taking, state="running", started_at=row["started_at"] or now(), atomic=whole)
+        if (row.state, row.atomic) != ("running", whole):
+            await _commit(taking, state="running", started_at=row.started_at or now(), atomic=whole)
         if whole:
             await _take_chunk(taking, first, await _decide(taking, first))
             return
@@ -308,16 +309,16 @@ def _take(taking: Taking, entries: Iterator[Entry]) -> list[Entry]:
 
 async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> None:
     """Commit what was decided of rows, with the progress; decide again when a record that they correct has moved on."""
-    read = taking.row["rows_read"] + len(chunk)
+    read = taking.row.rows_read + len(chunk)
     first = True
 
-    async def decide(work: UnitOfWork) -> Row:
+    async def decide(work: UnitOfWork) -> Import:
         nonlocal decided, first
         if not first:
             await _require_goes_on(taking)
             decided = await _decide(taking, chunk)
         first = False
-        if taking.row["atomic"] and decided.counts["rejected"]:
+        if taking.row.atomic and decided.counts["rejected"]:
             return _write_down(work, taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
         return _write_down(work, taking, decided, rows_read=read)
 
@@ -326,7 +327,7 @@ async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> N
         by = Alone(taking.service.database)
         taking.row, _ = await decide_and_commit(by, decide, again=(Changed, Conflict))
     except Conflict as conflict:
-        if taking.row["atomic"]:
+        if taking.row.atomic:
             raise
         # The row is found by halving.
         if len(chunk) > 1:
@@ -341,8 +342,8 @@ async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> N
 
 async def _require_goes_on(taking: Taking) -> None:
     """Raise Changed once the import itself is another than the one that is being taken: it was cancelled."""
-    is_now = await taking.service.database.fetchrow("SELECT version FROM imports WHERE id = $1", taking.row["id"])
-    if is_now is None or is_now["version"] != taking.row["version"]:
+    is_now = await taking.service.database.fetchrow("SELECT version FROM imports WHERE id = $1", taking.row.id)
+    if is_now is None or is_now["version"] != taking.row.version:
         raise Changed()
 
 
@@ -378,16 +379,16 @@ async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
 
 
 async def _take_row(
-    taking: Taking, work: UnitOfWork, records: dict[str, Row], value: Any
+    taking: Taking, work: UnitOfWork, records: dict[str, object], value: Any
 ) -> tuple[str, Errors, list[dict[str, str]]]:
     """Let the command of a single request decide a row; what became of it, and what of it was left out."""
     kind, caller = taking.kind, taking.caller
-    if taking.row["strategy"] == "upsert":
+    if taking.row.strategy == "upsert":
         if value.reference is None:
             return "rejected", [row_error("reference", "missing", "an upsert finds a record by its reference")], []
         record = records.get(value.reference)
         if record is not None:
-            reason = f"Nhập dữ liệu {taking.row['id']}"
+            reason = f"Nhập dữ liệu {taking.row.id}"
             return "updated" if await kind.correct(work, caller, record, value, reason) else "unchanged", [], []
     made = await kind.create(work, caller, value)
     return "created", [], [each.model_dump() for each in getattr(made, "left_out", [])]
@@ -409,7 +410,7 @@ async def _learn_teams(taking: Taking, known: Remembering, chunk: list[Entry]) -
     return named
 
 
-async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entry]) -> dict[str, Row]:
+async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entry]) -> dict[str, object]:
     """Learn at once which records the references of a chunk became; the records."""
     named = [entry.value.reference for entry in chunk if getattr(entry.value, "reference", None)]
     if not named:
@@ -420,13 +421,13 @@ async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entr
     )
     records = {record["reference"]: record for record in found}
     for reference in named:
-        known.answers[(references.record_of(model), system, reference)] = records.get(reference)
+        known.answers[(references.record_of(table_of(model)), system, reference)] = records.get(reference)
     for record in found:
-        known.answers[(record_of(model), record["id"])] = record
-    return {reference: dict(record) for reference, record in records.items()}
+        known.answers[(record_of(table_of(model)), record["id"])] = record
+    return {reference: row_of(model, record) for reference, record in records.items()}
 
 
-async def _commit(taking: Taking, decided: Decided | None = None, **values: Any) -> None:
+async def _commit(taking: Taking, decided: Decided | None = None, /, **values: object) -> None:
     """Commit what was decided and the import's new values in one transaction.
 
     Raises Changed when the import, or a record that a row corrects, is not as it was read, and Conflict when the
@@ -438,21 +439,21 @@ async def _commit(taking: Taking, decided: Decided | None = None, **values: Any)
     taking.row = changed
 
 
-def _write_down(work: UnitOfWork, taking: Taking, decided: Decided | None, **values: Any) -> Row:
+def _write_down(work: UnitOfWork, taking: Taking, decided: Decided | None, **values: object) -> Import:
     """What was decided of rows, and the import as it is then."""
     row = taking.row
     if decided is not None:
-        values |= {name: row[name] + count for name, count in decided.counts.items()}
-        for each in () if row["dry_run"] else decided.works:
+        values |= {name: getattr(row, name) + count for name, count in decided.counts.items()}
+        for each in () if row.dry_run else decided.works:
             work.merge(each)
         for place, why in decided.rejections:
-            work.add(ImportRejection, import_id=row["id"], line=place, why=why)
-    return work.change(Import, row, **{"problem": None, **values})
+            work.add(ImportRejection, import_id=row.id, line=place, why=why)
+    return work.change(row, {"problem": None, **values})
 
 
 async def _wait(taking: Taking, problem: Problem) -> None:
     """Whoever looks sees what it waits for, until it goes on."""
-    if taking.row["problem"] != _told(problem):
+    if taking.row.problem != _told(problem):
         with suppress(Changed, *_PASSES):
             await _commit(taking, problem=_told(problem))
 
@@ -462,7 +463,7 @@ async def _fail(taking: Taking, problem: Problem) -> None:
         await _commit(taking, **_failed(problem))
 
 
-def _failed(problem: Problem) -> dict[str, Any]:
+def _failed(problem: Problem) -> dict[str, object]:
     return {"state": "failed", "problem": _told(problem), "ended_at": now()}
 
 

@@ -1,14 +1,20 @@
 """The tables of imports: each file that was sent, how far it is, and what of it was rejected."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
+from shared.outbox import instant, word
+
+Of = Literal["tips", "cases", "activities"]
+Format = Literal["ndjson", "csv", "xlsx"]
+Strategy = Literal["create", "upsert"]
+State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Import(IncidentsModel, table=True):
@@ -16,9 +22,9 @@ class Import(IncidentsModel, table=True):
 
     __tablename__ = "imports"
     id: UUID = Field(primary_key=True)
-    of: str
-    format: str
-    strategy: str
+    of: Of = word()
+    format: Format = word()
+    strategy: Strategy = word()
     dry_run: bool
     # All rows or none; empty until the file's size has decided it.
     atomic: bool | None = None
@@ -31,7 +37,7 @@ class Import(IncidentsModel, table=True):
     subject: str
     unit: str
     team: str
-    state: str
+    state: State = word()
     rows_read: int = 0
     created: int = 0
     updated: int = 0
@@ -40,13 +46,13 @@ class Import(IncidentsModel, table=True):
     # Rows that were taken without something that is none: a telephone number, an identity number.
     left_out: int = 0
     # Of XLSX: each sheet, and what became of it. An object, since the writer takes a list for an array of rows.
-    sheets: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    sheets: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     # Why the file as a whole failed, or what it waits for.
-    problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     position: str | None = None
-    created_at: datetime = instant(nullable=False)
-    started_at: datetime | None = instant(nullable=True)
-    ended_at: datetime | None = instant(nullable=True)
+    created_at: datetime = instant()
+    started_at: datetime | None = instant(default=None)
+    ended_at: datetime | None = instant(default=None)
     # Hash of the caller and the Idempotency-Key.
     key: bytes | None = Field(default=None, unique=True)
     version: int = 1
@@ -59,4 +65,4 @@ class ImportRejection(IncidentsModel, table=True):
     import_id: UUID = Field(primary_key=True, foreign_key="imports.id")
     # Where it comes in the file, a further sheet behind those before; `why` tells the sheet and its row.
     line: int = Field(primary_key=True)
-    why: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    why: dict[str, Any] = Field(sa_type=JSONB)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+from services.incidents.imports.models import Import
 from services.incidents.imports.schemas import (
     ImportOut,
     ImportPage,
@@ -19,6 +20,7 @@ from services.incidents.imports.workflow import ENDED, overseen
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
+from shared.outbox import row_of
 
 # How often a stream looks how far an import is.
 _LOOK_SECONDS = 0.5
@@ -39,7 +41,7 @@ async def list_imports(database: Database, caller: Identity, query: ListImports)
         query.state,
         query.limit,
     )
-    return ImportPage(items=[ImportOut.of_row(dict(row)) for row in rows])
+    return ImportPage(items=[ImportOut.of_row(row_of(Import, row)) for row in rows])
 
 
 async def read_import(database: Database, caller: Identity, import_id: UUID) -> ImportOut:
@@ -48,7 +50,7 @@ async def read_import(database: Database, caller: Identity, import_id: UUID) -> 
     row = await database.fetchrow("SELECT * FROM imports WHERE id = $1", import_id)
     if row is None or (row["subject"] != caller.subject and row["unit"] not in overseen(caller)):
         raise NotFound(id=import_id)
-    return ImportOut.of_row(dict(row))
+    return ImportOut.of_row(row_of(Import, row))
 
 
 async def progress(database: Database, caller: Identity, import_id: UUID) -> AsyncIterator[ImportOut]:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
-from sqlmodel import SQLModel
 
 from services.incidents.activities import commands as activities
 from services.incidents.activities.kinds import AnyActivity
@@ -15,50 +14,50 @@ from services.incidents.cases.models import Case
 from services.incidents.cases.reading import links_of
 from services.incidents.cases.schemas import CorrectCase, LinkCase, OpenCase
 from services.incidents.imports.columns import Convert, fields_of
-from services.incidents.imports.schemas import Of
+from services.incidents.imports.models import Of
 from services.incidents.places.lookup import lies_elsewhere
 from services.incidents.tips.commands import correct_tip, report_tip
 from services.incidents.tips.models import Tip
 from services.incidents.tips.schemas import CorrectTip, ReportTip
 from shared import units
 from shared.auth import Identity
-from shared.database import Row
 from shared.errors import InvalidInput
 from shared.outbox import UnitOfWork
+from shared.outbox.rows import values_of
 
 # Corrects a known record where a row differs from it; whether it did.
-Correct = Callable[[UnitOfWork, Identity, Row, Any, str], Awaitable[bool]]
+Correct = Callable[[UnitOfWork, Identity, Any, Any, str], Awaitable[bool]]
 
 
 class Kind(NamedTuple):
     """One kind of row: its table, its input and columns, the command that makes a record of it, and what corrects one."""
 
-    model: type[SQLModel]
+    model: type[object]
     input: TypeAdapter[Any]
     fields: dict[str, Convert]
     create: Callable[..., Awaitable[Any]]
     correct: Correct
 
 
-def _kind(model: type[SQLModel], input: Any, create: Callable[..., Awaitable[Any]], correct: Correct) -> Kind:
+def _kind(model: type[object], input: Any, create: Callable[..., Awaitable[Any]], correct: Correct) -> Kind:
     return Kind(model, TypeAdapter(input), dict(fields_of(input)), create, correct)
 
 
 def _where_it_differs(correction: type[BaseModel], command: Callable[..., Awaitable[Any]]) -> Correct:
     """Correct the fields that a correction may change; one that the row leaves out stays."""
 
-    async def correct(work: UnitOfWork, caller: Identity, known: Row, row: BaseModel, reason: str) -> bool:
+    async def correct(work: UnitOfWork, caller: Identity, known: Tip | Case, row: BaseModel, reason: str) -> bool:
         told = row.model_dump(include=set(correction.model_fields), exclude_unset=True, exclude_none=True)
-        kept = {**(known.get("details") or {}), **known}
+        kept = {**getattr(known, "details", {}), **values_of(known)}
         other = {name: getattr(row, name) for name, value in told.items() if value != kept.get(name)}
         if "unit" in other and "hamlet" in told:
             # A hamlet tells the commune, also beside a unit above it; without it, another unit would forget it.
-            if "hamlet" not in other and told["unit"] in units.ancestors(known["unit"]):
+            if "hamlet" not in other and told["unit"] in units.ancestors(known.unit):
                 del other["unit"]
             else:
                 other["hamlet"] = told["hamlet"]
         if other:
-            await command(work, caller, known["id"], correction(reason=reason, **other))
+            await command(work, caller, known.id, correction(reason=reason, **other))
         return bool(other)
 
     return correct
@@ -68,20 +67,20 @@ _correct_tip = _where_it_differs(CorrectTip, correct_tip)
 _correct_case = _where_it_differs(CorrectCase, correct_case)
 
 
-async def _correct_tip_or_refuse(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
+async def _correct_tip_or_refuse(work: UnitOfWork, caller: Identity, known: Tip, row: Any, reason: str) -> bool:
     """Correct a tip, unless the row tells something else of what no correction changes.
 
     Who reported is sealed: whether it is another than the one who is kept, nobody looks.
     """
-    kept_at = (known["longitude"], known["latitude"])
+    kept_at = (known.longitude, known.latitude)
     told_at = (row.point.longitude, row.point.latitude) if row.point else kept_at
     if kept_at == (None, None) != told_at:
         # A tip that moves leaves a point that lies elsewhere behind, and its row still tells it.
-        elsewhere = await lies_elsewhere(work.database, known["received_on"], known["unit"], *told_at)
+        elsewhere = await lies_elsewhere(work.database, known.received_on, known.unit, *told_at)
         told_at = kept_at if elsewhere else told_at
     differs = {
-        "informant": row.informant is not None and not known["named"],
-        "channel": row.channel not in (None, known["channel"]),
+        "informant": row.informant is not None and not known.named,
+        "channel": row.channel not in (None, known.channel),
         "point": told_at != kept_at,
     }
     if any(differs.values()):
@@ -90,22 +89,22 @@ async def _correct_tip_or_refuse(work: UnitOfWork, caller: Identity, known: Row,
     return await _correct_tip(work, caller, known, row, reason)
 
 
-async def _correct_case_and_link(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
+async def _correct_case_and_link(work: UnitOfWork, caller: Identity, known: Case, row: Any, reason: str) -> bool:
     """Correct a case, and link it to what it is not linked to yet; a link that the row leaves out stays."""
     corrected = await _correct_case(work, caller, known, row, reason)
     told = row.all_links()
-    linked = {link["id"] for link in await links_of(work.database, known["id"])} if told else set()
+    linked = {link.id for link in await links_of(work.database, known.id)} if told else set()
     missing = [link.model_dump() for link in told if link.id not in linked]
     for link in missing:
-        await link_case(work, caller, known["id"], LinkCase(reason=reason, **link))
+        await link_case(work, caller, known.id, LinkCase(reason=reason, **link))
     return corrected or bool(missing)
 
 
-async def _correct_activity(work: UnitOfWork, caller: Identity, known: Row, row: Any, reason: str) -> bool:
+async def _correct_activity(work: UnitOfWork, caller: Identity, known: Activity, row: Any, reason: str) -> bool:
     """An activity is corrected as a whole."""
     if activities.says_the_same(caller, known, row):
         return False
-    await activities.correct_activity(work, caller, known["id"], CorrectActivity(reason=reason, activity=row))
+    await activities.correct_activity(work, caller, known.id, CorrectActivity(reason=reason, activity=row))
     return True
 
 

@@ -6,15 +6,11 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
+from services.incidents.imports.models import Format, Import, Of, State, Strategy
 from services.incidents.tips.schemas import LeftOut
-from shared.database import Row
 from shared.http import Input, Page
+from shared.outbox.rows import values_of
 from shared.text import Line
-
-Of = Literal["tips", "cases", "activities"]
-Format = Literal["ndjson", "csv", "xlsx"]
-Strategy = Literal["create", "upsert"]
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 MEDIA_TYPES: dict[str, Format] = {
     "application/x-ndjson": "ndjson",
@@ -81,10 +77,9 @@ class ImportOut(BaseModel):
     version: int
 
     @classmethod
-    def of_row(cls, row: Row) -> "ImportOut":
+    def of_row(cls, row: Import) -> "ImportOut":
         """The import of a row, which was valid when it was written."""
-        shown = {name: row.get(name) for name in cls.model_fields}
-        return cls.model_validate(shown | {"sheets": (row.get("sheets") or {}).get("sheets")})
+        return cls.model_validate(values_of(row) | {"sheets": (row.sheets or {}).get("sheets")})
 
 
 class ImportPage(BaseModel):

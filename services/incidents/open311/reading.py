@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from services.incidents.open311.edge import ServiceUnknown
 from services.incidents.open311.schemas import ListRequests
 from services.incidents.open311.topics import TOPICS
@@ -12,7 +14,7 @@ from services.incidents.tips.receipts import receipt_of, tip_of_receipt
 from services.incidents.tips.workflow import OPEN
 from shared import units
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import VIETNAM, now
 from shared.errors import NotFound, Unauthenticated
 from shared.settings import settings
@@ -111,10 +113,10 @@ def definition(service_code: str) -> dict[str, Any]:
 async def request_of(database: Database, service_request_id: str, client: str) -> dict[str, Any]:
     """How the tip of a receipt stands. NotFound for any other id; TooManyWrongReceipts after too many."""
     tip = await tip_of_receipt(database, service_request_id, client)
-    row = await database.fetchrow(f"{_REQUESTS} WHERE t.id = $1", tip["id"])
+    row = await database.fetchrow(f"{_REQUESTS} WHERE t.id = $1", tip.id)
     if row is None:
         raise NotFound()
-    return _request(dict(row))
+    return _request(row)
 
 
 async def list_requests(database: Database, caller: Identity, query: ListRequests, client: str) -> list[dict[str, Any]]:
@@ -147,7 +149,7 @@ async def list_requests(database: Database, caller: Identity, query: ListRequest
         query.page_size,
         (query.page - 1) * query.page_size,
     )
-    return [_request(dict(row)) for row in rows]
+    return [_request(row) for row in rows]
 
 
 async def _named(database: Database, ids: Iterable[str], client: str) -> list[dict[str, Any]]:
@@ -160,7 +162,7 @@ async def _named(database: Database, ids: Iterable[str], client: str) -> list[di
     return found
 
 
-def _request(row: Row) -> dict[str, Any]:
+def _request(row: asyncpg.Record) -> dict[str, Any]:
     """A request; what the standard would show and secrecy forbids is there, and empty."""
     topic, unit = TOPICS.get(row["topic"] or ""), units.get(row["unit"])
     notes = STATES.get(row["state"], row["state"])

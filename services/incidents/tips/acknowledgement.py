@@ -17,14 +17,18 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
+from services.incidents.tips.models import Tip
 from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
 from services.incidents.tips.routes import Receipt
 from shared import units
-from shared.database import Database, Row
+from shared.database import Database
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
 from shared.http import ClientAddress, page, problems
 from shared.limits import AtMost
+from shared.outbox import row_of
+from shared.outbox.rows import table_of
+from shared.outbox.statements import record_of
 from shared.secrets import secret_for
 from shared.settings import settings
 
@@ -85,7 +89,7 @@ async def check_acknowledgement(
     if tip is None:
         raise NotFound()
     response.headers.update({"Cache-Control": "no-store", "Vary": "Accept"})
-    return Acknowledged(valid=True, received_at=tip["received_at"], unit=tip["unit"], unit_name=_name(tip["unit"]))
+    return Acknowledged(valid=True, received_at=tip.received_at, unit=tip.unit, unit_name=_name(tip.unit))
 
 
 def code_of(tip_id: UUID) -> str:
@@ -103,11 +107,11 @@ def tip_id_of(code: str) -> UUID | None:
     return UUID(bytes=_cipher().decryptor().update(number.to_bytes(16)))
 
 
-async def tip_of_code(database: Database, code: str) -> Row | None:
+async def tip_of_code(database: Database, code: str) -> Tip | None:
     """When and where the code's tip was received, or None."""
     tip_id = tip_id_of(code[:100])
-    row = await database.fetchrow("SELECT unit, received_at FROM tips WHERE id = $1", tip_id)
-    return dict(row) if row is not None else None
+    row = await database.fetchrow(record_of(table_of(Tip)), tip_id)
+    return row_of(Tip, row) if row is not None else None
 
 
 @cache
@@ -116,10 +120,10 @@ def _cipher() -> Cipher[modes.ECB]:
     return Cipher(algorithms.AES256(secret_for(b"acknowledgement code")), modes.ECB())
 
 
-async def drawn(tip: Row) -> bytes:
+async def drawn(tip: Tip) -> bytes:
     """The PDF, the same each time. Raises Overloaded while four are being drawn."""
     with _AT_ONCE.place():
-        return await asyncio.to_thread(draw, tip["id"], tip["unit"], tip["received_at"])
+        return await asyncio.to_thread(draw, tip.id, tip.unit, tip.received_at)
 
 
 def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
@@ -209,13 +213,13 @@ def _dated(day: datetime) -> str:
     return f"ngày {day.day:02} tháng {month} năm {day.year}"
 
 
-def _page(tip: Row | None) -> Response:
+def _page(tip: Tip | None) -> Response:
     if tip is None:
         told = "Mã kiểm tra không đúng. · This code is not genuine."
     else:
-        received = tip["received_at"].astimezone(VIETNAM)
+        received = tip.received_at.astimezone(VIETNAM)
         told = (
-            f"{_police(tip['unit'])} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
+            f"{_police(tip.unit)} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
             f"{_dated(received)}. · A tip was received then by the police of this unit."
         )
     written = (

@@ -31,7 +31,6 @@ from services.incidents.tips.schemas import (
 from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
 from shared import events, units
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import day_of, now, today
 from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit
 from shared.events import Channel
@@ -155,9 +154,9 @@ async def acknowledge_forwarding(
     """
     tip = await work.load(Tip, tip_id)
     require_may_step(caller, tip, "acknowledge", STEPS["acknowledge"], given.reason)
-    if tip["outcome"] is not None:
-        raise StepNotAllowed(state=tip["state"], step="acknowledge", allowed_from=("forwarded",))
-    if units.get(tip["forwarded_to"]) is not None:
+    if tip.outcome is not None:
+        raise StepNotAllowed(state=tip.state, step="acknowledge", allowed_from=("forwarded",))
+    if units.get(tip.forwarded_to or "") is not None:
         raise invalid("tip", "forwarded-to-commune", "a commune takes a tip over, or sends it back")
     if given.received_on > today():
         raise DayInTheFuture(day=given.received_on)
@@ -170,14 +169,15 @@ async def answer_forwarding(
 ) -> TipOut:
     """As the commune to which a tip was forwarded, take it over or send it back."""
     tip = await work.load(Tip, tip_id)
-    receiver = tip["forwarded_to"] or ""
+    receiver = tip.forwarded_to or ""
     forwarded_to_commune = units.get(receiver) is not None
     require_may_step(
         caller,
-        {**tip, "handled_by": receiver if forwarded_to_commune else tip["handled_by"]},
+        tip,
         command,
         STEPS[command],
         reason,
+        handled_by=receiver if forwarded_to_commune else None,
     )
     if command == "take_over" and not forwarded_to_commune:
         raise invalid("tip", "forwarded-to-agency", "an agency acknowledges a tip; only a commune takes it over")
@@ -189,7 +189,7 @@ async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, rea
     """Keep that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
     tip = await work.load(Tip, tip_id)
     require_may_step(caller, tip, "notify", STEPS["notify"], reason)
-    if tip["state"] == "forwarded" and units.get(tip["forwarded_to"]) is not None:
+    if tip.state == "forwarded" and units.get(tip.forwarded_to or "") is not None:
         raise invalid("tip", "forwarded-to-commune", "the commune must first take the tip over, or send it back")
     return await _record_step(work, caller, tip, "notify", reason, {}, {})
 
@@ -203,11 +203,11 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
     other = await work.look_up(Tip, into)
     if other is None:
         raise invalid("into", "unknown-tip", "there is no such tip")
-    caller.require("handle_tip", other["handled_by"])
-    if other["state"] in ("merged", "withdrawn"):
-        raise invalid("into", "does-not-stand", f"that tip is {other['state']}")
+    caller.require("handle_tip", other.handled_by)
+    if other.state in ("merged", "withdrawn"):
+        raise invalid("into", "does-not-stand", f"that tip is {other.state}")
     # Its version moves too, so that two tips never become duplicates of each other.
-    work.change(Tip, other)
+    work.change(other)
     return await _record_step(work, caller, tip, "merge", reason, {"merged_into": into}, {"into": str(into)})
 
 
@@ -228,22 +228,22 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     A tip that moves without a hamlet forgets the old one, and its point where boundaries show it in yet another commune.
     """
     tip = await work.load(Tip, tip_id)
-    step = CORRECT_BY_SENDER if caller.role == "system" and tip["source_system"] == caller.subject else STEPS["correct"]
+    step = CORRECT_BY_SENDER if caller.role == "system" and tip.source_system == caller.subject else STEPS["correct"]
     require_may_step(caller, tip, "correct", step, correction.reason)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, each step tells.
     told = {name: None if name == "content" else str(value) for name, value in values.items()}
-    values["received_on"] = day_of(correction.received_at or tip["received_at"])
-    unit: str = correction.unit or tip["unit"]
+    values["received_on"] = day_of(correction.received_at or tip.received_at)
+    unit: str = correction.unit or tip.unit
     if correction.hamlet is not None:
         unit = await locate(work.database, values["received_on"], correction.unit, correction.hamlet)
     values["unit"] = unit
     require_place(unit, values["received_on"])
-    if unit != tip["unit"]:
+    if unit != tip.unit:
         caller.require(step.may, unit)
         forgotten = await _left_behind(work, tip, unit, values["received_on"])
         values, told = {**forgotten, **values}, {**forgotten, **told}
-    if tip["handled_by"] == tip["unit"]:
+    if tip.handled_by == tip.unit:
         values["handled_by"] = unit
     require_past(correction.received_at, correction.occurred_at)
     if correction.team_id is not None:
@@ -252,11 +252,15 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     return await _record_step(work, caller, tip, "correct", correction.reason, values, told)
 
 
-async def _left_behind(work: UnitOfWork, tip: Row, unit: str, day: date) -> Row:
+async def _left_behind(work: UnitOfWork, tip: Tip, unit: str, day: date) -> dict[str, None]:
     """What of a tip's place does not go with it to another unit, emptied: its hamlet, and a point that lies elsewhere."""
-    names = ["hamlet"] if tip["hamlet"] is not None else []
-    longitude, latitude = tip["longitude"], tip["latitude"]
-    if longitude is not None and await lies_elsewhere(work.database, day, unit, longitude, latitude):
+    names = ["hamlet"] if tip.hamlet is not None else []
+    longitude, latitude = tip.longitude, tip.latitude
+    if (
+        longitude is not None
+        and latitude is not None
+        and await lies_elsewhere(work.database, day, unit, longitude, latitude)
+    ):
         names += ["longitude", "latitude"]
     return dict.fromkeys(names)
 
@@ -266,7 +270,7 @@ async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, questi
     tip = await work.load(Tip, tip_id)
     require_may_step(caller, tip, "ask", STEPS["ask"], None)
     message = _write(work, tip_id, "question", question, caller.subject)
-    return await _record_step(work, caller, tip, "ask", None, {}, {"message": str(message["id"])})
+    return await _record_step(work, caller, tip, "ask", None, {}, {"message": str(message.id)})
 
 
 async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: WriteByReceipt) -> MessageOut:
@@ -276,10 +280,10 @@ async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: Wr
     """
     tip = await tip_of_receipt(work.database, receipt, client)
     stands = await reading.standing(work.database, tip)
-    if stands["state"] not in WRITE.of:
-        raise StepNotAllowed(state=stands["state"], step="write", allowed_from=WRITE.of)
+    if stands.state not in WRITE.of:
+        raise StepNotAllowed(state=stands.state, step="write", allowed_from=WRITE.of)
     written = await work.database.fetchrow(
-        "SELECT count(*) AS messages FROM tip_messages WHERE tip_id = $1 AND kind <> 'question'", tip["id"]
+        "SELECT count(*) AS messages FROM tip_messages WHERE tip_id = $1 AND kind <> 'question'", tip.id
     )
     if written is not None and written["messages"] >= MOST_MESSAGES:
         raise TooManyMessages(most=MOST_MESSAGES)
@@ -288,25 +292,25 @@ async def write_by_receipt(work: UnitOfWork, receipt: str, client: str, said: Wr
             """SELECT EXISTS (SELECT FROM tip_messages a WHERE a.answers = q.id) AS answered
             FROM tip_messages q WHERE q.id = $1 AND q.tip_id = $2 AND q.kind = 'question'""",
             said.answers,
-            tip["id"],
+            tip.id,
         )
         if question is None:
             raise invalid("answers", "unknown-question", "there is no such question")
         if question["answered"]:
             raise invalid("answers", "answered", "this question is answered; write an addition")
     kind = "answer" if said.answers else "addition"
-    message = _write(work, tip["id"], kind, said.content, "informant", said.answers)
-    changed = work.change(Tip, tip)
-    if stands["id"] != tip["id"]:
+    message = _write(work, tip.id, kind, said.content, "informant", said.answers)
+    changed = work.change(tip)
+    if stands.id != tip.id:
         # Its version moves too, so that nothing is written to what is being closed.
-        work.change(Tip, stands)
-    work.emit(WRITE.event, tip["id"], fact(tip), fact(changed), also_concerned(changed))
+        work.change(stands)
+    work.emit(WRITE.event, tip.id, fact(tip), fact(changed), also_concerned(changed))
     return MessageOut.model_validate(message)
 
 
 def _write(
     work: UnitOfWork, tip_id: UUID, kind: str, content: str, written_by: str, answers: UUID | None = None
-) -> Row:
+) -> TipMessage:
     return work.add(
         TipMessage,
         id=uuid7(),
@@ -325,7 +329,7 @@ async def look_at_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, re
     caller.require_role("see_informant")
     if tip is None:
         raise NotFound(id=tip_id)
-    caller.require("see_informant", tip["handled_by"])
+    caller.require("see_informant", tip.handled_by)
     kept = await work.database.fetchrow("SELECT sealed FROM informants WHERE tip_id = $1", tip_id)
     if kept is None:
         raise NotFound(id=tip_id)
@@ -336,42 +340,41 @@ async def look_at_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, re
 async def _record_step(
     work: UnitOfWork,
     caller: Identity,
-    tip: Row,
+    tip: Tip,
     command: str,
     reason: str | None,
-    values: Row,
-    details: Row,
+    values: dict[str, Any],
+    details: dict[str, Any],
     done_on: date | None = None,
 ) -> TipOut:
     step = STEPS[command]
-    if step.to is not None:
-        values = {**values, "state": step.to}
-    if step.to in ("resolved", "rejected"):
-        values |= {"outcome": step.to, "closed_on": today()}
+    after = work.change(tip, values)
+    after.state = step.to or tip.state
+    if step.to == "resolved" or step.to == "rejected":
+        after.outcome, after.closed_on = step.to, today()
     elif command in ("withdraw", "merge"):
-        values["closed_on"] = today()
+        after.closed_on = today()
     elif command == "reopen":
-        values |= {"outcome": None, "closed_on": None}
+        after.outcome = after.closed_on = None
     elif command == "split":
-        values |= {"merged_into": None, "closed_on": None}
-    changed = work.change(Tip, tip, **values)
-    record_step(work, caller, TipStep, command, tip, changed, reason, details, tip_id=tip["id"])
-    work.emit(step.event, tip["id"], fact(tip), fact(changed), also_concerned(tip, changed), team_id=changed["team_id"])
-    await deadlines.on_step(work, tip, changed, command, done_on)
-    return TipOut.model_validate(changed)
+        after.merged_into = after.closed_on = None
+    record_step(work, caller, TipStep, command, tip, after, reason, details, tip_id=tip.id)
+    work.emit(step.event, tip.id, fact(tip), fact(after), also_concerned(tip, after), team_id=after.team_id)
+    await deadlines.on_step(work, tip, after, command, done_on)
+    return TipOut.model_validate(after)
 
 
-def fact(tip: Row) -> events.Tip:
+def fact(tip: Tip) -> events.Tip:
     """What of a tip may be counted."""
     return events.Tip(
-        unit=tip["unit"],
-        received_on=tip["received_on"],
-        state=tip["state"],
-        supplied_by=tip["supplied_by"],
-        classified_as=tip.get("classified_as"),
-        outcome=tip.get("outcome"),
-        closed_on=tip.get("closed_on"),
-        channel=tip["channel"],
-        topic=tip["topic"],
-        named=tip["named"],
+        unit=tip.unit,
+        received_on=tip.received_on,
+        state=tip.state,
+        supplied_by=tip.supplied_by,
+        classified_as=tip.classified_as,
+        outcome=tip.outcome,
+        closed_on=tip.closed_on,
+        channel=tip.channel,
+        topic=tip.topic,
+        named=tip.named,
     )

@@ -1,13 +1,16 @@
 """The table of tips and of the steps that each has taken."""
 
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Index
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
 from services.incidents.steps import StepTaken
+from shared.events import Channel, SuppliedBy, TipClass, TipState
+from shared.outbox import instant, word
 
 
 class Tip(IncidentsModel, table=True):
@@ -21,24 +24,24 @@ class Tip(IncidentsModel, table=True):
     latitude: float | None = None
     content: str
     topic: str | None = None
-    channel: str
+    channel: Channel = word()
     named: bool
     # Of a tip that another system relays: that system, and its own reference.
     source_system: str | None = None
     reference: str | None = None
-    supplied_by: str
+    supplied_by: SuppliedBy = word()
     team_id: UUID | None = None
-    state: str
-    classified_as: str | None = None
+    state: TipState = word()
+    classified_as: TipClass | None = word(default=None)
     # Whose police handle it: the unit's own, or another commune's once that has taken it over.
     handled_by: str
     officer: str | None = None
     forwarded_to: str | None = None
     merged_into: UUID | None = Field(default=None, foreign_key="tips.id")
-    occurred_at: datetime | None = instant(nullable=True)
-    received_at: datetime = instant(nullable=False)
+    occurred_at: datetime | None = instant(default=None)
+    received_at: datetime = instant()
     received_on: date
-    outcome: str | None = None
+    outcome: Literal["resolved", "rejected"] | None = word(default=None)
     closed_on: date | None = None
     receipt_hash: bytes
     recorded_by: str
@@ -72,7 +75,7 @@ class InformantLook(IncidentsModel, table=True):
     id: UUID = Field(primary_key=True)
     tip_id: UUID = Field(foreign_key="tips.id")
     looked_by: str
-    looked_at: datetime = instant(nullable=False)
+    looked_at: datetime = instant()
     reason: str
 
 
@@ -86,4 +89,4 @@ class TipMessage(IncidentsModel, table=True):
     answers: UUID | None = Field(default=None, foreign_key="tip_messages.id")
     content: str
     written_by: str
-    written_at: datetime = instant(nullable=False)
+    written_at: datetime = instant()

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
 from services.incidents.steps import StepOut
+from services.incidents.tips.models import Tip
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.schemas import (
     ExportTips,
@@ -19,9 +20,10 @@ from services.incidents.tips.schemas import (
     TipStatus,
 )
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.errors import NotFound
 from shared.jurisdiction import area as area_of
+from shared.outbox import row_of
 
 
 def _without_signs(text: str) -> str:
@@ -72,7 +74,7 @@ TIPS = Records(
 async def list_tips(database: Database, caller: Identity, query: ListTips) -> TipPage:
     """A page of the tips in the caller's reach."""
     rows = await Question(TIPS, caller, query).page(database, query.sort, query.limit, query.after)
-    return TipPage(items=[TipShown.model_validate(row) for row in rows])
+    return TipPage(items=[TipShown.model_validate(dict(row)) for row in rows])
 
 
 async def count_tips(database: Database, caller: Identity, query: SearchTips) -> Count:
@@ -111,7 +113,9 @@ COLUMNS = [
 async def export_tips(database: Database, caller: Identity, query: ExportTips) -> StreamingResponse:
     """The same list as a file."""
     question = Question(TIPS, caller, query)
-    return await export(database, caller, question, query, query, "tin-bao", COLUMNS, TipShown.model_validate)
+    return await export(
+        database, caller, question, query, query, "tin-bao", COLUMNS, lambda row: TipShown.model_validate(dict(row))
+    )
 
 
 async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipShown:
@@ -137,22 +141,22 @@ async def tip_by_receipt(database: Database, receipt: str, client: str) -> TipSt
     """The status for a receipt, and what was written. Raises as `tip_of_receipt` does."""
     tip = await tip_of_receipt(database, receipt, client)
     stands = await standing(database, tip)
-    messages = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip["id"])
+    messages = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = $1 ORDER BY id", tip.id)
     return TipStatus(
-        state=stands["state"],
-        received_at=tip["received_at"],
-        closed_on=stands["closed_on"],
+        state=stands.state,
+        received_at=tip.received_at,
+        closed_on=stands.closed_on,
         messages=[MessageOut.model_validate(dict(row)) for row in messages],
     )
 
 
-async def standing(database: Database, tip: Row) -> Row:
+async def standing(database: Database, tip: Tip) -> Tip:
     """The tip that goes on in the place of this one: the last of those that it was merged into, or itself."""
-    if tip["merged_into"] is None:
+    if tip.merged_into is None:
         return tip
-    last = await database.fetchrow(f"{_MERGED_INTO} SELECT * FROM into_ WHERE merged_into IS NULL", tip["id"])
+    last = await database.fetchrow(f"{_MERGED_INTO} SELECT * FROM into_ WHERE merged_into IS NULL", tip.id)
     assert last is not None
-    return dict(last)
+    return row_of(Tip, last)
 
 
 async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:

@@ -11,9 +11,11 @@ import asyncio
 import hashlib
 from uuid import UUID
 
-from shared.database import Database, Row
+from services.incidents.tips.models import Tip
+from shared.database import Database
 from shared.errors import NotFound, Problem
 from shared.limits import network_of
+from shared.outbox import row_of
 from shared.secrets import keyed, secret_for
 from shared.service import Service
 
@@ -62,7 +64,7 @@ def receipt_hash(receipt: str) -> bytes:
     return hashlib.blake2b(receipt.encode(), key=secret_for(b"receipt hash"), digest_size=32).digest()
 
 
-async def tip_of_receipt(database: Database, receipt: str, client: str) -> Row:
+async def tip_of_receipt(database: Database, receipt: str, client: str) -> Tip:
     """The tip of a receipt. NotFound for a wrong one; TooManyWrongReceipts for an address that has tried too many,
     whatever it tries next, but for a receipt that was used rightly from there before."""
     network, hashed = network_of(client), receipt_hash(receipt)
@@ -75,7 +77,7 @@ async def tip_of_receipt(database: Database, receipt: str, client: str) -> Row:
         raise NotFound()
     if looked["first"]:
         await database.fetch(_WAS_RIGHT, address, pair)
-    return {name: value for name, value in looked.items() if name not in ("may", "first")}
+    return row_of(Tip, looked)
 
 
 async def forget(service: Service) -> None:

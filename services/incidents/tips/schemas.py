@@ -13,7 +13,7 @@ from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
 from shared.errors import Problem
 from shared.events import Channel, SuppliedBy, TipClass, TipState
-from shared.http import Input
+from shared.http import Input, Output
 from shared.http import Step as StepInput
 from shared.text import Line, Text, UnitId, Word
 
@@ -101,7 +101,7 @@ class TipReceived(BaseModel):
     left_out: list[LeftOut] = []
 
 
-class TipOut(BaseModel):
+class TipOut(Output):
     """A tip as the police see it."""
 
     id: UUID
@@ -145,7 +145,7 @@ class TipShown(TipOut):
     due: list[Due]
 
 
-class MessageOut(BaseModel):
+class MessageOut(Output):
     """What was written between the police and the sender: a `question`, its `answer`, or an `addition`."""
 
     id: UUID

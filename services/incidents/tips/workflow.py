@@ -7,7 +7,7 @@ OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying",
 CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")
 
 # A team can only report; every other step is the police's: of the commune that handles the tip, or of the province.
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step[TipState]] = {
     "report": Step(("received",), "reported", "pass_on_tip", "TipReported"),
     "classify": Step(("reported", "classified", "verifying"), "classified", "handle_tip", "TipClassified"),
     "assign": Step(OPEN, None, "handle_tip", "TipAssigned"),
@@ -29,6 +29,8 @@ STEPS: dict[str, Step] = {
     "reopen": Step((*CLOSED, "withdrawn"), "verifying", "handle_tip", "TipReopened", needs_reason=True),
 }
 # Who holds the receipt may write as long as the tip that stands, theirs or the one it was merged into, may be worked on.
-WRITE = Step(OPEN, None, "report_tip", "InformantWrote")
+WRITE: Step[TipState] = Step(OPEN, None, "report_tip", "InformantWrote")
 # A system that relayed a tip corrects it until the police have classified it.
-CORRECT_BY_SENDER = Step(("received", "reported"), None, "pass_on_tip", "TipCorrected", needs_reason=True)
+CORRECT_BY_SENDER: Step[TipState] = Step(
+    ("received", "reported"), None, "pass_on_tip", "TipCorrected", needs_reason=True
+)

@@ -22,7 +22,6 @@ from services.incidents.webhooks.schemas import (
 from shared import units
 from shared.auth import Identity
 from shared.cloudevents import ping_event, source_of
-from shared.database import Row
 from shared.days import now
 from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit
 from shared.outbox import UnitOfWork
@@ -47,16 +46,16 @@ class HostNotAllowed(Problem):
     )
 
 
-def require_may_keep(caller: Identity, webhook: Row) -> None:
+def require_may_keep(caller: Identity, webhook: Webhook) -> None:
     """Raise unless the webhook is of the caller's area and, for another system, one that it made itself."""
-    caller.require("keep_webhooks", webhook["unit"])
-    if caller.role == "system" and webhook["made_by"] != caller.subject:
-        raise ForeignArea(id=webhook["id"])
-    if webhook["state"] == "deleted":
-        raise NotFound(id=webhook["id"])
+    caller.require("keep_webhooks", webhook.unit)
+    if caller.role == "system" and webhook.made_by != caller.subject:
+        raise ForeignArea(id=webhook.id)
+    if webhook.state == "deleted":
+        raise NotFound(id=webhook.id)
 
 
-async def _load(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Row:
+async def _load(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Webhook:
     caller.require_role("keep_webhooks")
     webhook = await work.load(Webhook, webhook_id)
     require_may_keep(caller, webhook)
@@ -124,15 +123,16 @@ async def change_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID, c
         values["types"] = " ".join(values["types"])
     if "state" in values:
         values["disabled_because"] = None
-    return WebhookOut.of(work.change(Webhook, webhook, **values))
+    return WebhookOut.of(work.change(webhook, values))
 
 
 async def delete_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> WebhookOut:
     """Send nothing more there; who made it and where it led stays on record, its secrets don't."""
     webhook = await _load(work, caller, webhook_id)
-    return WebhookOut.of(
-        work.change(Webhook, webhook, state="deleted", secret=None, secret_before=None, secret_before_until=None)
-    )
+    deleted = work.change(webhook)
+    deleted.state, deleted.secret = "deleted", None
+    deleted.secret_before = deleted.secret_before_until = None
+    return WebhookOut.of(deleted)
 
 
 async def rotate_secret(
@@ -141,27 +141,28 @@ async def rotate_secret(
     """Give it a new secret; for a while both sign."""
     webhook = await _load(work, caller, webhook_id)
     secret, overlap = signing.new_secret(), timedelta(hours=rotation.overlap_hours)
-    changed = work.change(
-        Webhook,
-        webhook,
-        secret=signing.seal(webhook_id, secret),
-        secret_before=webhook["secret"] if overlap else None,
-        secret_before_until=now() + overlap if overlap else None,
-    )
-    return WebhookWithSecret.of(changed, secret=secret)
+    rotated = work.change(webhook)
+    rotated.secret = signing.seal(webhook_id, secret)
+    rotated.secret_before = webhook.secret if overlap else None
+    rotated.secret_before_until = now() + overlap if overlap else None
+    return WebhookWithSecret.of(rotated, secret=secret)
 
 
 async def replay(work: UnitOfWork, caller: Identity, webhook_id: UUID, after: str) -> WebhookOut:
     """Deliver from a cursor on, once more or with some left out. Raises ChangesLost for one whose events are lost."""
     webhook = await _load(work, caller, webhook_id)
-    begin_after = cursor_of(await place(work.database, after))
-    return WebhookOut.of(work.change(Webhook, webhook, begin_after=begin_after, begun=webhook["begun"] + 1))
+    begun_anew = work.change(webhook)
+    begun_anew.begin_after = cursor_of(await place(work.database, after))
+    begun_anew.begun += 1
+    return WebhookOut.of(begun_anew)
 
 
 async def replay_dead_letters(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> WebhookOut:
     """Try each dead letter of now once more; what is delivered is gone from the list."""
     webhook = await _load(work, caller, webhook_id)
-    return WebhookOut.of(work.change(Webhook, webhook, letters_due_at=now()))
+    due = work.change(webhook)
+    due.letters_due_at = now()
+    return WebhookOut.of(due)
 
 
 async def ping(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Pinged:

@@ -25,12 +25,11 @@ from services.incidents.webhooks import sending
 from services.incidents.webhooks.models import Webhook
 from services.incidents.webhooks.sending import Outcome
 from shared.cloudevents import cloud_event, source_of, taken_back_event
-from shared.database import Row
 from shared.days import now
 from shared.errors import Changed
 from shared.jurisdiction import area as area_of
 from shared.log import CountedBeyondRecovery, Mark, open_log, read_generations
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
 from shared.service import Service
 
 log = structlog.get_logger()
@@ -121,17 +120,18 @@ async def _deliver_for_ever(service: Service, pool: httpcore.AsyncConnectionPool
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _load(service: Service, id: UUID) -> tuple[Row, Place]:
+async def _load(service: Service, id: UUID) -> tuple[Webhook, Place]:
     """The webhook and its place: where it began if it was begun anew; tried at once if it was changed."""
     async with service.database.connection() as connection, connection.transaction():
-        webhook = await connection.fetchrow("SELECT * FROM webhooks WHERE id = $1", id)
-        if webhook is None or webhook["state"] != "enabled":
+        found = await connection.fetchrow("SELECT * FROM webhooks WHERE id = $1 AND state = 'enabled'", id)
+        if found is None:
             raise Fenced(id)
+        webhook = row_of(Webhook, found)
         kept = await connection.fetchrow("SELECT * FROM webhook_places WHERE webhook_id = $1 FOR UPDATE", id)
-        if kept is not None and (kept["version"], kept["begun"]) == (webhook["version"], webhook["begun"]):
-            return dict(webhook), Place(_mark(kept), kept["told_generation"], kept["attempts"], kept["next_attempt_at"])
-        begun_anew = kept is None or kept["begun"] != webhook["begun"]
-        mark = mark_of(webhook["begin_after"]) if kept is None or begun_anew else _mark(kept)
+        if kept is not None and (kept["version"], kept["begun"]) == (webhook.version, webhook.begun):
+            return webhook, Place(_mark(kept), kept["told_generation"], kept["attempts"], kept["next_attempt_at"])
+        begun_anew = kept is None or kept["begun"] != webhook.begun
+        mark = mark_of(webhook.begin_after) if kept is None or begun_anew else _mark(kept)
         # Who begins today has nothing that an earlier recovery could take back.
         told = await connection.fetchval(
             """INSERT INTO webhook_places
@@ -141,16 +141,16 @@ async def _load(service: Service, id: UUID) -> tuple[Row, Place]:
               generation = excluded.generation, seq = excluded.seq, event_id = excluded.event_id,
               recorded_at = excluded.recorded_at, "offset" = excluded."offset", attempts = 0, next_attempt_at = NULL
             RETURNING told_generation""",
-            id, webhook["version"], webhook["begun"], *mark,
+            id, webhook.version, webhook.begun, *mark,
         )  # fmt: skip
-        return dict(webhook), Place(mark, told, 0, None)
+        return webhook, Place(mark, told, 0, None)
 
 
 def _mark(row: asyncpg.Record) -> Mark:
     return Mark(*[row[name] for name in Mark._fields])
 
 
-async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row, place: Place) -> None:
+async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook, place: Place) -> None:
     """Deliver from the place on until an attempt fails."""
     if place.next_attempt_at is not None:
         await asyncio.sleep((place.next_attempt_at - now()).total_seconds())
@@ -161,19 +161,19 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
     for generation in sorted(recovered.keys()):
         if generation <= place.told_generation:
             continue
-        id, body = taken_back_event(source, str(webhook["id"]), generation, recovered[generation])
+        id, body = taken_back_event(source, str(webhook.id), generation, recovered[generation])
         event, told = Event(id, "EventsTakenBack", body), place._replace(told_generation=generation, attempts=0)
         if not await _send(service, pool, webhook, place, event, told):
             return
         place = told
-    area, types = area_of(webhook["unit"]), webhook["types"].split()
+    area, types = area_of(webhook.unit), webhook.types.split()
     mark, kept_at = place.mark, monotonic()
     batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
     async with aclosing(batches):
         async for batch in batches:
             for record in batch.records:
                 if record.generation > place.told_generation:
-                    raise Fenced(webhook["id"])
+                    raise Fenced(webhook.id)
                 if not concerns(record, area, types):
                     continue
                 # The log's offset of one event is not told: it goes on from the batch's and passes over what was sent.
@@ -191,7 +191,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
 
 
 async def _send(
-    service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row, place: Place, event: Event, beyond: Place
+    service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook, place: Place, event: Event, beyond: Place
 ) -> bool:
     """Send one event and move the place beyond it; whether it was taken. A failure is written down."""
     outcome = await sending.post(pool, service.settings, webhook, event.id, event.body)
@@ -204,7 +204,7 @@ async def _send(
 
 
 async def _keep(
-    service: Service, webhook: Row, before: Place, reached: Place, delivered: bool = False, clear: bool = False
+    service: Service, webhook: Webhook, before: Place, reached: Place, delivered: bool = False, clear: bool = False
 ) -> None:
     """Move the place on by compare-and-set. Raises Fenced where it is no longer what it was."""
     moved = await service.database.fetch(
@@ -215,14 +215,16 @@ async def _keep(
           delivered_at = CASE WHEN $8 THEN now() ELSE delivered_at END, told_generation = $9
         WHERE webhook_id = $1
           AND (generation, seq, told_generation, version, begun) = ($10, $11, $12, $13, $14) RETURNING 1""",
-        webhook["id"], *reached.mark, delivered or clear, delivered, reached.told_generation,
-        *before.mark.position, before.told_generation, webhook["version"], webhook["begun"],
+        webhook.id, *reached.mark, delivered or clear, delivered, reached.told_generation,
+        *before.mark.position, before.told_generation, webhook.version, webhook.begun,
     )  # fmt: skip
     if not moved:
-        raise Fenced(webhook["id"])
+        raise Fenced(webhook.id)
 
 
-async def _failed(service: Service, webhook: Row, place: Place, event: Event, beyond: Place, outcome: Outcome) -> None:
+async def _failed(
+    service: Service, webhook: Webhook, place: Place, event: Event, beyond: Place, outcome: Outcome
+) -> None:
     """Write down when the event is tried again; after the last pause it is a dead letter and the place moves on."""
     if outcome.status == sending.GONE:
         DELIVERIES.labels("gone").inc()
@@ -230,14 +232,14 @@ async def _failed(service: Service, webhook: Row, place: Place, event: Event, be
     attempts, pauses = place.attempts + 1, service.settings.webhook_retry_seconds
     if attempts > len(pauses):
         DELIVERIES.labels("dead").inc()
-        log.error("event not delivered", webhook=str(webhook["id"]), id=event.id, reason=outcome.failure)
+        log.error("event not delivered", webhook=str(webhook.id), id=event.id, reason=outcome.failure)
         # The letter is written first: killed in between, the event is tried once more and its letter kept once.
         await service.database.fetch(
             """INSERT INTO webhook_dead_letters (id, webhook_id, event_id, type, event, attempts, reason, failed_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, now())
             ON CONFLICT (webhook_id, event_id) DO UPDATE SET attempts = webhook_dead_letters.attempts
               + excluded.attempts, reason = excluded.reason, failed_at = excluded.failed_at""",
-            uuid7(), webhook["id"], event.id, event.type, event.body.decode(), attempts, outcome.failure,
+            uuid7(), webhook.id, event.id, event.type, event.body.decode(), attempts, outcome.failure,
         )  # fmt: skip
         await _keep(service, webhook, place, beyond, clear=True)
         return
@@ -247,30 +249,31 @@ async def _failed(service: Service, webhook: Row, place: Place, event: Event, be
     moved = await service.database.fetch(
         """UPDATE webhook_places SET attempts = $2, next_attempt_at = $3, last_failure = $4, failed_at = now()
         WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($5, $6, $7, $8) RETURNING 1""",
-        webhook["id"], attempts, now() + timedelta(seconds=pause), outcome.failure,
-        *place.mark.position, webhook["version"], webhook["begun"],
+        webhook.id, attempts, now() + timedelta(seconds=pause), outcome.failure,
+        *place.mark.position, webhook.version, webhook.begun,
     )  # fmt: skip
     if not moved:
-        raise Fenced(webhook["id"])
+        raise Fenced(webhook.id)
 
 
-async def _disable(service: Service, webhook: Row) -> NoReturn:
+async def _disable(service: Service, webhook: Webhook) -> NoReturn:
     """Send nothing more to a receiver that has said it is gone, until a person enables it again."""
-    log.warning("webhook disabled: its receiver is gone", webhook=str(webhook["id"]))
+    log.warning("webhook disabled: its receiver is gone", webhook=str(webhook.id))
     work = UnitOfWork(service.database)
-    work.change(Webhook, webhook, state="disabled", disabled_because="gone")
+    disabled = work.change(webhook)
+    disabled.state, disabled.disabled_because = "disabled", "gone"
     with suppress(Changed):
         await service.writer.commit(work)
     # This task ends with the change that was just made; were it another's, it begins anew with that.
-    raise Fenced(webhook["id"])
+    raise Fenced(webhook.id)
 
 
-async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Row) -> None:
+async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook) -> None:
     """Try each dead letter that was asked for once more, in their order."""
     letters = await service.database.fetch(
         "SELECT * FROM webhook_dead_letters WHERE webhook_id = $1 AND failed_at < $2 ORDER BY id",
-        webhook["id"],
-        webhook["letters_due_at"],
+        webhook.id,
+        webhook.letters_due_at,
     )
     for letter in letters:
         outcome = await sending.post(pool, service.settings, webhook, str(letter["event_id"]), letter["event"].encode())
@@ -289,9 +292,9 @@ async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, we
             )
 
 
-async def _go_back(service: Service, webhook: Row, error: CountedBeyondRecovery) -> None:
+async def _go_back(service: Service, webhook: Webhook, error: CountedBeyondRecovery) -> None:
     """After a recovery go on from the last event in common; the receiver was told already what no longer stands."""
-    log.warning("webhook goes back behind a recovery", webhook=str(webhook["id"]), after=error.after_seq)
-    _, place = await _load(service, webhook["id"])
+    log.warning("webhook goes back behind a recovery", webhook=str(webhook.id), after=error.after_seq)
+    _, place = await _load(service, webhook.id)
     mark = Mark(error.generation, error.after_seq, offset=place.mark.offset)
     await _keep(service, webhook, place, place._replace(mark=mark), clear=True)

@@ -1,11 +1,15 @@
 """The table of webhooks; the places and dead letters beside it belong to the job that delivers."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel, instant
+from services.incidents.models import IncidentsModel
+from shared.outbox import instant, word
+
+WebhookState = Literal["enabled", "disabled", "deleted"]
 
 
 class Webhook(IncidentsModel, table=True):
@@ -18,18 +22,17 @@ class Webhook(IncidentsModel, table=True):
     types: str
     unit: str
     note: str | None = None
-    # enabled, disabled or deleted.
-    state: str
+    state: WebhookState = word()
     disabled_because: str | None = None
     secret: bytes | None = None
     # After a rotation both secrets sign, until then.
     secret_before: bytes | None = None
-    secret_before_until: datetime | None = instant(nullable=True)
+    secret_before_until: datetime | None = instant(default=None)
     # Where the deliveries began, and how many times they were begun: a replay begins them anew.
     begin_after: str
     begun: int
     # Dead letters that failed before then are sent once more.
-    letters_due_at: datetime | None = instant(nullable=True)
+    letters_due_at: datetime | None = instant(default=None)
     made_by: str
-    made_at: datetime = instant(nullable=False)
+    made_at: datetime = instant()
     version: int = 1

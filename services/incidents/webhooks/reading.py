@@ -1,16 +1,18 @@
 """What may be read of webhooks: how they are set, how their deliveries stand, what could not be delivered."""
 
-from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from services.incidents.webhooks.commands import require_may_keep
-from services.incidents.webhooks.schemas import DeadLetter, DeadLetters, Delivery, Webhooks, WebhookStanding
+from services.incidents.webhooks.models import Webhook
+from services.incidents.webhooks.schemas import DeadLetter, DeadLetters, Webhooks, WebhookStanding
 from shared.auth import Identity
-from shared.database import Database, Row
+from shared.database import Database
 from shared.errors import NotFound
 from shared.http import Page, position_text
 from shared.jurisdiction import area as area_of
-from shared.outbox import Position
+from shared.outbox import Position, row_of
 
 _STANDING = """
 SELECT w.*, p.generation, p.seq, p.delivered_at, coalesce(p.attempts, 0) AS attempts, p.next_attempt_at,
@@ -30,7 +32,7 @@ async def list_webhooks(database: Database, caller: Identity) -> Webhooks:
         sorted(area_of(caller.unit)),
         caller.subject if caller.role == "system" else None,
     )
-    return Webhooks(items=[_standing(dict(row)) for row in rows])
+    return Webhooks(items=[_standing(row) for row in rows])
 
 
 async def read_webhook(database: Database, caller: Identity, webhook_id: UUID) -> WebhookStanding:
@@ -39,8 +41,8 @@ async def read_webhook(database: Database, caller: Identity, webhook_id: UUID) -
     row = await database.fetchrow(f"{_STANDING} WHERE w.id = $1", webhook_id)
     if row is None:
         raise NotFound(id=webhook_id)
-    require_may_keep(caller, dict(row))
-    return _standing(dict(row))
+    require_may_keep(caller, row_of(Webhook, row))
+    return _standing(row)
 
 
 async def list_dead_letters(database: Database, caller: Identity, webhook_id: UUID, page: Page) -> DeadLetters:
@@ -56,8 +58,7 @@ async def list_dead_letters(database: Database, caller: Identity, webhook_id: UU
     return DeadLetters(items=[DeadLetter.model_validate(dict(row)) for row in rows])
 
 
-def _standing(row: Row) -> WebhookStanding:
+def _standing(row: asyncpg.Record) -> WebhookStanding:
     seen = row["seq"] is not None
-    delivery: dict[str, Any] = {name: row.get(name) for name in Delivery.model_fields}
-    delivery["position"] = position_text("incidents", Position(row["generation"], row["seq"])) if seen else None
-    return WebhookStanding.of(row, delivery=delivery)
+    position = position_text("incidents", Position(row["generation"], row["seq"])) if seen else None
+    return WebhookStanding.of(row_of(Webhook, row), delivery={**row, "position": position})

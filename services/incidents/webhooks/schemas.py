@@ -6,8 +6,9 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter
 
 from services.incidents.changes.schemas import Cursor, EventType
-from shared.database import Row
+from services.incidents.webhooks.models import Webhook, WebhookState
 from shared.http import Input
+from shared.outbox.rows import values_of
 from shared.text import Line, UnitId
 
 _HTTP_URL = TypeAdapter(HttpUrl)
@@ -67,7 +68,7 @@ class WebhookOut(BaseModel):
     types: list[str]
     unit: str
     note: str | None
-    state: Literal["enabled", "disabled", "deleted"]
+    state: WebhookState
     disabled_because: Annotated[str | None, Field(description="`gone`: the receiver answered 410.")]
     secret_before_until: Annotated[AwareDatetime | None, Field(description="Until then the secret before signs too.")]
     made_by: str
@@ -75,10 +76,10 @@ class WebhookOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, row: Row, **more: object) -> Self:
+    def of(cls, webhook: Webhook, **more: object) -> Self:
         """The webhook of a row, without its secrets."""
-        values = {name: row.get(name) for name in cls.model_fields}
-        return cls.model_validate({**values, "types": row["types"].split(), **more})
+        # What it has no field for is left out.
+        return cls.model_validate({**values_of(webhook), "types": webhook.types.split(), **more})
 
 
 class WebhookWithSecret(WebhookOut):

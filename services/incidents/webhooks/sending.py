@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from services.incidents.webhooks import signing
+from services.incidents.webhooks.models import Webhook
 from shared.days import now
 from shared.settings import Settings
 
@@ -113,13 +114,13 @@ def _trusted() -> ssl.SSLContext:
 
 
 async def post(
-    pool: httpcore.AsyncConnectionPool, settings: Settings, webhook: Mapping[str, Any], event_id: str, body: bytes
+    pool: httpcore.AsyncConnectionPool, settings: Settings, webhook: Webhook, event_id: str, body: bytes
 ) -> Outcome:
     """Send one event. Only a 2xx within ANTT_WEBHOOK_SECONDS is a delivery; a redirect is not followed."""
-    if not allowed_host(settings, webhook["url"]):
+    if not allowed_host(settings, webhook.url):
         return Outcome(None, "host-not-allowed")
     headers = [
-        ("host", urlsplit(webhook["url"]).netloc),
+        ("host", urlsplit(webhook.url).netloc),
         ("content-type", "application/cloudevents+json"),
         ("content-length", str(len(body))),
         ("user-agent", "antt-webhooks"),
@@ -128,7 +129,7 @@ async def post(
     try:
         async with (
             asyncio.timeout(settings.webhook_seconds),
-            pool.stream("POST", webhook["url"], headers=headers, content=body) as response,
+            pool.stream("POST", webhook.url, headers=headers, content=body) as response,
         ):
             # What the status says counts, whatever becomes of the body.
             with suppress(TimeoutError, *_BROKEN):
@@ -159,8 +160,7 @@ def _outcome(response: httpcore.Response) -> Outcome:
     return Outcome(response.status, f"HTTP {response.status}", pause)
 
 
-def _secrets(webhook: Mapping[str, Any]) -> list[str]:
-    sealed = [webhook["secret"]]
-    if webhook["secret_before"] is not None and webhook["secret_before_until"] > now():
-        sealed.append(webhook["secret_before"])
-    return [signing.unseal(webhook["id"], each) for each in sealed]
+def _secrets(webhook: Webhook) -> list[str]:
+    until = webhook.secret_before_until
+    sealed = (webhook.secret, webhook.secret_before if until is not None and until > now() else None)
+    return [signing.unseal(webhook.id, each) for each in sealed if each is not None]

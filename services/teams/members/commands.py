@@ -17,7 +17,7 @@ from services.teams.errors import (
     TermsOutsideTeam,
     TermsOverlap,
 )
-from services.teams.members.models import Member
+from services.teams.members.models import Member, MemberTerm
 from services.teams.members.reading import member_out
 from services.teams.members.schemas import (
     ChangeMember,
@@ -28,16 +28,25 @@ from services.teams.members.schemas import (
     ReleaseMember,
     TransferMember,
 )
-from services.teams.members.terms import begin_term, correct_term, end_term, fact, realign_certificates, withdraw_term
+from services.teams.members.terms import (
+    END,
+    begin_term,
+    correct_term,
+    end_of,
+    end_term,
+    fact,
+    realign_certificates,
+    withdraw_term,
+)
 from services.teams.teams.commands import require_standing
 from services.teams.teams.models import Team
 from services.teams.teams.placing import unit_of
 from shared import units
 from shared.auth import Identity
-from shared.database import Row
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events import Role
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
+from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
 
 YOUNGEST, OLDEST = 18, 70
@@ -47,21 +56,25 @@ async def recognise_member(work: UnitOfWork, caller: Identity, member: Recognise
     """Take a person into a team. Raises unless the person is eligible and in no team, and the role is free."""
     _require_eligible(member.born_on, member.from_on, member.over_70_decision)
     name_key = units.sort_key(member.full_name)
-    team = await _open_team(
+    team, in_force = await _open_team(
         work, caller, member.team_id, member.role, member.from_on, name_key=name_key, born_on=member.born_on
     )
-    if team["in_force"] and not member.namesake:
+    if in_force and not member.namesake:
         raise AlreadyInForce()
     id = uuid7()
     term = begin_term(work, caller, id, team, "MemberRecognised", member.role, member.from_on, member.decision)
     row = work.add(
         Member,
         id=id,
+        full_name=member.full_name,
         name_key=name_key,
-        **member.model_dump(exclude={"team_id", "role", "from_on", "decision"}),
-        term_id=term["id"],
+        born_on=member.born_on,
+        gender=member.gender,
+        origin=member.origin,
+        over_70_decision=member.over_70_decision,
+        namesake=member.namesake,
+        term_id=term.id,
         recorded_by=caller.subject,
-        version=1,
     )
     return member_out(row, term)
 
@@ -69,33 +82,32 @@ async def recognise_member(work: UnitOfWork, caller: Identity, member: Recognise
 async def change_member(work: UnitOfWork, caller: Identity, member_id: UUID, changes: ChangeMember) -> MemberOut:
     """Set right what is known of the person; nothing of it is counted. Raises MemberNotEligible."""
     member, term = await _load(work, caller, member_id)
-    values = changes.model_dump(exclude_none=True)
-    changed = {**member, **values}
-    values["name_key"] = units.sort_key(changed["full_name"])
+    after = work.change(member, changes.model_dump(exclude_none=True))
+    after.name_key = units.sort_key(after.full_name)
     if changes.born_on or changes.over_70_decision is not None:
         first = await work.database.fetchrow(
             "SELECT min(from_on) AS on FROM member_terms WHERE member_id = $1 AND withdrawn_at IS NULL", member_id
         )
         assert first is not None
-        _require_eligible(changed["born_on"], first["on"], changed["over_70_decision"])
+        _require_eligible(after.born_on, first["on"], after.over_70_decision)
     # Who the person is stays here; that something was set right is told, so that the write has its position.
-    work.emit("MemberChanged", term["id"], fact(term), fact(term), member_id=member_id, team_id=term["team_id"])
-    return member_out(work.change(Member, member, **values), term)
+    work.emit("MemberChanged", term.id, fact(term), fact(term), member_id=member_id, team_id=term.team_id)
+    return member_out(after, term)
 
 
 async def change_role(work: UnitOfWork, caller: Identity, member_id: UUID, change: ChangeRole) -> MemberOut:
     """Give a member another role of the same team. Raises when the member has it or no other may have it."""
     member, term = await _load_in_force(work, caller, member_id, "change-role")
-    if change.role == term["role"]:
-        raise StepNotAllowed(role=term["role"], step="change-role")
-    return await _move(work, caller, member, term, "role_changed", term["team_id"], change)
+    if change.role == term.role:
+        raise StepNotAllowed(role=term.role, step="change-role")
+    return await _move(work, caller, member, term, "role_changed", term.team_id, change)
 
 
 async def transfer_member(work: UnitOfWork, caller: Identity, member_id: UUID, transfer: TransferMember) -> MemberOut:
     """Move a member to another team. Raises when it is the same, is dissolved, or the role is not free."""
     member, term = await _load_in_force(work, caller, member_id, "transfer")
-    if transfer.team_id == term["team_id"]:
-        raise StepNotAllowed(team_id=term["team_id"], step="transfer")
+    if transfer.team_id == term.team_id:
+        raise StepNotAllowed(team_id=term.team_id, step="transfer")
     return await _move(work, caller, member, term, "transferred", transfer.team_id, transfer)
 
 
@@ -103,12 +115,13 @@ async def release_member(work: UnitOfWork, caller: Identity, member_id: UUID, re
     """Release a member (cho thôi) at the end of a day; the term ends with it."""
     member, term = await _load_in_force(work, caller, member_id, "release")
     require_not_future(release.until_on)
-    if release.until_on < term["from_on"]:
-        raise DayTooEarly(day=release.until_on, earliest=term["from_on"])
-    changed = work.change(Member, member, released_on=release.until_on)
+    if release.until_on < term.from_on:
+        raise DayTooEarly(day=release.until_on, earliest=term.from_on)
+    after = work.change(member)
+    after.released_on = release.until_on
     ended = end_term(work, term, "MemberReleased", release.until_on, release.ground, release.decision, release.reason)
     await realign_certificates(work, caller, member_id, [ended], f"Quyết định số {release.decision.number}")
-    return member_out(changed, ended)
+    return member_out(after, ended)
 
 
 async def correct_member_term(
@@ -117,7 +130,7 @@ async def correct_member_term(
     """Set right what was entered wrongly of a term; every level and every certificate given in it follows."""
     member, latest = await _load(work, caller, member_id)
     terms = await _terms_of(work, member_id)
-    at = next((index for index, term in enumerate(terms) if term["id"] == term_id), None)
+    at = next((index for index, term in enumerate(terms) if term.id == term_id), None)
     if at is None:
         raise NotFound(id=term_id)
     term, before = terms[at], terms[at - 1] if at else None
@@ -126,28 +139,30 @@ async def correct_member_term(
         values |= correction.decision.columns("decision")
     if {"until_on", "ground", "end_decision"} & correction.model_fields_set:
         values |= _release_set_right(term, correction)
-    team = await _team_for(work, caller, {**term, **values})
-    corrected = {**term, **values}
-    values["unit"] = unit_of(team, corrected["from_on"])
-    follows = before is not None and before["until_on"] == term["from_on"] - timedelta(days=1)
-    if before is not None and corrected["from_on"] <= (before["from_on"] if follows else before["until_on"]):
-        raise TermsOverlap(term_id=before["id"])
-    if corrected["until_on"] is not None and corrected["until_on"] < corrected["from_on"]:
+    corrected = changed(term, values)
+    team = await _team_for(work, caller, corrected)
+    values["unit"] = unit_of(team, corrected.from_on)
+    follows = before is not None and before.until_on == term.from_on - timedelta(days=1)
+    if before is not None and corrected.from_on <= (before.from_on if follows else before.until_on or date.max):
+        raise TermsOverlap(term_id=before.id)
+    if corrected.until_on is not None and corrected.until_on < corrected.from_on:
         raise TermsOverlap(term_id=term_id)
-    if before is not None and before["ended_for"] == "team_placed" and corrected["from_on"] != term["from_on"]:
+    if before is not None and before.ended_for == "team_placed" and corrected.from_on != term.from_on:
         raise TeamPlaced(term_id=term_id)
     if before is None:
-        _require_eligible(member["born_on"], corrected["from_on"], member["over_70_decision"])
-    changed = []
-    if before is not None and follows and corrected["from_on"] != term["from_on"]:
-        ends_on = corrected["from_on"] - timedelta(days=1)
-        changed.append(correct_term(work, caller, before, correction.reason, until_on=ends_on))
-    changed.append(correct_term(work, caller, term, correction.reason, **values))
-    await realign_certificates(work, caller, member_id, changed, correction.reason)
-    is_latest = term_id == latest["id"]
-    moved = {"released_on": corrected["until_on"]} if is_latest else {}
+        _require_eligible(member.born_on, corrected.from_on, member.over_70_decision)
+    set_right = []
+    if before is not None and follows and corrected.from_on != term.from_on:
+        ends_on = corrected.from_on - timedelta(days=1)
+        set_right.append(correct_term(work, caller, before, correction.reason, until_on=ends_on))
+    set_right.append(correct_term(work, caller, term, correction.reason, **values))
+    await realign_certificates(work, caller, member_id, set_right, correction.reason)
+    is_latest = term_id == latest.id
     # Moved on also where nothing of it changes, so that no two terms of a member are set right at the same instant.
-    return member_out(work.change(Member, member, **moved), changed[-1] if is_latest else latest)
+    after = work.change(member)
+    if is_latest:
+        after.released_on = corrected.until_on
+    return member_out(after, set_right[-1] if is_latest else latest)
 
 
 async def withdraw_member_term(
@@ -156,22 +171,21 @@ async def withdraw_member_term(
     """Take a promotion or a transfer back that never was: the term before goes on. Only the latest one can be."""
     member, latest = await _load(work, caller, member_id)
     terms = await _terms_of(work, member_id)
-    if term_id not in {term["id"] for term in terms}:
+    if term_id not in {term.id for term in terms}:
         raise NotFound(id=term_id)
-    if term_id != latest["id"] or len(terms) < 2:
+    if term_id != latest.id or len(terms) < 2:
         raise StepNotAllowed(step="withdraw", term_id=term_id)
     before = terms[-2]
-    if before["ended_for"] == "team_placed":
+    if before.ended_for == "team_placed":
         raise TeamPlaced(term_id=term_id)
     withdrawn = withdraw_term(work, caller, terms[-1], withdrawal.reason)
-    goes_on = dict.fromkeys(
-        ("ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
-    )
-    end = {name: withdrawn[name] for name in ("until_on", *goes_on)}
-    await _team_for(work, caller, {**before, "until_on": end["until_on"]}, instead_of=term_id)
+    end = end_of(withdrawn)
+    await _team_for(work, caller, changed(before, {"until_on": withdrawn.until_on}), instead_of=term_id)
     reopened = correct_term(work, caller, before, withdrawal.reason, **end)
     await realign_certificates(work, caller, member_id, [withdrawn, reopened], withdrawal.reason)
-    return member_out(work.change(Member, member, term_id=before["id"]), reopened)
+    after = work.change(member)
+    after.term_id = before.id
+    return member_out(after, reopened)
 
 
 async def withdraw_member(work: UnitOfWork, caller: Identity, member_id: UUID, withdrawal: Withdraw) -> MemberOut:
@@ -184,12 +198,12 @@ async def withdraw_member(work: UnitOfWork, caller: Identity, member_id: UUID, w
         raise CertificateStands(certificate_id=certificate["id"])
     terms = await _terms_of(work, member_id)
     gone = [withdraw_term(work, caller, term, withdrawal.reason) for term in terms]
-    return member_out(withdraw(work, caller, "member", Member, member, withdrawal.reason), gone[-1])
+    return member_out(withdraw(work, caller, "member", member, withdrawal.reason), gone[-1])
 
 
-def _release_set_right(term: Row, correction: CorrectTerm) -> Row:
+def _release_set_right(term: MemberTerm, correction: CorrectTerm) -> dict[str, object]:
     """The end of a released member's term; another term's end lies where the next one begins, or with the team."""
-    if term["until_on"] is None or term["ended_for"] in (
+    if term.until_on is None or term.ended_for in (
         "role_changed",
         "transferred",
         "team_placed",
@@ -199,9 +213,8 @@ def _release_set_right(term: Row, correction: CorrectTerm) -> Row:
             errors=[{"at": "until_on", "code": "not-released", "message": "the term did not end by a release"}]
         )
     if "until_on" in correction.model_fields_set and correction.until_on is None:
-        kept = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
-        return dict.fromkeys(kept)
-    values: Row = {}
+        return dict.fromkeys(END)
+    values: dict[str, object] = {}
     if correction.until_on is not None:
         require_not_future(correction.until_on)
         values["until_on"] = correction.until_on
@@ -212,81 +225,82 @@ def _release_set_right(term: Row, correction: CorrectTerm) -> Row:
     return values
 
 
-async def _terms_of(work: UnitOfWork, member_id: UUID) -> list[Row]:
+async def _terms_of(work: UnitOfWork, member_id: UUID) -> list[MemberTerm]:
     """The terms of a member that stand, oldest first."""
     rows = await work.database.fetch(
         "SELECT * FROM member_terms WHERE member_id = $1 AND withdrawn_at IS NULL ORDER BY from_on", member_id
     )
-    return [dict(row) for row in rows]
+    return [row_of(MemberTerm, row) for row in rows]
 
 
-async def _team_for(work: UnitOfWork, caller: Identity, term: Row, instead_of: UUID | None = None) -> Row:
+async def _team_for(work: UnitOfWork, caller: Identity, term: MemberTerm, instead_of: UUID | None = None) -> Team:
     """The team of a term as it is set right: the term lies in its days, and a leader is the only one."""
-    team = await work.look_up(Team, term["team_id"])
+    team = await work.look_up(Team, term.team_id)
     assert team is not None
-    caller.require("keep_registry", team["unit"])
-    require_place(unit_of(team, term["from_on"]), term["from_on"])
-    until_on = term["until_on"]
-    if team["placed_on"] is not None and term["from_on"] < team["placed_on"] <= (until_on or date.max):
-        raise TeamPlaced(team_id=team["id"], placed_on=team["placed_on"])
-    if term["from_on"] < team["from_on"] or (until_on or date.max) > (team["until_on"] or date.max):
-        raise TermsOutsideTeam(team_id=team["id"])
-    if term["role"] == "leader":
+    caller.require("keep_registry", team.unit)
+    require_place(unit_of(team, term.from_on), term.from_on)
+    until_on = term.until_on
+    if team.placed_on is not None and term.from_on < team.placed_on <= (until_on or date.max):
+        raise TeamPlaced(team_id=team.id, placed_on=team.placed_on)
+    if term.from_on < team.from_on or (until_on or date.max) > (team.until_on or date.max):
+        raise TermsOutsideTeam(team_id=team.id)
+    if term.role == "leader":
         other = await work.database.fetchrow(
             """SELECT FROM member_terms WHERE team_id = $1 AND role = 'leader' AND withdrawn_at IS NULL
             AND id <> $2 AND id IS DISTINCT FROM $5 AND from_on <= coalesce($4::date, 'infinity')
             AND coalesce(until_on, 'infinity') >= $3::date""",
-            team["id"],
-            term["id"],
-            term["from_on"],
+            team.id,
+            term.id,
+            term.from_on,
             until_on,
             instead_of,
         )
         if other is not None:
-            raise LeaderExists(team_id=team["id"])
+            raise LeaderExists(team_id=team.id)
         # Of two that become leader at the same instant, the second is decided again and finds the first.
-        work.change(Team, team)
+        work.change(team)
     return team
 
 
 async def _move(
     work: UnitOfWork,
     caller: Identity,
-    member: Row,
-    term: Row,
+    member: Member,
+    term: MemberTerm,
     ended_for: Literal["role_changed", "transferred"],
     team_id: UUID,
     to: ChangeRole | TransferMember,
 ) -> MemberOut:
     """End the present term the day before another begins: two events, so that every level stays right."""
-    if to.from_on <= term["from_on"]:
-        raise DayTooEarly(day=to.from_on, earliest=term["from_on"] + timedelta(days=1))
-    team = await _open_team(work, caller, team_id, to.role, to.from_on, member["id"])
+    if to.from_on <= term.from_on:
+        raise DayTooEarly(day=to.from_on, earliest=term.from_on + timedelta(days=1))
+    team, _ = await _open_team(work, caller, team_id, to.role, to.from_on, member.id)
     ended = end_term(work, term, "MemberRoleChanged", to.from_on - timedelta(days=1), ended_for, to.decision)
-    begun = begin_term(work, caller, member["id"], team, "MemberRoleChanged", to.role, to.from_on, to.decision)
-    await realign_certificates(work, caller, member["id"], [ended, begun], f"Quyết định số {to.decision.number}")
-    changed = work.change(Member, member, term_id=begun["id"])
-    return member_out(changed, begun)
+    begun = begin_term(work, caller, member.id, team, "MemberRoleChanged", to.role, to.from_on, to.decision)
+    await realign_certificates(work, caller, member.id, [ended, begun], f"Quyết định số {to.decision.number}")
+    after = work.change(member)
+    after.term_id = begun.id
+    return member_out(after, begun)
 
 
-async def _load(work: UnitOfWork, caller: Identity, member_id: UUID) -> tuple[Row, Row]:
+async def _load(work: UnitOfWork, caller: Identity, member_id: UUID) -> tuple[Member, MemberTerm]:
     """A member and the latest term, for who keeps the registry of the term's team."""
     caller.require_role("keep_registry")
     member = await work.load(Member, member_id)
     require_not_withdrawn(member)
-    term = await work.database.fetchrow(
+    found = await work.database.fetchrow(
         """SELECT term.*, team.unit AS team_unit FROM member_terms term JOIN teams team ON team.id = term.team_id
         WHERE term.id = $1""",
-        member["term_id"],
+        member.term_id,
     )
-    assert term is not None
-    caller.require("keep_registry", term["team_unit"])
-    return member, dict(term)
+    assert found is not None
+    caller.require("keep_registry", found["team_unit"])
+    return member, row_of(MemberTerm, found)
 
 
-async def _load_in_force(work: UnitOfWork, caller: Identity, member_id: UUID, step: str) -> tuple[Row, Row]:
+async def _load_in_force(work: UnitOfWork, caller: Identity, member_id: UUID, step: str) -> tuple[Member, MemberTerm]:
     member, term = await _load(work, caller, member_id)
-    if member["released_on"] is not None:
+    if member.released_on is not None:
         raise StepNotAllowed(state="released", step=step)
     return member, term
 
@@ -300,8 +314,8 @@ async def _open_team(
     member_id: UUID | None = None,
     name_key: str | None = None,
     born_on: date | None = None,
-) -> Row:
-    """The team that a term of `role` may begin in; its `in_force`: a person of that name and birth date is a member."""
+) -> tuple[Team, bool]:
+    """The team that a term of `role` may begin in; whether a person of that name and birth date is a member."""
     caller.require_role("keep_registry")
     found = await work.database.fetchrow(
         """SELECT teams.*,
@@ -320,20 +334,20 @@ async def _open_team(
     )
     if found is None:
         raise NotFound(id=team_id)
-    team = dict(found)
-    caller.require("keep_registry", team["unit"])
+    team = row_of(Team, found)
+    caller.require("keep_registry", team.unit)
     require_standing(team)
     require_place(unit_of(team, from_on), from_on)
-    if from_on < team["from_on"]:
-        raise DayTooEarly(day=from_on, earliest=team["from_on"])
-    if team["placed_on"] is not None and from_on < team["placed_on"]:
-        raise TeamPlaced(team_id=team_id, placed_on=team["placed_on"])
+    if from_on < team.from_on:
+        raise DayTooEarly(day=from_on, earliest=team.from_on)
+    if team.placed_on is not None and from_on < team.placed_on:
+        raise TeamPlaced(team_id=team_id, placed_on=team.placed_on)
     if role == "leader":
-        if team["has_leader"]:
+        if found["has_leader"]:
             raise LeaderExists(team_id=team_id)
         # Of two that become leader at the same instant, the second is decided again and finds the first.
-        work.change(Team, team)
-    return team
+        work.change(team)
+    return team, found["in_force"]
 
 
 def _require_eligible(born_on: date, from_on: date, over_70_decision: bool) -> None:

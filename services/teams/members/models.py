@@ -1,12 +1,29 @@
 """The tables of members and of their terms."""
 
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import DateTime
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
+from shared.events import Role
+from shared.outbox import instant, word
+
+Origin = Literal["ward_guard", "part_time_police", "civil_defence", "recruited"]
+Gender = Literal["male", "female"]
+# The four grounds of the law, and what else ends a term.
+Ground = Literal["own_request", "health", "failed_duty", "prosecution"]
+EndedFor = Literal[
+    "own_request",
+    "health",
+    "failed_duty",
+    "prosecution",
+    "role_changed",
+    "transferred",
+    "team_placed",
+    "team_dissolved",
+]
 
 
 class Member(TeamsModel, table=True):
@@ -18,13 +35,13 @@ class Member(TeamsModel, table=True):
     # The same for every spelling of one name (case, tone placement).
     name_key: str
     born_on: date
-    gender: str | None = None
-    origin: str
+    gender: Gender | None = word(default=None)
+    origin: Origin = word()
     over_70_decision: bool
     namesake: bool
     term_id: UUID
     released_on: date | None = None
-    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
 
@@ -37,17 +54,17 @@ class MemberTerm(TeamsModel, table=True):
     member_id: UUID = Field(foreign_key="members.id")
     team_id: UUID = Field(foreign_key="teams.id")
     unit: str
-    role: str
+    role: Role = word()
     from_on: date
     decision_number: str
     decision_on: date
     decision_signer: str
     until_on: date | None = None
-    ended_for: str | None = None
+    ended_for: EndedFor | None = word(default=None)
     end_decision_number: str | None = None
     end_decision_on: date | None = None
     end_decision_signer: str | None = None
     end_reason: str | None = None
-    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1

@@ -1,22 +1,23 @@
 """What may be read of members."""
 
-from typing import Any
 from uuid import UUID
 
 from services.teams.corrections import CorrectionOut, corrections_of
+from services.teams.members.models import Member, MemberTerm
 from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
 from shared.auth import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound
+from shared.outbox import row_of
+from shared.outbox.rows import values_of
 
 
 async def list_members(database: Database, caller: Identity, query: ListMembers) -> MemberPage:
     """A page of the members in the caller's reach."""
     own_team, area = caller.reach("read_registry", query.unit)
     rows = await database.fetch(
-        """SELECT member.*, to_jsonb(term) AS term
-        FROM members member
+        """SELECT member.*, term.id AS shown FROM members member
         JOIN member_terms term ON term.member_id = member.id
           AND CASE WHEN $5::date IS NULL THEN term.id = member.term_id
               ELSE term.withdrawn_at IS NULL AND term.from_on <= $5 AND (term.until_on IS NULL OR term.until_on >= $5) END
@@ -31,17 +32,16 @@ async def list_members(database: Database, caller: Identity, query: ListMembers)
         query.on,
         query.limit,
     )
-    return MemberPage(items=[member_out(row, row["term"]) for row in rows])
+    shown = await database.fetch("SELECT * FROM member_terms WHERE id = ANY($1)", [row["shown"] for row in rows])
+    terms = {term["id"]: row_of(MemberTerm, term) for term in shown}
+    return MemberPage(items=[member_out(row_of(Member, row), terms[row["shown"]]) for row in rows])
 
 
 async def read_member(database: Database, caller: Identity, member_id: UUID) -> MemberHistory:
     """One member with every term. NotFound without one, ForeignArea outside the caller's reach."""
     caller.require_role("read_registry")
     row = await database.fetchrow(
-        """SELECT member.*, team.unit AS team_unit, team.id AS team_id, (
-          SELECT jsonb_agg(to_jsonb(term) ORDER BY term.from_on) FROM member_terms term
-          WHERE term.member_id = member.id) AS terms
-        FROM members member
+        """SELECT member.*, team.unit AS team_unit, team.id AS team_id FROM members member
         JOIN member_terms latest ON latest.id = member.term_id
         JOIN teams team ON team.id = latest.team_id
         WHERE member.id = $1""",
@@ -50,9 +50,10 @@ async def read_member(database: Database, caller: Identity, member_id: UUID) -> 
     if row is None:
         raise NotFound(id=member_id)
     caller.require("read_registry", row["team_unit"], str(row["team_id"]))
-    terms = row["terms"]
-    latest = next(term for term in terms if term["id"] == str(row["term_id"]))
-    return MemberHistory(**dict(member_out(row, latest)), terms=[term_out(term) for term in terms])
+    found = await database.fetch("SELECT * FROM member_terms WHERE member_id = $1 ORDER BY from_on, id", member_id)
+    member, terms = row_of(Member, row), [row_of(MemberTerm, term) for term in found]
+    latest = next(term for term in terms if term.id == member.term_id)
+    return MemberHistory(**dict(member_out(member, latest)), terms=[term_out(term) for term in terms])
 
 
 async def member_corrections(database: Database, caller: Identity, member_id: UUID) -> list[CorrectionOut]:
@@ -61,20 +62,12 @@ async def member_corrections(database: Database, caller: Identity, member_id: UU
     return await corrections_of(database, member_id, *[term.id for term in member.terms])
 
 
-def member_out(row: Any, term: Any) -> MemberOut:
+def member_out(member: Member, term: MemberTerm) -> MemberOut:
     """The member with this term, as it is shown."""
-    return MemberOut.model_validate({"released_on": None, "withdrawn_at": None, **row, "term": term_out(term)})
+    return MemberOut.model_validate({**values_of(member), "term": term_out(term)})
 
 
-def term_out(row: Any) -> TermOut:
+def term_out(term: MemberTerm) -> TermOut:
     """The term as it is shown."""
-    shown = {
-        "until_on": None,
-        "ended_for": None,
-        "end_reason": None,
-        "withdrawn_at": None,
-        **row,
-        "decision": decision_of(row, "decision"),
-        "end_decision": decision_of(row, "end_decision"),
-    }
-    return TermOut.model_validate(shown)
+    decision, end_decision = decision_of(term, "decision"), decision_of(term, "end_decision")
+    return TermOut.model_validate({**values_of(term), "decision": decision, "end_decision": end_decision})

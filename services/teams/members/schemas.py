@@ -1,33 +1,19 @@
 """What crosses HTTP about members."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
 from services.teams.corrections import Reason
+from services.teams.members.models import EndedFor, Gender, Ground, Origin
 from shared.days import Day
 from shared.decisions import Decision
 from shared.events import Role
 from shared.http import Input, Page
 from shared.text import Line, UnitId
-
-Origin = Literal["ward_guard", "part_time_police", "civil_defence", "recruited"]
-Gender = Literal["male", "female"]
-# The four grounds of the law, and what else ends a term.
-Ground = Literal["own_request", "health", "failed_duty", "prosecution"]
-EndedFor = Literal[
-    "own_request",
-    "health",
-    "failed_duty",
-    "prosecution",
-    "role_changed",
-    "transferred",
-    "team_placed",
-    "team_dissolved",
-]
 
 
 class RecogniseMember(Input):

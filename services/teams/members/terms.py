@@ -2,93 +2,100 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from services.teams.corrections import set_right, withdraw
 from services.teams.errors import CertificateStands
-from services.teams.members.models import MemberTerm
-from services.teams.members.schemas import EndedFor
+from services.teams.members.models import EndedFor, MemberTerm
 from services.teams.teams.models import Team
 from services.teams.teams.placing import unit_of
 from services.teams.training.models import Certificate
 from shared import events, units
 from shared.auth import Identity
-from shared.database import Row
 from shared.decisions import Decision
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
+from shared.outbox.rows import values_of
+from shared.places import require_not_future
+
+# How a term ends, so that the one that stands in its place ends alike.
+END = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
+
+
+def end_of(term: MemberTerm) -> dict[str, object]:
+    """The columns of a term's end."""
+    columns = values_of(term)
+    return {name: columns[name] for name in END}
 
 
 def begin_term(
     work: UnitOfWork,
     caller: Identity,
     member_id: UUID,
-    team: Row,
+    team: Team,
     event: str,
     role: events.Role,
     from_on: date,
     decision: Decision,
-    **end: Any,
-) -> Row:
-    """A new term of a member, and the event that tells of it; `end`: its end's columns, where that is known already."""
+    ends_as: MemberTerm | None = None,
+) -> MemberTerm:
+    """A new term of a member, and the event that tells of it; `ends_as`: the term whose end it has, where it has one."""
+    require_not_future(decision.signed_on)
     term = work.add(
         MemberTerm,
         id=uuid7(),
         member_id=member_id,
-        team_id=team["id"],
+        team_id=team.id,
         unit=unit_of(team, from_on),
         role=role,
         from_on=from_on,
-        **decision.columns("decision"),
-        **end,
+        decision_number=decision.number,
+        decision_on=decision.signed_on,
+        decision_signer=decision.signer,
         recorded_by=caller.subject,
         version=1,
     )
-    work.emit(event, term["id"], None, fact(term), member_id=member_id, team_id=team["id"])
+    if ends_as is not None:
+        for name, value in end_of(ends_as).items():
+            setattr(term, name, value)
+    work.emit(event, term.id, None, fact(term), member_id=member_id, team_id=team.id)
     return term
 
 
 def end_term(
     work: UnitOfWork,
-    term: Row,
+    term: MemberTerm,
     event: str,
     until_on: date,
     ended_for: EndedFor,
     decision: Decision,
     reason: str | None = None,
-) -> Row:
+) -> MemberTerm:
     """The term with its last day, and the event that tells of it."""
-    ended = work.change(
-        MemberTerm,
-        term,
-        until_on=until_on,
-        ended_for=ended_for,
-        **decision.columns("end_decision"),
-        end_reason=reason,
-    )
-    work.emit(event, term["id"], fact(term), fact(ended), member_id=term["member_id"], team_id=term["team_id"])
+    ended = work.change(term, decision.columns("end_decision"))
+    ended.until_on, ended.ended_for, ended.end_reason = until_on, ended_for, reason
+    work.emit(event, term.id, fact(term), fact(ended), member_id=term.member_id, team_id=term.team_id)
     return ended
 
 
-def correct_term(work: UnitOfWork, caller: Identity, term: Row, reason: str, **values: Any) -> Row:
+def correct_term(work: UnitOfWork, caller: Identity, term: MemberTerm, reason: str, **values: object) -> MemberTerm:
     """The term with what was entered wrongly set right, and the event that tells of it."""
-    corrected = set_right(work, caller, "term", MemberTerm, term, reason, **values)
-    links = {"member_id": term["member_id"], "team_id": term["team_id"]}
-    work.emit("MemberTermCorrected", term["id"], fact(term), fact(corrected), **links)
+    corrected = set_right(work, caller, "term", term, reason, values)
+    links = {"member_id": term.member_id, "team_id": term.team_id}
+    work.emit("MemberTermCorrected", term.id, fact(term), fact(corrected), **links)
     return corrected
 
 
-def withdraw_term(work: UnitOfWork, caller: Identity, term: Row, reason: str) -> Row:
+def withdraw_term(work: UnitOfWork, caller: Identity, term: MemberTerm, reason: str) -> MemberTerm:
     """The term as one that never was, and the event that tells of it."""
-    links = {"member_id": term["member_id"], "team_id": term["team_id"]}
-    work.emit("MemberTermWithdrawn", term["id"], fact(term), None, **links)
-    return withdraw(work, caller, "term", MemberTerm, term, reason)
+    links = {"member_id": term.member_id, "team_id": term.team_id}
+    work.emit("MemberTermWithdrawn", term.id, fact(term), None, **links)
+    return withdraw(work, caller, "term", term, reason)
 
 
 async def realign_certificates(
-    work: UnitOfWork, caller: Identity, member_id: UUID, changed: Sequence[Row], reason: str
+    work: UnitOfWork, caller: Identity, member_id: UUID, changed: Sequence[MemberTerm], reason: str
 ) -> None:
     """A certificate names the team and role that its holder had on its day: those given in terms that changed follow.
 
@@ -101,48 +108,55 @@ async def realign_certificates(
     if not certificates:
         return
     rows = await work.database.fetch("SELECT * FROM member_terms WHERE member_id = $1", member_id)
-    terms = {row["id"]: dict(row) for row in rows} | {row["id"]: row for row in changed}
-    for certificate in map(dict, certificates):
-        day = certificate["issued_on"]
+    terms = {row["id"]: row_of(MemberTerm, row) for row in rows} | {term.id: term for term in changed}
+    for found in certificates:
+        certificate = row_of(Certificate, found)
+        day = certificate.issued_on
         held = next((term for term in terms.values() if _holds(term, day)), None)
         if held is None:
-            raise CertificateStands(certificate_id=certificate["id"], day=day)
-        values = {"team_id": held["team_id"], "role": held["role"], "unit": await _unit_of(work, held, day)}
-        if any(certificate[name] != value for name, value in values.items()):
+            raise CertificateStands(certificate_id=certificate.id, day=day)
+        values = {"team_id": held.team_id, "role": held.role, "unit": await _unit_of(work, held, day)}
+        if any(getattr(certificate, name) != value for name, value in values.items()):
             correct_certificate(work, caller, certificate, reason, **values)
 
 
-def correct_certificate(work: UnitOfWork, caller: Identity, certificate: Row, reason: str, **values: Any) -> Row:
+def correct_certificate(
+    work: UnitOfWork, caller: Identity, certificate: Certificate, reason: str, **values: object
+) -> Certificate:
     """The certificate with what was entered wrongly set right, and the event that tells of it."""
-    corrected = set_right(work, caller, "certificate", Certificate, certificate, reason, **values)
-    links = {name: corrected[name] for name in ("training_class_id", "member_id", "team_id")}
-    work.emit(
-        "CertificateCorrected", certificate["id"], certificate_fact(certificate), certificate_fact(corrected), **links
-    )
+    corrected = set_right(work, caller, "certificate", certificate, reason, values)
+    before, after = certificate_fact(certificate), certificate_fact(corrected)
+    work.emit("CertificateCorrected", certificate.id, before, after, **links_of(corrected))
     return corrected
 
 
-def certificate_fact(certificate: Row) -> events.Certificate:
+def links_of(certificate: Certificate) -> dict[str, UUID]:
+    """What a certificate's events name beside it."""
+    return {
+        "training_class_id": certificate.training_class_id,
+        "member_id": certificate.member_id,
+        "team_id": certificate.team_id,
+    }
+
+
+def certificate_fact(certificate: Certificate) -> events.Certificate:
     """What of a certificate may be counted."""
-    return events.Certificate(unit=certificate["unit"], issued_on=certificate["issued_on"], role=certificate["role"])
+    return events.Certificate(unit=certificate.unit, issued_on=certificate.issued_on, role=certificate.role)
 
 
-def _holds(term: Row, day: date) -> bool:
-    return term.get("withdrawn_at") is None and term["from_on"] <= day <= (term.get("until_on") or date.max)
+def _holds(term: MemberTerm, day: date) -> bool:
+    return term.withdrawn_at is None and term.from_on <= day <= (term.until_on or date.max)
 
 
-async def _unit_of(work: UnitOfWork, term: Row, day: date) -> str:
+async def _unit_of(work: UnitOfWork, term: MemberTerm, day: date) -> str:
     # A term's unit is that of its first day; if the edition holds on the certificate's day too, so is the certificate's.
-    if term["unit"][:4] == units.edition_on(day):
-        unit: str = term["unit"]
-        return unit
-    team = await work.look_up(Team, term["team_id"])
+    if term.unit[:4] == units.edition_on(day):
+        return term.unit
+    team = await work.look_up(Team, term.team_id)
     assert team is not None
     return unit_of(team, day)
 
 
-def fact(term: Any) -> events.MemberTerm:
+def fact(term: MemberTerm) -> events.MemberTerm:
     """What of a term may be counted."""
-    return events.MemberTerm(
-        unit=term["unit"], role=term["role"], from_on=term["from_on"], until_on=term.get("until_on")
-    )
+    return events.MemberTerm(unit=term.unit, role=term.role, from_on=term.from_on, until_on=term.until_on)

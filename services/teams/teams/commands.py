@@ -10,24 +10,25 @@ from uuid_utils.compat import uuid7
 
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import DayTooEarly, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
-from services.teams.members.models import Member
-from services.teams.members.terms import begin_term, correct_term, end_term, realign_certificates, withdraw_term
+from services.teams.members.models import Member, MemberTerm
+from services.teams.members.terms import begin_term, correct_term, end_of, end_term, realign_certificates, withdraw_term
 from services.teams.teams.models import Team
 from services.teams.teams.placing import facts, unit_of
 from services.teams.teams.reading import team_out
 from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
 from shared import events, units
 from shared.auth import Identity
-from shared.database import Row
 from shared.decisions import Decision
 from shared.errors import InvalidInput, StepNotAllowed
-from shared.outbox import UnitOfWork
+from shared.outbox import UnitOfWork, row_of
+from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
 
 
 async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> TeamOut:
     """Enter a team. Raises for a place or a day that cannot be, a unit that is no commune, or a foreign area."""
     require_place(team.unit, team.from_on)
+    require_not_future(team.decision.signed_on)
     caller.require("keep_registry", team.unit)
     _require_commune(team.unit)
     row = work.add(
@@ -37,9 +38,10 @@ async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> T
         name=team.name,
         hamlets=_json(team.hamlets),
         from_on=team.from_on,
-        **team.decision.columns("decision"),
+        decision_number=team.decision.number,
+        decision_on=team.decision.signed_on,
+        decision_signer=team.decision.signer,
         recorded_by=caller.subject,
-        version=1,
     )
     _tell(work, "TeamCreated", None, row)
     return team_out(row)
@@ -52,7 +54,7 @@ async def change_team(work: UnitOfWork, caller: Identity, team_id: UUID, changes
     values = changes.model_dump(exclude_none=True)
     if changes.hamlets is not None:
         values["hamlets"] = _json(changes.hamlets)
-    changed = work.change(Team, team, **values)
+    changed = work.change(team, values)
     _tell(work, "TeamChanged", team, changed)
     return team_out(changed)
 
@@ -63,33 +65,27 @@ async def dissolve_team(work: UnitOfWork, caller: Identity, team_id: UUID, disso
     require_standing(team)
     until_on = dissolution.until_on
     require_not_future(until_on)
-    first = team["placed_on"] or team["from_on"]
+    first = team.placed_on or team.from_on
     if until_on < first:
         raise DayTooEarly(day=until_on, earliest=first)
-    terms = await work.database.fetch(
+    found = await work.database.fetch(
         """SELECT * FROM member_terms
         WHERE team_id = $1 AND withdrawn_at IS NULL AND (until_on IS NULL OR until_on > $2)""",
         team_id,
         until_on,
     )
-    if any(term["until_on"] is not None or term["from_on"] > until_on for term in terms):
+    terms = [row_of(MemberTerm, row) for row in found]
+    if any(term.until_on is not None or term.from_on > until_on for term in terms):
         raise TermsOutlastTeam(day=until_on)
-    members = await work.database.fetch(
-        "SELECT * FROM members WHERE id = ANY($1)", [term["member_id"] for term in terms]
-    )
-    changed = work.change(
-        Team,
-        team,
-        until_on=until_on,
-        **dissolution.decision.columns("dissolution"),
-        dissolution_reason=dissolution.reason,
-    )
-    for member in members:
-        work.change(Member, dict(member), released_on=until_on)
+    members = await work.database.fetch("SELECT * FROM members WHERE id = ANY($1)", [term.member_id for term in terms])
+    dissolved = work.change(team, dissolution.decision.columns("dissolution"))
+    dissolved.until_on, dissolved.dissolution_reason = until_on, dissolution.reason
+    for row in members:
+        work.change(row_of(Member, row)).released_on = until_on
     for term in terms:
-        end_term(work, dict(term), "MemberReleased", until_on, "team_dissolved", dissolution.decision)
-    _tell(work, "TeamDissolved", team, changed)
-    return team_out(changed)
+        end_term(work, term, "MemberReleased", until_on, "team_dissolved", dissolution.decision)
+    _tell(work, "TeamDissolved", team, dissolved)
+    return team_out(dissolved)
 
 
 async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placement: PlaceTeam) -> TeamOut:
@@ -99,21 +95,15 @@ async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placemen
     """
     team = await _load(work, caller, team_id)
     require_standing(team)
-    if team["placed_on"] is not None:
-        raise StepNotAllowed(placed_on=team["placed_on"], step="place")
-    _require_successor(team["unit"], placement.unit)
+    if team.placed_on is not None:
+        raise StepNotAllowed(placed_on=team.placed_on, step="place")
+    _require_successor(team.unit, placement.unit)
     require_place(placement.unit, placement.from_on)
     caller.require("keep_registry", placement.unit)
-    if placement.from_on <= team["from_on"]:
-        raise DayTooEarly(day=placement.from_on, earliest=team["from_on"] + timedelta(days=1))
-    placed = work.change(
-        Team,
-        team,
-        unit=placement.unit,
-        left_unit=team["unit"],
-        placed_on=placement.from_on,
-        **placement.decision.columns("placement"),
-    )
+    if placement.from_on <= team.from_on:
+        raise DayTooEarly(day=placement.from_on, earliest=team.from_on + timedelta(days=1))
+    placed = work.change(team, placement.decision.columns("placement"))
+    placed.unit, placed.left_unit, placed.placed_on = placement.unit, team.unit, placement.from_on
     await _move_members(work, caller, placed, placement.decision)
     _tell(work, "TeamPlaced", team, placed)
     return team_out(placed)
@@ -129,27 +119,27 @@ async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correc
         values |= _dissolution_set_right(team, correction)
     taken_back = "placed_on" in correction.model_fields_set
     if taken_back:
-        values = {"unit": team["left_unit"], **values, **_placement_taken_back(team)}
-    corrected = {**team, **values}
-    if corrected["placed_on"] is not None:
-        if corrected["from_on"] >= corrected["placed_on"]:
-            raise DayTooEarly(day=corrected["placed_on"], earliest=corrected["from_on"] + timedelta(days=1))
-        require_place(corrected["left_unit"], corrected["from_on"])
-        _require_successor(corrected["left_unit"], corrected["unit"])
+        values = {"unit": team.left_unit, **values, **_placement_taken_back(team)}
+    corrected = changed(team, values)
+    if corrected.placed_on is not None and corrected.left_unit is not None:
+        if corrected.from_on >= corrected.placed_on:
+            raise DayTooEarly(day=corrected.placed_on, earliest=corrected.from_on + timedelta(days=1))
+        require_place(corrected.left_unit, corrected.from_on)
+        _require_successor(corrected.left_unit, corrected.unit)
     # A team keeps the unit that it was entered or placed in, whose edition held on its first day there.
-    require_place(corrected["unit"], corrected["placed_on"] or corrected["from_on"])
-    caller.require("keep_registry", corrected["unit"])
-    _require_commune(corrected["unit"])
-    first = corrected["placed_on"] or corrected["from_on"]
-    if corrected["until_on"] is not None and corrected["until_on"] < first:
-        raise DayTooEarly(day=corrected["until_on"], earliest=first)
-    changed = set_right(work, caller, "team", Team, team, correction.reason, **values)
-    terms = {term["id"]: term for term in await _terms_of(work, team_id)}
+    require_place(corrected.unit, corrected.placed_on or corrected.from_on)
+    caller.require("keep_registry", corrected.unit)
+    _require_commune(corrected.unit)
+    first = corrected.placed_on or corrected.from_on
+    if corrected.until_on is not None and corrected.until_on < first:
+        raise DayTooEarly(day=corrected.until_on, earliest=first)
+    after = set_right(work, caller, "team", team, correction.reason, values)
+    terms = {term.id: term for term in await _terms_of(work, team_id)}
     if taken_back:
         terms = await _take_members_back(work, caller, team, terms, correction.reason)
-    await _move_terms(work, caller, changed, terms.values(), correction.reason)
-    _tell(work, "TeamCorrected", team, changed)
-    return team_out(changed)
+    await _move_terms(work, caller, after, terms.values(), correction.reason)
+    _tell(work, "TeamCorrected", team, after)
+    return team_out(after)
 
 
 async def withdraw_team(work: UnitOfWork, caller: Identity, team_id: UUID, withdrawal: Withdraw) -> TeamOut:
@@ -157,18 +147,18 @@ async def withdraw_team(work: UnitOfWork, caller: Identity, team_id: UUID, withd
     team = await _load(work, caller, team_id)
     if await _terms_of(work, team_id):
         raise TermsOutsideTeam(team_id=team_id)
-    withdrawn = withdraw(work, caller, "team", Team, team, withdrawal.reason)
+    withdrawn = withdraw(work, caller, "team", team, withdrawal.reason)
     _tell(work, "TeamWithdrawn", team, None)
     return team_out(withdrawn)
 
 
-def _dissolution_set_right(team: Row, correction: CorrectTeam) -> Row:
-    if team["until_on"] is None:
+def _dissolution_set_right(team: Team, correction: CorrectTeam) -> dict[str, object]:
+    if team.until_on is None:
         raise InvalidInput(errors=[{"at": "until_on", "code": "not-dissolved", "message": "the team is not dissolved"}])
     if "until_on" in correction.model_fields_set and correction.until_on is None:
         kept = ("until_on", "dissolution_number", "dissolution_on", "dissolution_signer", "dissolution_reason")
         return dict.fromkeys(kept)
-    values: Row = {}
+    values: dict[str, object] = {}
     if correction.until_on is not None:
         require_not_future(correction.until_on)
         values["until_on"] = correction.until_on
@@ -177,96 +167,94 @@ def _dissolution_set_right(team: Row, correction: CorrectTeam) -> Row:
     return values
 
 
-def _placement_taken_back(team: Row) -> Row:
-    if team["placed_on"] is None:
+def _placement_taken_back(team: Team) -> dict[str, object]:
+    if team.placed_on is None:
         raise InvalidInput(
             errors=[{"at": "placed_on", "code": "not-placed", "message": "the team was not placed anew"}]
         )
     return dict.fromkeys(("left_unit", "placed_on", "placement_number", "placement_on", "placement_signer"))
 
 
-# How a term ends, so that the one that stands in its place ends alike.
-_END = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")
-
-
-async def _move_members(work: UnitOfWork, caller: Identity, placed: Row, decision: Decision) -> None:
+async def _move_members(work: UnitOfWork, caller: Identity, placed: Team, decision: Decision) -> None:
     """The members go with their team: a term that lasts over that day becomes two, and a later one is where the team is."""
-    placed_on, why = placed["placed_on"], f"Quyết định số {decision.number}"
-    for term in await _terms_of(work, placed["id"]):
-        if (term["until_on"] or date.max) < placed_on:
+    placed_on, why = placed.placed_on, f"Quyết định số {decision.number}"
+    assert placed_on is not None
+    for term in await _terms_of(work, placed.id):
+        if (term.until_on or date.max) < placed_on:
             continue
-        if term["from_on"] >= placed_on:
-            changed = [correct_term(work, caller, term, why, unit=unit_of(placed, term["from_on"]))]
+        if term.from_on >= placed_on:
+            changed = [correct_term(work, caller, term, why, unit=unit_of(placed, term.from_on))]
         else:
             ended = end_term(work, term, "MemberPlaced", placed_on - timedelta(days=1), "team_placed", decision)
-            end = {name: term[name] for name in _END}
             begun = begin_term(
-                work, caller, term["member_id"], placed, "MemberPlaced", term["role"], placed_on, decision, **end
+                work, caller, term.member_id, placed, "MemberPlaced", term.role, placed_on, decision, ends_as=term
             )
             changed = [ended, begun]
             await _latest_is(work, term, begun)
-        await realign_certificates(work, caller, term["member_id"], changed, why)
+        await realign_certificates(work, caller, term.member_id, changed, why)
 
 
 async def _take_members_back(
-    work: UnitOfWork, caller: Identity, placed: Row, terms: dict[UUID, Row], reason: str
-) -> dict[UUID, Row]:
+    work: UnitOfWork, caller: Identity, placed: Team, terms: dict[UUID, MemberTerm], reason: str
+) -> dict[UUID, MemberTerm]:
     """A term that became two when the team was placed is one again; the team's terms as they stand then."""
-    begun_by = {term["member_id"]: term for term in terms.values() if term["from_on"] == placed["placed_on"]}
+    begun_by = {term.member_id: term for term in terms.values() if term.from_on == placed.placed_on}
     stand = dict(terms)
     for term in terms.values():
-        if term["ended_for"] != "team_placed":
+        if term.ended_for != "team_placed":
             continue
-        begun = begun_by[term["member_id"]]
+        begun = begun_by[term.member_id]
         withdrawn = withdraw_term(work, caller, begun, reason)
-        one = correct_term(work, caller, term, reason, **{name: begun[name] for name in _END})
+        one = correct_term(work, caller, term, reason, **end_of(begun))
         await _latest_is(work, begun, one)
-        stand[one["id"]] = one
-        del stand[begun["id"]]
-        await realign_certificates(work, caller, term["member_id"], [withdrawn, one], reason)
+        stand[one.id] = one
+        del stand[begun.id]
+        await realign_certificates(work, caller, term.member_id, [withdrawn, one], reason)
     return stand
 
 
-async def _latest_is(work: UnitOfWork, was: Row, now_is: Row) -> None:
+async def _latest_is(work: UnitOfWork, was: MemberTerm, now_is: MemberTerm) -> None:
     """Where the one term was its member's latest, the other is."""
-    member = await work.look_up(Member, was["member_id"])
-    if member is not None and member["term_id"] == was["id"]:
-        work.change(Member, member, term_id=now_is["id"])
+    member = await work.look_up(Member, was.member_id)
+    if member is not None and member.term_id == was.id:
+        work.change(member).term_id = now_is.id
 
 
-async def _move_terms(work: UnitOfWork, caller: Identity, corrected: Row, terms: Iterable[Row], reason: str) -> None:
+async def _move_terms(
+    work: UnitOfWork, caller: Identity, corrected: Team, terms: Iterable[MemberTerm], reason: str
+) -> None:
     """The terms of a team whose unit or last day is corrected follow it, with the certificates given in them."""
     for term in terms:
-        values: Row = {"unit": unit_of(corrected, term["from_on"])}
-        if term["ended_for"] == "team_dissolved":
-            values["until_on"] = corrected["until_on"]
-            if corrected["until_on"] is None:
+        values: dict[str, object] = {"unit": unit_of(corrected, term.from_on)}
+        if term.ended_for == "team_dissolved":
+            values["until_on"] = corrected.until_on
+            if corrected.until_on is None:
                 values |= dict.fromkeys(("ended_for", "end_decision_number", "end_decision_on", "end_decision_signer"))
-        first, last = term["from_on"], (term | values)["until_on"] or date.max
-        if not corrected["from_on"] <= first <= last <= (corrected["until_on"] or date.max):
-            raise TermsOutsideTeam(term_id=term["id"])
-        if all(term[name] == value for name, value in values.items()):
+        first, last = term.from_on, changed(term, values).until_on or date.max
+        if not corrected.from_on <= first <= last <= (corrected.until_on or date.max):
+            raise TermsOutsideTeam(term_id=term.id)
+        if all(getattr(term, name) == value for name, value in values.items()):
             continue
         moved = correct_term(work, caller, term, reason, **values)
-        if moved["until_on"] != term["until_on"]:
-            member = await work.look_up(Member, term["member_id"])
+        if moved.until_on != term.until_on:
+            member = await work.look_up(Member, term.member_id)
             assert member is not None
-            work.change(Member, member, released_on=moved["until_on"])
-        await realign_certificates(work, caller, moved["member_id"], [moved], reason)
+            work.change(member).released_on = moved.until_on
+        await realign_certificates(work, caller, moved.member_id, [moved], reason)
 
 
-async def _terms_of(work: UnitOfWork, team_id: UUID) -> list[Row]:
+async def _terms_of(work: UnitOfWork, team_id: UUID) -> list[MemberTerm]:
     rows = await work.database.fetch(
         "SELECT * FROM member_terms WHERE team_id = $1 AND withdrawn_at IS NULL ORDER BY id", team_id
     )
-    return [dict(row) for row in rows]
+    return [row_of(MemberTerm, row) for row in rows]
 
 
-async def _load(work: UnitOfWork, caller: Identity, team_id: UUID) -> Row:
+async def _load(work: UnitOfWork, caller: Identity, team_id: UUID) -> Team:
     """A team that may be changed by who keeps the registry of its unit."""
     caller.require_role("keep_registry")
     team = await work.load(Team, team_id)
-    caller.require("keep_registry", team["unit"])
+    caller.require("keep_registry", team.unit)
     require_not_withdrawn(team)
     return team
 
@@ -288,14 +276,14 @@ def _json(hamlets: list[str]) -> str:
     return msgspec.json.encode(hamlets).decode()
 
 
-def require_standing(team: Row) -> None:
+def require_standing(team: Team) -> None:
     """Raise TeamDissolved or RecordWithdrawn unless the team still exists."""
     require_not_withdrawn(team)
-    if team["until_on"] is not None:
-        raise TeamDissolved(team_id=team["id"], until_on=team["until_on"])
+    if team.until_on is not None:
+        raise TeamDissolved(team_id=team.id, until_on=team.until_on)
 
 
-def _tell(work: UnitOfWork, type: str, before: Row | None, after: Row | None) -> None:
+def _tell(work: UnitOfWork, type: str, before: Team | None, after: Team | None) -> None:
     """An event for each of its units in which something changed; the last one tells where the team is now."""
     told: list[tuple[events.Team | None, events.Team | None]] = list(
         zip_longest(facts(before) if before else [], facts(after) if after else [])
@@ -304,4 +292,4 @@ def _tell(work: UnitOfWork, type: str, before: Row | None, after: Row | None) ->
     team = after or before
     assert team is not None
     for was, now_is in sorted(changed, key=lambda pair: pair[1] is not None):
-        work.emit(type, team["id"], was, now_is)
+        work.emit(type, team.id, was, now_is)

@@ -3,12 +3,13 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from shared.outbox import Declared, instant
 
 
-class TeamsModel(SQLModel, registry=registry()):
+class TeamsModel(Declared, registry=registry()):
     """The tables of teams; their own registry, since other services have tables of the same names."""
 
 
@@ -37,6 +38,6 @@ class Team(TeamsModel, table=True):
     placement_on: date | None = None
     placement_signer: str | None = None
     # Since when it is known that it should never have been entered.
-    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1

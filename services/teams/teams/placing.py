@@ -2,20 +2,23 @@
 
 from datetime import date, timedelta
 
+from services.teams.teams.models import Team
 from shared import events
-from shared.database import Row
 from shared.places import unit_on
 
 
-def unit_of(team: Row, day: date) -> str:
+def unit_of(team: Team, day: date) -> str:
     """The unit in which a fact of `day` belongs to the team."""
-    placed_on = team.get("placed_on")
-    return unit_on(team["left_unit"] if placed_on is not None and day < placed_on else team["unit"], day)
+    if team.left_unit is not None and team.placed_on is not None and day < team.placed_on:
+        return unit_on(team.left_unit, day)
+    return unit_on(team.unit, day)
 
 
-def facts(team: Row) -> list[events.Team]:
+def facts(team: Team) -> list[events.Team]:
     """What of a team may be counted: where it was before it was placed anew, and where it is."""
-    unit, first, last, placed_on = team["unit"], team["from_on"], team.get("until_on"), team.get("placed_on")
-    if placed_on is None:
-        return [events.Team(unit, first, last)]
-    return [events.Team(team["left_unit"], first, placed_on - timedelta(days=1)), events.Team(unit, placed_on, last)]
+    if team.placed_on is None or team.left_unit is None:
+        return [events.Team(team.unit, team.from_on, team.until_on)]
+    return [
+        events.Team(team.left_unit, team.from_on, team.placed_on - timedelta(days=1)),
+        events.Team(team.unit, team.placed_on, team.until_on),
+    ]

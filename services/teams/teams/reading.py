@@ -1,16 +1,18 @@
 """What may be read of teams."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from services.teams.corrections import CorrectionOut, corrections_of
+from services.teams.teams.models import Team
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
 from shared.auth import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound
+from shared.outbox import row_of
+from shared.outbox.rows import values_of
 
 
 async def list_teams(database: Database, caller: Identity, query: ListTeams) -> TeamPage:
@@ -26,7 +28,7 @@ async def list_teams(database: Database, caller: Identity, query: ListTeams) -> 
         area,
         query.limit,
     )
-    return TeamPage(items=[team_out(row) for row in rows])
+    return TeamPage(items=[team_out(row_of(Team, row)) for row in rows])
 
 
 async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:
@@ -36,7 +38,7 @@ async def read_team(database: Database, caller: Identity, team_id: UUID) -> Team
     if row is None:
         raise NotFound(id=team_id)
     caller.require("read_registry", row["unit"], str(team_id))
-    return team_out(row)
+    return team_out(row_of(Team, row))
 
 
 async def team_corrections(database: Database, caller: Identity, team_id: UUID) -> list[CorrectionOut]:
@@ -45,18 +47,14 @@ async def team_corrections(database: Database, caller: Identity, team_id: UUID) 
     return await corrections_of(database, team_id)
 
 
-def team_out(row: Any) -> TeamOut:
+def team_out(team: Team) -> TeamOut:
     """The team as it is shown."""
-    shown = {
-        "until_on": None,
-        "dissolution_reason": None,
-        "left_unit": None,
-        "placed_on": None,
-        "withdrawn_at": None,
-        **row,
-        "hamlets": msgspec.json.decode(row["hamlets"]),
-        "decision": decision_of(row, "decision"),
-        "dissolution": decision_of(row, "dissolution"),
-        "placement": decision_of(row, "placement"),
-    }
-    return TeamOut.model_validate(shown)
+    return TeamOut.model_validate(
+        {
+            **values_of(team),
+            "hamlets": msgspec.json.decode(team.hamlets),
+            "decision": decision_of(team, "decision"),
+            "dissolution": decision_of(team, "dissolution"),
+            "placement": decision_of(team, "placement"),
+        }
+    )

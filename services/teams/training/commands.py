@@ -1,6 +1,7 @@
 """The verbs of training: enter a class that was held, issue a certificate, revoke one."""
 
 from datetime import date
+from typing import NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -8,6 +9,7 @@ from uuid_utils.compat import uuid7
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
 from services.teams.members import terms
+from services.teams.teams.models import Team
 from services.teams.teams.placing import unit_of
 from services.teams.training.models import Certificate, TrainingClass
 from services.teams.training.schemas import (
@@ -21,10 +23,11 @@ from services.teams.training.schemas import (
 )
 from shared import events
 from shared.auth import Identity
-from shared.database import Row
 from shared.days import today
 from shared.errors import NotFound, StepNotAllowed
+from shared.events import Role
 from shared.outbox import UnitOfWork
+from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
 
 
@@ -34,8 +37,17 @@ async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraini
     caller.require("keep_registry", training.unit)
     if training.started_on and training.started_on > training.held_on:
         raise DayTooEarly(day=training.held_on, earliest=training.started_on)
-    row = work.add(TrainingClass, id=uuid7(), **training.model_dump(), recorded_by=caller.subject, version=1)
-    work.emit("TrainingHeld", row["id"], None, _fact(row))
+    row = work.add(
+        TrainingClass,
+        id=uuid7(),
+        unit=training.unit,
+        title=training.title,
+        started_on=training.started_on,
+        held_on=training.held_on,
+        organiser=training.organiser,
+        recorded_by=caller.subject,
+    )
+    work.emit("TrainingHeld", row.id, None, _fact(row))
     return TrainingClassOut.model_validate(row)
 
 
@@ -45,15 +57,15 @@ async def correct_training(
     """Set right what was entered wrongly of a class. Raises CertificateStands for a day after one was given."""
     training = await _load(work, caller, class_id)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
-    corrected = {**training, **values}
-    require_place(corrected["unit"], corrected["held_on"])
-    caller.require("keep_registry", corrected["unit"])
-    if corrected["started_on"] and corrected["started_on"] > corrected["held_on"]:
-        raise DayTooEarly(day=corrected["held_on"], earliest=corrected["started_on"])
-    await _require_no_certificate(work, class_id, before=corrected["held_on"])
-    changed = set_right(work, caller, "class", TrainingClass, training, correction.reason, **values)
-    work.emit("TrainingCorrected", class_id, _fact(training), _fact(changed))
-    return TrainingClassOut.model_validate(changed)
+    corrected = changed(training, values)
+    require_place(corrected.unit, corrected.held_on)
+    caller.require("keep_registry", corrected.unit)
+    if corrected.started_on and corrected.started_on > corrected.held_on:
+        raise DayTooEarly(day=corrected.held_on, earliest=corrected.started_on)
+    await _require_no_certificate(work, class_id, before=corrected.held_on)
+    after = set_right(work, caller, "class", training, correction.reason, values)
+    work.emit("TrainingCorrected", class_id, _fact(training), _fact(after))
+    return TrainingClassOut.model_validate(after)
 
 
 async def withdraw_training(
@@ -62,7 +74,7 @@ async def withdraw_training(
     """Take a class back that should not have been entered. Raises CertificateStands while one of it does."""
     training = await _load(work, caller, class_id)
     await _require_no_certificate(work, class_id)
-    withdrawn = withdraw(work, caller, "class", TrainingClass, training, withdrawal.reason)
+    withdrawn = withdraw(work, caller, "class", training, withdrawal.reason)
     work.emit("TrainingWithdrawn", class_id, _fact(training), None)
     return TrainingClassOut.model_validate(withdrawn)
 
@@ -72,8 +84,19 @@ async def issue_certificate(work: UnitOfWork, caller: Identity, certificate: Iss
     caller.require_role("keep_registry")
     require_not_future(certificate.issued_on)
     held = await _role_then(work, caller, certificate.training_class_id, certificate.member_id, certificate.issued_on)
-    row = work.add(Certificate, id=uuid7(), **certificate.model_dump(), **held, recorded_by=caller.subject, version=1)
-    work.emit("CertificateIssued", row["id"], None, terms.certificate_fact(row), **_links(row))
+    row = work.add(
+        Certificate,
+        id=uuid7(),
+        training_class_id=certificate.training_class_id,
+        member_id=certificate.member_id,
+        team_id=held.team_id,
+        number=certificate.number,
+        issued_on=certificate.issued_on,
+        unit=held.unit,
+        role=held.role,
+        recorded_by=caller.subject,
+    )
+    work.emit("CertificateIssued", row.id, None, terms.certificate_fact(row), **terms.links_of(row))
     return CertificateOut.model_validate(row)
 
 
@@ -82,9 +105,11 @@ async def revoke_certificate(
 ) -> CertificateOut:
     """Take a certificate back: it no longer counts. Raises StepNotAllowed for one that was revoked before."""
     certificate = await _load_certificate(work, caller, certificate_id, "revoke")
-    changed = work.change(Certificate, certificate, revoked_on=today(), revocation_reason=revocation.reason)
-    work.emit("CertificateRevoked", certificate_id, terms.certificate_fact(certificate), None, **_links(certificate))
-    return CertificateOut.model_validate(changed)
+    revoked = work.change(certificate)
+    revoked.revoked_on, revoked.revocation_reason = today(), revocation.reason
+    links = terms.links_of(certificate)
+    work.emit("CertificateRevoked", certificate_id, terms.certificate_fact(certificate), None, **links)
+    return CertificateOut.model_validate(revoked)
 
 
 async def correct_certificate(
@@ -95,23 +120,30 @@ async def correct_certificate(
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     if correction.issued_on is not None:
         require_not_future(correction.issued_on)
-        values |= await _role_then(
-            work, caller, certificate["training_class_id"], certificate["member_id"], correction.issued_on
+        held = await _role_then(
+            work, caller, certificate.training_class_id, certificate.member_id, correction.issued_on
         )
+        values |= held._asdict()
     return CertificateOut.model_validate(
         terms.correct_certificate(work, caller, certificate, correction.reason, **values)
     )
 
 
-async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Row:
+class Held(NamedTuple):
+    """The team, its unit and the role that a member had on a day."""
+
+    team_id: UUID
+    unit: str
+    role: Role
+
+
+async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Held:
     """The team, its unit on that day and the role that a member held then; the class was over."""
     found = await work.database.fetchrow(
-        """SELECT class.held_on, class.withdrawn_at, term.role, team.id AS team_id, team.unit,
-          team.left_unit, team.placed_on
+        """SELECT class.held_on, class.withdrawn_at, term.role, term.team_id
         FROM training_classes class CROSS JOIN members member
         LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
           AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
-        LEFT JOIN teams team ON team.id = term.team_id
         WHERE class.id = $1 AND member.id = $2""",
         class_id,
         member_id,
@@ -121,29 +153,31 @@ async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_
         raise NotFound(training_class_id=class_id, member_id=member_id)
     if found["team_id"] is None:
         raise NotMemberThen(member_id=member_id, day=issued_on)
-    caller.require("keep_registry", found["unit"])
+    team = await work.look_up(Team, found["team_id"])
+    assert team is not None
+    caller.require("keep_registry", team.unit)
     if found["withdrawn_at"] is not None:
         raise RecordWithdrawn(id=class_id)
     if issued_on < found["held_on"]:
         raise DayTooEarly(day=issued_on, earliest=found["held_on"])
-    return {"team_id": found["team_id"], "unit": unit_of(dict(found), issued_on), "role": found["role"]}
+    return Held(team.id, unit_of(team, issued_on), found["role"])
 
 
-async def _load(work: UnitOfWork, caller: Identity, class_id: UUID) -> Row:
+async def _load(work: UnitOfWork, caller: Identity, class_id: UUID) -> TrainingClass:
     caller.require_role("keep_registry")
     training = await work.load(TrainingClass, class_id)
-    caller.require("keep_registry", training["unit"])
+    caller.require("keep_registry", training.unit)
     require_not_withdrawn(training)
     return training
 
 
-async def _load_certificate(work: UnitOfWork, caller: Identity, certificate_id: UUID, step: str) -> Row:
+async def _load_certificate(work: UnitOfWork, caller: Identity, certificate_id: UUID, step: str) -> Certificate:
     caller.require_role("keep_registry")
     certificate = await work.load(Certificate, certificate_id)
-    team = await work.database.fetchrow("SELECT unit FROM teams WHERE id = $1", certificate["team_id"])
+    team = await work.database.fetchrow("SELECT unit FROM teams WHERE id = $1", certificate.team_id)
     assert team is not None
     caller.require("keep_registry", team["unit"])
-    if certificate["revoked_on"] is not None:
+    if certificate.revoked_on is not None:
         raise StepNotAllowed(state="revoked", step=step)
     return certificate
 
@@ -159,9 +193,5 @@ async def _require_no_certificate(work: UnitOfWork, class_id: UUID, before: date
         raise CertificateStands(certificate_id=row["id"])
 
 
-def _fact(training: Row) -> events.TrainingClass:
-    return events.TrainingClass(unit=training["unit"], held_on=training["held_on"])
-
-
-def _links(certificate: Row) -> dict[str, UUID]:
-    return {name: certificate[name] for name in ("training_class_id", "member_id", "team_id")}
+def _fact(training: TrainingClass) -> events.TrainingClass:
+    return events.TrainingClass(unit=training.unit, held_on=training.held_on)

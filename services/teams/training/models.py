@@ -3,10 +3,11 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
+from shared.events import Role
+from shared.outbox import instant, word
 
 
 class TrainingClass(TeamsModel, table=True):
@@ -19,7 +20,7 @@ class TrainingClass(TeamsModel, table=True):
     started_on: date | None = None
     held_on: date
     organiser: str | None = None
-    withdrawn_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
 
@@ -35,7 +36,7 @@ class Certificate(TeamsModel, table=True):
     number: str
     issued_on: date
     unit: str
-    role: str
+    role: Role = word()
     revoked_on: date | None = None
     revocation_reason: str | None = None
     recorded_by: str

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 from services.teams.corrections import Reason
 from shared.days import Day
 from shared.events import Role
-from shared.http import Input, Page
+from shared.http import Input, Output, Page
 from shared.text import Line, UnitId
 
 
@@ -35,7 +35,7 @@ class CorrectTraining(Input):
     organiser: Line | None = None
 
 
-class TrainingClassOut(BaseModel):
+class TrainingClassOut(Output):
     """A training class."""
 
     id: UUID
@@ -86,7 +86,7 @@ class RevokeCertificate(Input):
     reason: Line
 
 
-class CertificateOut(BaseModel):
+class CertificateOut(Output):
     """A training certificate; `unit`, `team_id` and `role` are the member's on the day of issue."""
 
     id: UUID
