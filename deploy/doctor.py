@@ -32,7 +32,6 @@ from deploy.local.sockets import is_free
 from deploy.starting import is_superuser, refusals
 from migrations.run import OLDEST_POSTGRESQL, newest
 from services.incidents.deadlines import rules
-from services.incidents.deadlines.calendar import BadFile
 from shared import units
 from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
 from shared.log import SOURCES
@@ -41,6 +40,7 @@ from shared.outbox import dated_ahead
 from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.settings import LOOPBACK, Service, Settings, is_served
 from shared.store import open_store
+from shared.working_days import BadFile
 
 SERVICES = get_args(Service)
 ENOUGH_DISK = 2 * 1024**3

@@ -222,3 +222,8 @@ class NotYetCounted(Problem):
         "The counters have not reached the position asked for.",
     )
     headers: ClassVar = {"Retry-After": "1"}
+
+
+def invalid(at: str, code: str, message: str) -> InvalidInput:
+    """The problem of one field that contradicts another or the record."""
+    return InvalidInput(errors=[{"at": at, "code": code, "message": message}])

@@ -17,11 +17,10 @@ import asyncpg
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from services.incidents.steps import invalid
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import VIETNAM, Day, day_of, today
-from shared.errors import ForeignArea
+from shared.errors import ForeignArea, invalid
 from shared.http import Input, Page
 from shared.places import served
 from shared.service import Service

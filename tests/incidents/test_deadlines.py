@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from services.incidents.deadlines import commands, rules
-from services.incidents.deadlines.calendar import days_later, last_day, months_later
 from shared.days import VIETNAM, now, today
+from shared.working_days import days_later, last_day, months_later
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import kind_of
 from tests.incidents.test_recount import recounted

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 
 from services.incidents.app import create_app
-from services.incidents.deadlines.calendar import BadFile
 from services.incidents.deadlines.rules import NATIONAL, Area, Time, read
 from shared.events import TipClass
 from shared.settings import settings
+from shared.working_days import BadFile
 
 RECEIVED_AT = datetime(2025, 11, 3, 1, tzinfo=UTC)
 RULE = '[[deadline]]\nname = "decision"\nvi = "Giải quyết"\nen = "Decision"\nmet_by = ["resolve"]\n[[deadline.rule]]\n'

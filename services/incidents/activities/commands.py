@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from services.incidents import known_teams, references
+from services.incidents import known_teams
 from services.incidents.activities.kinds import KINDS, EnterActivity, Mobilisation
 from services.incidents.activities.models import Activity, ActivityStep
 from services.incidents.activities.schemas import ActivityOut, CorrectActivity
@@ -19,16 +19,16 @@ from services.incidents.activities.workflow import (
     STEPS,
     confirm_by,
 )
-from services.incidents.steps import Step, invalid, record_step, require_may_step
-from shared import events, units
+from shared import events, references, units
 from shared.auth import Identity
 from shared.days import day_of, now
-from shared.errors import UnitNotInForce, UnknownUnit
+from shared.errors import UnitNotInForce, UnknownUnit, invalid
 from shared.events import ActivityState
 from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
 from shared.places import require_not_future, require_past, require_place
+from shared.workflow import Step, record_step, require_may_step
 
 # What of an activity its row keeps in columns; what else it tells stands in `details`.
 _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}

@@ -8,9 +8,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from services.incidents.steps import StepTaken
 from shared.events import ActivityKind, ActivityState
 from shared.outbox import instant, word
+from shared.workflow import StepTaken
 
 
 class Activity(IncidentsModel, table=True):
@@ -41,7 +41,7 @@ class Activity(IncidentsModel, table=True):
     version: int = 1
 
 
-class ActivityStep(StepTaken, table=True):
+class ActivityStep(IncidentsModel, StepTaken, table=True):
     """One step of an activity: who did what, when and why."""
 
     __tablename__ = "activity_steps"

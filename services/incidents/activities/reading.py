@@ -16,11 +16,11 @@ from services.incidents.activities.schemas import (
 )
 from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
-from services.incidents.steps import StepOut
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.outbox import row_of
+from shared.workflow import StepOut
 
 ACTIVITIES = Records(
     "activities",

@@ -21,9 +21,7 @@ from services.incidents.activities.schemas import (
 )
 from services.incidents.exporting import TooManyRows
 from services.incidents.known_teams import TeamNotYetKnown
-from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
-from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
     Forbidden,
@@ -36,6 +34,8 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Step, Work, link_next, problems
+from shared.references import ReferenceKnown
+from shared.workflow import StepOut
 
 router = APIRouter(
     prefix="/activities",

@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from services.incidents.deadlines.calendar import last_day, working_days_later
-from services.incidents.steps import Step
 from shared.days import day_of
 from shared.events import ActivityState
+from shared.workflow import Step
+from shared.working_days import last_day, working_days_later
 
 # In which state an entry begins: what a team enters waits for the police, what anyone else enters is confirmed.
 BEGINS: dict[str, ActivityState] = {"team_leader": "entered"}

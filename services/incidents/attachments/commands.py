@@ -8,7 +8,6 @@ from services.incidents.attachments.models import Attachment, Of
 from services.incidents.attachments.receiving import KeptFile, name_now
 from services.incidents.attachments.schemas import AttachmentOut, TooManyAttachments
 from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOVE
-from services.incidents.steps import Record, Step, also_concerned, require_may_step
 from services.incidents.tips.models import Tip
 from services.incidents.tips.reading import standing
 from services.incidents.tips.receipts import tip_of_receipt
@@ -22,6 +21,7 @@ from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
 from shared.settings import settings
+from shared.workflow import Record, Step, also_concerned, require_may_step
 
 # What is made of a file to look at has a place so far behind the file's own: it takes none of those that are limited.
 _BESIDE = 10_000

@@ -26,8 +26,7 @@ from starlette.requests import ClientDisconnect
 
 from services.incidents.attachments.naming import harmless_name
 from services.incidents.attachments.schemas import FileRefused, NotAForm
-from services.incidents.steps import invalid
-from shared.errors import BodyTooLarge
+from shared.errors import BodyTooLarge, invalid
 from shared.limits import InTurn
 from shared.sealing import sealed, sealed_size
 from shared.secrets import file_cipher, keyed, old_file_cipher

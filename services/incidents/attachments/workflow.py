@@ -3,9 +3,9 @@
 from services.incidents.activities.models import Activity
 from services.incidents.attachments.models import Of
 from services.incidents.cases.models import Case
-from services.incidents.steps import Step
 from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import CLOSED, OPEN
+from shared.workflow import Step
 
 RECORDS: dict[Of, type[Tip] | type[Case] | type[Activity]] = {"tips": Tip, "cases": Case, "activities": Activity}
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.incidents import references
 from services.incidents.cases.models import Case, CaseLink, CaseStep
 from services.incidents.cases.reading import links_of
 from services.incidents.cases.schemas import (
@@ -28,15 +27,15 @@ from services.incidents.cases.schemas import (
 )
 from services.incidents.cases.workflow import STEPS
 from services.incidents.places.lookup import locate
-from services.incidents.steps import invalid, record_step, require_may_step
-from shared import events
+from shared import events, references
 from shared.auth import Identity
 from shared.days import now
 from shared.decisions import Decision
-from shared.errors import Problem
+from shared.errors import Problem, invalid
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
+from shared.workflow import record_step, require_may_step
 
 
 class UnknownTip(Problem):

@@ -8,9 +8,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from services.incidents.steps import StepTaken
 from shared.events import CaseState, LinkKind
 from shared.outbox import instant, word
+from shared.workflow import StepTaken
 
 
 class Case(IncidentsModel, table=True):
@@ -58,7 +58,7 @@ class CaseLink(IncidentsModel, table=True):
     version: int = 1
 
 
-class CaseStep(StepTaken, table=True):
+class CaseStep(IncidentsModel, StepTaken, table=True):
     """One step of a case: who did what, when and why."""
 
     __tablename__ = "case_steps"

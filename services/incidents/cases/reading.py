@@ -9,11 +9,11 @@ from services.incidents.cases.models import Case
 from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ExportCases, Linked, ListCases, SearchCases
 from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
-from services.incidents.steps import StepOut
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.outbox import row_of
+from shared.workflow import StepOut
 
 # A case with its links, in the order in which they were made; one index look-up for each row that is shown.
 COLUMNS = """cases.*, (

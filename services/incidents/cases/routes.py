@@ -35,9 +35,7 @@ from services.incidents.cases.schemas import (
     WithdrawCase,
 )
 from services.incidents.exporting import TooManyRows
-from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
-from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import (
     Forbidden,
@@ -50,6 +48,8 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.references import ReferenceKnown
+from shared.workflow import StepOut
 
 router = APIRouter(
     prefix="/cases",

@@ -1,7 +1,7 @@
 """What may happen to a case: open → resolved or transferred, and back when it is taken up again."""
 
-from services.incidents.steps import Step
 from shared.events import CaseState
+from shared.workflow import Step
 
 STANDING: tuple[CaseState, ...] = ("open", "resolved", "transferred")
 

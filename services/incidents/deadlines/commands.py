@@ -4,7 +4,6 @@ import asyncio
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from services.incidents.deadlines.calendar import end_of, end_on_working_day, last_day
 from services.incidents.deadlines.models import Deadline, DeadlineStep
 from services.incidents.deadlines.rules import Rule, wanted
 from services.incidents.deadlines.schemas import (
@@ -16,16 +15,17 @@ from services.incidents.deadlines.schemas import (
     deadline_out,
 )
 from services.incidents.deadlines.workflow import begun, reckon
-from services.incidents.steps import invalid, record_step
 from services.incidents.tips.models import Tip
 from shared import events
 from shared.auth import Identity
 from shared.days import day_of, now, today
-from shared.errors import Changed, NotFound, Problem, StepNotAllowed
+from shared.errors import Changed, NotFound, Problem, StepNotAllowed, invalid
 from shared.outbox import UnitOfWork, Writer, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_past
 from shared.service import Service
+from shared.workflow import record_step
+from shared.working_days import end_of, end_on_working_day, last_day
 
 # The instant before 24:00 is the last one of a day.
 _INSTANT = timedelta(microseconds=1)

@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from services.incidents.steps import StepTaken
 from shared.events import DeadlineState, TipClass
 from shared.outbox import instant, word
+from shared.workflow import StepTaken
 
 
 class Deadline(IncidentsModel, table=True):
@@ -39,7 +39,7 @@ class Deadline(IncidentsModel, table=True):
     version: int = 1
 
 
-class DeadlineStep(StepTaken, table=True):
+class DeadlineStep(IncidentsModel, StepTaken, table=True):
     """What an officer decided about a deadline: marked complex, extended, met otherwise; who, when and why."""
 
     __tablename__ = "deadline_steps"

@@ -12,13 +12,13 @@ from services.incidents.deadlines.schemas import (
     place_of,
     to_do_out,
 )
-from services.incidents.steps import StepOut
 from services.incidents.tips.reading import read_tip
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound
 from shared.outbox import row_of
+from shared.workflow import StepOut
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 _NEVER = datetime.max.replace(tzinfo=UTC)

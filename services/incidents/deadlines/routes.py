@@ -14,11 +14,11 @@ from services.incidents.deadlines.schemas import (
     MarkComplex,
     MeetDeadline,
 )
-from services.incidents.steps import StepOut
 from shared.auth import Caller
 from shared.errors import Forbidden, ForeignArea, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import CommandRoute, Work, link_next, problems
 from shared.text import Word
+from shared.workflow import StepOut
 
 router = APIRouter(
     prefix="/tips/{tip_id}/deadlines",

@@ -9,7 +9,13 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from services.incidents.deadlines.calendar import (
+from services.incidents.tips.workflow import STEPS
+from shared import units
+from shared.days import Day, today
+from shared.events import TipClass
+from shared.settings import Settings, settings
+from shared.text import Line, Word
+from shared.working_days import (
     SWAPS,
     BadFile,
     days_later,
@@ -20,12 +26,6 @@ from services.incidents.deadlines.calendar import (
     read_swaps,
     working_days_later,
 )
-from services.incidents.tips.workflow import STEPS
-from shared import units
-from shared.days import Day, today
-from shared.events import TipClass
-from shared.settings import Settings, settings
-from shared.text import Line, Word
 
 NATIONAL = Path(__file__).with_name("deadlines.toml")
 

@@ -8,7 +8,6 @@ import asyncpg
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, TypeAdapter
 
-from services.incidents.deadlines.calendar import last_day
 from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.rules import texts
 from shared.days import Day, Instant
@@ -17,6 +16,7 @@ from shared.http import Input
 from shared.outbox import row_of
 from shared.outbox.rows import values_of
 from shared.text import Line, UnitId, Word
+from shared.working_days import last_day
 
 
 def place_of(cursor: str) -> tuple[datetime, UUID]:

@@ -21,7 +21,7 @@ import asyncpg
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from services.incidents import known_teams, references
+from services.incidents import known_teams
 from services.incidents.imports import commands
 from services.incidents.imports.formats import READERS, Entry
 from services.incidents.imports.models import Import, ImportRejection
@@ -41,6 +41,7 @@ from services.incidents.imports.rejections import (
 from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
 from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from services.incidents.known_teams import TeamNotYetKnown
+from shared import references
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import now

@@ -9,13 +9,12 @@ from services.incidents.open311.edge import ServiceUnknown, require_jurisdiction
 from services.incidents.open311.schemas import Created, NewRequest
 from services.incidents.open311.topics import TOPICS
 from services.incidents.places.lookup import contradicts, has_boundaries, locate
-from services.incidents.steps import invalid
 from services.incidents.tips import commands as tips
 from services.incidents.tips.schemas import Point, ReportedBy, ReportTip
 from shared import units
 from shared.auth import Identity
 from shared.days import today
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, invalid
 from shared.outbox import UnitOfWork
 from shared.places import served
 

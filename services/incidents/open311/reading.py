@@ -9,14 +9,13 @@ import asyncpg
 from services.incidents.open311.edge import ServiceUnknown
 from services.incidents.open311.schemas import ListRequests
 from services.incidents.open311.topics import TOPICS
-from services.incidents.steps import invalid
 from services.incidents.tips.receipts import receipt_of, tip_of_receipt
 from services.incidents.tips.workflow import OPEN
 from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import VIETNAM, now
-from shared.errors import NotFound, Unauthenticated
+from shared.errors import NotFound, Unauthenticated, invalid
 from shared.settings import settings
 
 # The standard's own limit: a list spans 90 days.

@@ -13,10 +13,9 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 
-from services.incidents.steps import invalid
 from shared import units
 from shared.database import Database
-from shared.errors import Problem
+from shared.errors import Problem, invalid
 
 if TYPE_CHECKING:
     from services.incidents.places.geometry import Communes

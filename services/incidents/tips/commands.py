@@ -6,10 +6,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.incidents import known_teams, references
+from services.incidents import known_teams
 from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import lies_elsewhere, locate
-from services.incidents.steps import also_concerned, invalid, record_step, require_may_step
 from services.incidents.tips import reading
 from services.incidents.tips.informants import readable, seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
@@ -29,13 +28,14 @@ from services.incidents.tips.schemas import (
     WriteByReceipt,
 )
 from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
-from shared import events, units
+from shared import events, references, units
 from shared.auth import Identity
 from shared.days import day_of, now, today
-from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit
+from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit, invalid
 from shared.events import Channel
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
+from shared.workflow import also_concerned, record_step, require_may_step
 
 # Where a tip goes when its forwarding names nobody: the Criminal Procedure Code, art. 145.
 # What the sender of a tip may write to it; more is for a conversation, and each moves the tip on.

@@ -8,9 +8,9 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from services.incidents.steps import StepTaken
 from shared.events import Channel, SuppliedBy, TipClass, TipState
 from shared.outbox import instant, word
+from shared.workflow import StepTaken
 
 
 class Tip(IncidentsModel, table=True):
@@ -53,7 +53,7 @@ class Tip(IncidentsModel, table=True):
     )
 
 
-class TipStep(StepTaken, table=True):
+class TipStep(IncidentsModel, StepTaken, table=True):
     """One step of a tip: who did what, when and why (DOMAIN.md: every step records it)."""
 
     __tablename__ = "tip_steps"

@@ -6,7 +6,6 @@ from fastapi.responses import StreamingResponse
 
 from services.incidents.exporting import Column, export, name_of, value_of, word_of
 from services.incidents.searching import Count, Question, Records
-from services.incidents.steps import StepOut
 from services.incidents.tips.models import Tip
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.schemas import (
@@ -24,6 +23,7 @@ from shared.database import Database
 from shared.errors import NotFound
 from shared.jurisdiction import area as area_of
 from shared.outbox import row_of
+from shared.workflow import StepOut
 
 
 def _without_signs(text: str) -> str:

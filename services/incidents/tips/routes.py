@@ -8,9 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from services.incidents import exporting
 from services.incidents.exporting import TooManyRows
-from services.incidents.references import ReferenceKnown
 from services.incidents.searching import Count
-from services.incidents.steps import StepOut
 from services.incidents.tips import commands, duplicates, reading
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.schemas import (
@@ -44,6 +42,8 @@ from services.incidents.tips.schemas import (
 from shared.auth import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import ClientAddress, CommandRoute, ReadingCommand, Step, Work, link_next, problems
+from shared.references import ReferenceKnown
+from shared.workflow import StepOut
 
 # What the sender of a tip got: 16 digits.
 Receipt = Annotated[str, Header(alias="Antt-Receipt", pattern=r"^[0-9]{16}$")]

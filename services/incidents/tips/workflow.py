@@ -1,7 +1,7 @@
 """What may happen to a tip, as DOMAIN.md tells it: from which states a step leads to which, and who may take it."""
 
-from services.incidents.steps import Step
 from shared.events import TipState
+from shared.workflow import Step
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
 CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")

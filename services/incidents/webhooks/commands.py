@@ -8,7 +8,6 @@ from uuid_utils.compat import uuid7
 
 from services.incidents.changes.reading import place
 from services.incidents.changes.schemas import cursor_of
-from services.incidents.steps import invalid
 from services.incidents.webhooks import sending, signing
 from services.incidents.webhooks.models import Webhook
 from services.incidents.webhooks.schemas import (
@@ -23,7 +22,7 @@ from shared import units
 from shared.auth import Identity
 from shared.cloudevents import ping_event, source_of
 from shared.days import now
-from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit
+from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid
 from shared.outbox import UnitOfWork
 from shared.settings import settings
 

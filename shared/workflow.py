@@ -10,12 +10,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
-from services.incidents.models import IncidentsModel
 from shared import units
 from shared.auth import Identity
 from shared.days import now
-from shared.errors import InvalidInput, StepNotAllowed
-from shared.outbox import UnitOfWork, instant
+from shared.errors import StepNotAllowed, invalid
+from shared.outbox import Declared, UnitOfWork, instant
 
 State = TypeVar("State", bound=str, covariant=True)
 
@@ -61,7 +60,7 @@ def also_concerned(*as_it_was_and_is: Record) -> tuple[str, ...]:
     return tuple(sorted(unit for unit in others if units.get(unit) is not None))
 
 
-class StepTaken(IncidentsModel):
+class StepTaken(Declared):
     """The columns of a table of steps: who did what, when and why."""
 
     id: UUID = Field(primary_key=True)
@@ -127,8 +126,3 @@ def record_step(
         taken_at=now(),
         **record_id,
     )
-
-
-def invalid(at: str, code: str, message: str) -> InvalidInput:
-    """The problem of one field that contradicts another or the record."""
-    return InvalidInput(errors=[{"at": at, "code": code, "message": message}])

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.incidents.deadlines import calendar
-from services.incidents.deadlines.calendar import (
+from shared import working_days as calendar
+from shared.days import VIETNAM, day_of
+from shared.settings import settings
+from shared.working_days import (
     days_later,
     hours_later,
     is_working_day,
@@ -17,8 +19,6 @@ from services.incidents.deadlines.calendar import (
     months_later,
     working_days_later,
 )
-from shared.days import VIETNAM, day_of
-from shared.settings import settings
 
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.days import VIETNAM, Day, day_of
 from shared.settings import settings
 
-SWAPS = Path(__file__).with_name("swaps.toml")
+SWAPS = Path(__file__).parent / "data" / "swaps.toml"
 
 
 class BadFile(Exception):
