@@ -14,7 +14,6 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI, Query, Request
 
-from services.incidents.searching import Question
 from services.incidents.tips.reading import SHOWN, TIPS
 from services.incidents.tips.schemas import ListTips, TipPage, TipShown
 from shared import units
@@ -22,6 +21,7 @@ from shared.auth import Caller, Identity, issue_token
 from shared.database import Database
 from shared.days import day_of
 from shared.http import Page
+from shared.listing import Question
 from shared.settings import settings
 from tests.bench import stage
 from tests.bench.stage import Figure, Stage
@@ -190,7 +190,9 @@ async def _statement(database: Database, name: str, unit: str, asked: dict[str, 
     if name == "baseline":
         await database.fetch(BY_PRIMARY_KEY, query.after, 50)
     else:
-        await Question(TIPS, Identity(role, "bench", unit), query).page(database, query.sort, query.limit, query.after)
+        await Question(TIPS.records, Identity(role, "bench", unit), query).page(
+            database, query.sort, query.limit, query.after
+        )
     return time.perf_counter() - started
 
 

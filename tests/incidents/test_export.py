@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from services.incidents import exporting
+from shared.listing import columns, export
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol, kind_of, opened, traffic_control
 
@@ -40,7 +40,7 @@ def sheet_of(content: bytes) -> list[list[Any]]:
 
 
 async def test_an_export_holds_exactly_what_the_list_holds(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 2)
+    monkeypatch.setattr(export, "_ROWS", 2)
     province = antt.token("province_officer", PROVINCE)
     for number in range(5):
         await opened(antt, TIPS, {"unit": COMMUNE, "content": f"Mất trộm {number}", "topic": "trom_cap"}, province)
@@ -86,7 +86,7 @@ async def test_no_cell_is_a_formula(antt: Antt) -> None:
     cells = [cell for row in book.worksheets[0].iter_rows(min_row=2) for cell in row if cell.value in FORMULAS]
     assert [cell.value for cell in cells] == list(FORMULAS)
     assert {cell.data_type for cell in cells} == {"s"}
-    assert [exporting.harmless(text) for text in ("\t=1", "\r=1", " =1", "a=1", "5", "a; b-1\n5")] == [
+    assert [columns.harmless(text) for text in ("\t=1", "\r=1", " =1", "a=1", "5", "a; b-1\n5")] == [
         "'\t'=1", "'\r'=1", "' =1", "a=1", "5", "a; b-1\n5",
     ]  # fmt: skip
 
@@ -168,7 +168,7 @@ async def test_of_ten_exports_at_once_two_are_made_and_eight_told_to_come_again(
 
 
 async def test_two_who_read_nothing_stop_no_other_export_for_long(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(export, "_STALLED_SECONDS", 0.2)
     await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"})
     begun = [asyncio.Event(), asyncio.Event()]
 
@@ -202,7 +202,7 @@ def a_get(path: str, caller: dict[str, str]) -> dict[str, Any]:
 
 
 async def test_what_no_sheet_holds_is_refused(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_SHEET_ROWS", 1)
+    monkeypatch.setattr(export, "_SHEET_ROWS", 1)
     for _ in range(2):
         await opened(antt, TIPS, {"unit": COMMUNE, "content": "Gây rối"})
     assert kind_of(await antt.get(f"{TIPS}/export", antt.token(), format="xlsx")) == (422, "too-many-rows")
@@ -212,7 +212,7 @@ async def test_what_no_sheet_holds_is_refused(antt: Antt, monkeypatch: pytest.Mo
 async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
     antt: Antt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 1)
+    monkeypatch.setattr(export, "_ROWS", 1)
     for number in range(3):
         await opened(antt, TIPS, {"unit": COMMUNE, "content": f"Mất trộm {number}"})
     for _ in range(8):
@@ -230,7 +230,7 @@ async def test_who_goes_away_in_the_middle_of_a_file_leaves_nothing_behind(
 
         await antt.app(a_get(f"{TIPS}/export", antt.token()), receive, send)
     assert len(rows_of(await exported(antt, TIPS))) == 3
-    assert exporting._AT_ONCE.taken == 0
+    assert export._AT_ONCE.taken == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"exported"' in line]
     assert len(told) == 9
     assert told[-1]["whole"]

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.incidents.tips.reading import WORDS
+from services.incidents.tips import reading
 from shared import units
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of
@@ -186,7 +186,9 @@ async def test_tips_are_found_by_what_is_due(antt: Antt) -> None:
 async def test_words_are_found_by_the_expression_that_is_indexed(databases: dict[str, str]) -> None:
     connection = await asyncpg.connect(databases["incidents"])
     await connection.execute("SET enable_seqscan = off")
-    found = f"SELECT id FROM tips WHERE {WORDS} @@ plainto_tsquery('vietnamese', 'gây rối')"
+    words = reading.TIPS.records.words
+    assert words is not None
+    found = f"SELECT id FROM tips WHERE {words.indexed} @@ plainto_tsquery('vietnamese', 'gây rối')"
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {found}"))
     await connection.close()
     assert "tips_by_words" in plan

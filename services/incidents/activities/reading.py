@@ -3,31 +3,30 @@
 from uuid import UUID
 
 import asyncpg
-from fastapi.responses import StreamingResponse
 
 from services.incidents.activities.kinds import KINDS, OWN_FIELDS
 from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import (
     ActivityOut,
-    ActivityPage,
-    ExportActivities,
-    ListActivities,
-    SearchActivities,
 )
-from services.incidents.exporting import Column, export, name_of, value_of, word_of
-from services.incidents.searching import Count, Question, Records
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
 
-ACTIVITIES = Records(
+_RECORDS = Records(
     "activities",
     at="started_at",
     may="read_records",
     filters={"kind": "kind = {kind}", "state": "state = {state}", "team_id": "team_id = {team_id}"},
 )
+
+# The words of a state as people write them.
+LABELS = {
+    "entered": "chờ xác nhận", "confirmed": "đã xác nhận", "returned": "đã trả lại",
+}  # fmt: skip
 
 # An activity as a file shows it to people; what only its kind has stands together in one column.
 FILE = [
@@ -41,7 +40,7 @@ FILE = [
     Column("Kết thúc", value_of("ended_at")),
     Column("Số người tham gia", value_of("members")),
     Column("Nội dung", lambda activity: _own(activity)),
-    Column("Trạng thái", word_of("state")),
+    Column("Trạng thái", word_of("state", LABELS)),
     Column("Thời điểm nhập", value_of("entered_at")),
     Column("Thời điểm xác nhận", value_of("confirmed_at")),
     Column("Số tham chiếu", value_of("reference")),
@@ -58,21 +57,7 @@ def _shown(record: asyncpg.Record) -> ActivityOut:
     return ActivityOut.of(row_of(Activity, record))
 
 
-async def list_activities(database: Database, caller: Identity, query: ListActivities) -> ActivityPage:
-    """A page of the activities in the caller's reach."""
-    rows = await Question(ACTIVITIES, caller, query).page(database, query.sort, query.limit, query.after)
-    return ActivityPage(items=[_shown(row) for row in rows])
-
-
-async def count_activities(database: Database, caller: Identity, query: SearchActivities) -> Count:
-    """How many activities the same list holds."""
-    return Count(count=await Question(ACTIVITIES, caller, query).count(database))
-
-
-async def export_activities(database: Database, caller: Identity, query: ExportActivities) -> StreamingResponse:
-    """The same list as a file."""
-    question = Question(ACTIVITIES, caller, query)
-    return await export(database, caller, question, query, query, "hoat-dong", FILE, _shown)
+ACTIVITIES = Listing(_RECORDS, _shown, "hoat-dong", FILE)
 
 
 async def read_activity(database: Database, caller: Identity, activity_id: UUID) -> ActivityOut:

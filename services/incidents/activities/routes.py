@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.incidents import exporting
 from services.incidents.activities import commands, reading
 from services.incidents.activities.kinds import KINDS, AnyActivity
 from services.incidents.activities.schemas import (
@@ -19,9 +18,8 @@ from services.incidents.activities.schemas import (
     ReturnActivity,
     SearchActivities,
 )
-from services.incidents.exporting import TooManyRows
 from services.incidents.known_teams import TeamNotYetKnown
-from services.incidents.searching import Count
+from shared import listing
 from shared.auth import Caller
 from shared.errors import (
     Forbidden,
@@ -34,6 +32,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Step, Work, link_next, problems
+from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
 
@@ -88,25 +87,27 @@ async def list_activities(
     query: Annotated[ListActivities, Query()], caller: Caller, request: Request, response: Response
 ) -> ActivityPage:
     """Activities that the caller may see, in the order of their beginnings."""
-    page = await reading.list_activities(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.ACTIVITIES.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return ActivityPage(items=items)
 
 
 @reads.get("/count")
 async def count_activities(query: Annotated[SearchActivities, Query()], caller: Caller, request: Request) -> Count:
     """How many activities the same list holds on all its pages."""
-    return await reading.count_activities(request.app.state.service.database, caller, query)
+    return await reading.ACTIVITIES.count(request.app.state.service.database, caller, query)
 
 
 @reads.get(
-    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+    "/export",
+    response_class=StreamingResponse,
+    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
 )
 async def export_activities(
     query: Annotated[ExportActivities, Query()], caller: Caller, request: Request
 ) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.export_activities(request.app.state.service.database, caller, query)
+    return await reading.ACTIVITIES.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/kinds")

@@ -9,10 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.incidents.activities.kinds import OWN_FIELDS, AnyActivity
 from services.incidents.activities.models import Activity
-from services.incidents.exporting import Export
-from services.incidents.searching import Search, SearchPage
 from shared.events import ActivityKind, ActivityState
 from shared.http import Input
+from shared.listing import ExportQuery, ListQuery, Search
 from shared.outbox.rows import values_of
 from shared.text import Line
 
@@ -79,11 +78,11 @@ class SearchActivities(Search):
     team_id: Annotated[UUID | None, Query()] = None
 
 
-class ListActivities(SearchActivities, SearchPage):
+class ListActivities(SearchActivities, ListQuery):
     """A page of them."""
 
 
-class ExportActivities(SearchActivities, Export):
+class ExportActivities(SearchActivities, ExportQuery):
     """A file of them."""
 
 

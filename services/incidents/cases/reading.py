@@ -3,15 +3,13 @@
 from uuid import UUID
 
 import asyncpg
-from fastapi.responses import StreamingResponse
 
 from services.incidents.cases.models import Case
-from services.incidents.cases.schemas import CaseOfTip, CaseOut, CasePage, ExportCases, Linked, ListCases, SearchCases
-from services.incidents.exporting import Column, export, name_of, value_of, word_of
-from services.incidents.searching import Count, Question, Records
+from services.incidents.cases.schemas import CaseOfTip, CaseOut, Linked
 from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
 
@@ -29,7 +27,7 @@ _LINKED_TO = (
     "id IN (SELECT case_id FROM case_links WHERE kind = '{0}' AND linked_id = {{{0}_id}} AND removed_at IS NULL)"
 )
 
-CASES = Records(
+_RECORDS = Records(
     "cases",
     at="found_on",
     at_is_day=True,
@@ -46,6 +44,12 @@ CASES = Records(
     columns=COLUMNS,
 )
 
+# The words of a state as people write them.
+LABELS = {
+    "open": "đang giải quyết", "resolved": "đã giải quyết", "transferred": "đã chuyển cơ quan khác",
+    "withdrawn": "đã rút", "tip": "tin báo", "patrol": "tuần tra", "other": "khác",
+}  # fmt: skip
+
 # A case as a file shows it to people.
 FILE = [
     Column("Mã vụ việc", value_of("id")),
@@ -55,11 +59,11 @@ FILE = [
     Column("Địa điểm", value_of("place")),
     Column("Loại vụ việc", value_of("kind")),
     Column("Ngày phát hiện", value_of("found_on")),
-    Column("Phát hiện qua", word_of("found_through")),
+    Column("Phát hiện qua", word_of("found_through", LABELS)),
     Column("Đối tượng xử lý", value_of("handled")),
     Column("Ngày xử lý", value_of("handled_on")),
     Column("Tang vật thu giữ", value_of("seized")),
-    Column("Trạng thái", word_of("state")),
+    Column("Trạng thái", word_of("state", LABELS)),
     Column("Ngày giải quyết", value_of("resolved_on")),
     Column("Ngày chuyển", value_of("transferred_on")),
     Column("Chuyển đến", value_of("transferred_to")),
@@ -73,21 +77,7 @@ def _shown(record: asyncpg.Record) -> CaseOut:
     return CaseOut.of(row_of(Case, record), [Linked(link["kind"], UUID(link["id"])) for link in record["links"]])
 
 
-async def list_cases(database: Database, caller: Identity, query: ListCases) -> CasePage:
-    """A page of the cases in the caller's reach. A case belongs to no team, so a leader sees none."""
-    rows = await Question(CASES, caller, query).page(database, query.sort, query.limit, query.after)
-    return CasePage(items=[_shown(row) for row in rows])
-
-
-async def count_cases(database: Database, caller: Identity, query: SearchCases) -> Count:
-    """How many cases the same list holds."""
-    return Count(count=await Question(CASES, caller, query).count(database))
-
-
-async def export_cases(database: Database, caller: Identity, query: ExportCases) -> StreamingResponse:
-    """The same list as a file."""
-    question = Question(CASES, caller, query)
-    return await export(database, caller, question, query, query, "vu-viec", FILE, _shown)
+CASES = Listing(_RECORDS, _shown, "vu-viec", FILE)
 
 
 async def read_case(database: Database, caller: Identity, case_id: UUID) -> CaseOut:

@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.incidents import exporting
 from services.incidents.cases import commands, reading
 from services.incidents.cases.commands import (
     AlreadyLinked,
@@ -34,8 +33,7 @@ from services.incidents.cases.schemas import (
     UnlinkCase,
     WithdrawCase,
 )
-from services.incidents.exporting import TooManyRows
-from services.incidents.searching import Count
+from shared import listing
 from shared.auth import Caller
 from shared.errors import (
     Forbidden,
@@ -48,6 +46,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
 
@@ -130,23 +129,25 @@ async def list_cases(
     query: Annotated[ListCases, Query()], caller: Caller, request: Request, response: Response
 ) -> CasePage:
     """Cases that the caller may see, in the order of the days on which they were found."""
-    page = await reading.list_cases(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.CASES.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return CasePage(items=items)
 
 
 @reads.get("/count")
 async def count_cases(query: Annotated[SearchCases, Query()], caller: Caller, request: Request) -> Count:
     """How many cases the same list holds on all its pages."""
-    return await reading.count_cases(request.app.state.service.database, caller, query)
+    return await reading.CASES.count(request.app.state.service.database, caller, query)
 
 
 @reads.get(
-    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+    "/export",
+    response_class=StreamingResponse,
+    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
 )
 async def export_cases(query: Annotated[ExportCases, Query()], caller: Caller, request: Request) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.export_cases(request.app.state.service.database, caller, query)
+    return await reading.CASES.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/measures")

@@ -11,13 +11,12 @@ from pydantic import AfterValidator, BaseModel, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.incidents.cases.models import Case
-from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode
-from services.incidents.searching import Search, SearchPage
 from shared.days import Day
 from shared.decisions import Decision, decision_of
 from shared.events import CaseState, FoundThrough, LinkKind, Measure, SeizedKind, SeizedUnit
 from shared.http import Input, Output
+from shared.listing import ExportQuery, ListQuery, Search
 from shared.outbox.rows import values_of
 from shared.text import Line, UnitId, Word
 
@@ -308,11 +307,11 @@ class SearchCases(Search):
     activity_id: Annotated[UUID | None, Query()] = None
 
 
-class ListCases(SearchCases, SearchPage):
+class ListCases(SearchCases, ListQuery):
     """A page of them."""
 
 
-class ExportCases(SearchCases, Export):
+class ExportCases(SearchCases, ExportQuery):
     """A file of them."""
 
 

@@ -2,19 +2,13 @@
 
 from uuid import UUID
 
-from fastapi.responses import StreamingResponse
+import asyncpg
 
-from services.incidents.exporting import Column, export, name_of, value_of, word_of
-from services.incidents.searching import Count, Question, Records
 from services.incidents.tips.models import Tip
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.schemas import (
-    ExportTips,
-    ListTips,
     LookOut,
     MessageOut,
-    SearchTips,
-    TipPage,
     TipShown,
     TipStatus,
 )
@@ -22,22 +16,9 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.jurisdiction import area as area_of
+from shared.listing import Column, Listing, Records, Words, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
-
-
-def _without_signs(text: str) -> str:
-    """The SQL of a text whose signs are spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host."""
-    for sign in ".,:;/-_@&<>“”‘’–—…•\u00a0":
-        text = f"replace({text}, '{sign}', ' ')"
-    return text
-
-
-# The tip's words without diacritics, as they are indexed (migrations/incidents/0011_words.py). Beside them stand the
-# units that reach it, its state and its spans of 32 and 256 days, so that the index finds the words of a place or a time at once.
-WORDS = f"""(strip(to_tsvector('vietnamese', {_without_signs("content")})) || array_to_tsvector(ARRAY[
-    '@' || unit, '@' || handled_by, '@' || coalesce(forwarded_to, unit), '=' || state,
-    '#' || ((received_on - '1900-01-01'::date) / 32)::text, '~' || ((received_on - '1900-01-01'::date) / 256)::text]))"""
 
 # A tip with the deadlines that are still to be met.
 SHOWN = """tips.*, coalesce((
@@ -46,7 +27,7 @@ SHOWN = """tips.*, coalesce((
 _TO_DO = "SELECT tip_id FROM deadlines WHERE to_do"
 
 # A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
-TIPS = Records(
+_RECORDS = Records(
     "tips",
     at="received_at",
     may="read_tips",
@@ -67,20 +48,23 @@ TIPS = Records(
     },
     reach=("unit", "taken_over_by", "forwarded_to"),
     columns=SHOWN,
-    words=(WORDS, f"plainto_tsquery('vietnamese', {_without_signs('{text}')})"),
+    # As migrations/incidents/0011_words.py indexes them.
+    words=Words("content", ("unit", "handled_by", "coalesce(forwarded_to, unit)"), "state", "received_on"),
 )
 
 
-async def list_tips(database: Database, caller: Identity, query: ListTips) -> TipPage:
-    """A page of the tips in the caller's reach."""
-    rows = await Question(TIPS, caller, query).page(database, query.sort, query.limit, query.after)
-    return TipPage(items=[TipShown.model_validate(dict(row)) for row in rows])
-
-
-async def count_tips(database: Database, caller: Identity, query: SearchTips) -> Count:
-    """How many tips the same list holds."""
-    return Count(count=await Question(TIPS, caller, query).count(database))
-
+# The words of a state, a class, a channel as people write them.
+LABELS = {
+    "received": "đã tiếp nhận", "reported": "đã báo Công an xã", "classified": "đã phân loại",
+    "verifying": "đang xác minh", "forwarded": "đã chuyển", "resolved": "đã giải quyết",
+    "rejected": "không giải quyết", "notified": "đã thông báo người báo tin", "withdrawn": "đã rút",
+    "merged": "đã nhập vào tin khác", "denunciation_of_crime": "tố giác về tội phạm",
+    "crime_report": "tin báo về tội phạm", "recommendation_to_prosecute": "kiến nghị khởi tố",
+    "complaint_denunciation": "khiếu nại, tố cáo", "feedback": "phản ánh", "administrative": "vi phạm hành chính",
+    "civil": "dân sự", "duplicate": "trùng tin", "not_competent": "không thuộc thẩm quyền", "web": "cổng thông tin",
+    "app": "ứng dụng", "hotline": "đường dây nóng", "in_person": "trực tiếp", "team": "Tổ bảo vệ ANTT",
+    "officer": "cán bộ", "system": "hệ thống khác", "citizen": "người dân",
+}  # fmt: skip
 
 # A tip as a file shows it to people; who reported it is in another table, and in no file.
 COLUMNS = [
@@ -92,30 +76,29 @@ COLUMNS = [
     Column("Thời điểm xảy ra", value_of("occurred_at")),
     Column("Nội dung", value_of("content")),
     Column("Lĩnh vực", value_of("topic")),
-    Column("Kênh tiếp nhận", word_of("channel")),
-    Column("Nguồn tin", word_of("supplied_by")),
+    Column("Kênh tiếp nhận", word_of("channel", LABELS)),
+    Column("Nguồn tin", word_of("supplied_by", LABELS)),
     Column("Tổ bảo vệ ANTT", value_of("team_id")),
-    Column("Trạng thái", word_of("state")),
-    Column("Phân loại", word_of("classified_as")),
+    Column("Trạng thái", word_of("state", LABELS)),
+    Column("Phân loại", word_of("classified_as", LABELS)),
     Column("Đơn vị thụ lý", name_of("handled_by")),
     Column("Cán bộ thụ lý", value_of("officer")),
     Column("Thời hạn gần nhất", lambda tip: tip.due[0].due_at if tip.due else None),
     Column("Quá hạn", lambda tip: "có" if tip.due and tip.due[0].overdue else None),
     Column("Đã chuyển đến", lambda tip: name_of("forwarded_to")(tip) or tip.forwarded_to),
     Column("Nhập vào tin", value_of("merged_into")),
-    Column("Kết quả", word_of("outcome")),
+    Column("Kết quả", word_of("outcome", LABELS)),
     Column("Ngày kết thúc", value_of("closed_on")),
     Column("Hệ thống gửi", value_of("source_system")),
     Column("Số tham chiếu", value_of("reference")),
 ]
 
 
-async def export_tips(database: Database, caller: Identity, query: ExportTips) -> StreamingResponse:
-    """The same list as a file."""
-    question = Question(TIPS, caller, query)
-    return await export(
-        database, caller, question, query, query, "tin-bao", COLUMNS, lambda row: TipShown.model_validate(dict(row))
-    )
+def _shown(record: asyncpg.Record) -> TipShown:
+    return TipShown.model_validate(dict(record))
+
+
+TIPS = Listing(_RECORDS, _shown, "tin-bao", COLUMNS)
 
 
 async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipShown:
@@ -127,7 +110,7 @@ async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipSho
     area = area_of(caller.unit)
     seen_by = next((row[name] for name in ("handled_by", "forwarded_to") if row[name] in area), row["unit"])
     caller.require("read_tips", seen_by, str(row["team_id"]) if row["team_id"] else None)
-    return TipShown.model_validate(dict(row))
+    return _shown(row)
 
 
 async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[StepOut]:

@@ -6,9 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.incidents import exporting
-from services.incidents.exporting import TooManyRows
-from services.incidents.searching import Count
 from services.incidents.tips import commands, duplicates, reading
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.schemas import (
@@ -39,9 +36,11 @@ from services.incidents.tips.schemas import (
     TooManyMessages,
     WriteByReceipt,
 )
+from shared import listing
 from shared.auth import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import ClientAddress, CommandRoute, ReadingCommand, Step, Work, link_next, problems
+from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
 
@@ -199,23 +198,25 @@ async def list_tips(
     query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response
 ) -> TipPage:
     """Tips that the caller may see, in the order of their receipt."""
-    page = await reading.list_tips(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.TIPS.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return TipPage(items=items)
 
 
 @reads.get("/count")
 async def count_tips(query: Annotated[SearchTips, Query()], caller: Caller, request: Request) -> Count:
     """How many tips the same list holds on all its pages."""
-    return await reading.count_tips(request.app.state.service.database, caller, query)
+    return await reading.TIPS.count(request.app.state.service.database, caller, query)
 
 
 @reads.get(
-    "/export", response_class=StreamingResponse, responses={**exporting.ANSWERS, **problems(TooManyRows, Overloaded)}
+    "/export",
+    response_class=StreamingResponse,
+    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
 )
 async def export_tips(query: Annotated[ExportTips, Query()], caller: Caller, request: Request) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON; never who reported a tip."""
-    return await reading.export_tips(request.app.state.service.database, caller, query)
+    return await reading.TIPS.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))

@@ -7,14 +7,13 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Strict
 
-from services.incidents.exporting import Export
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
-from services.incidents.searching import Search, SearchPage
 from shared.days import Day, Instant
 from shared.errors import Problem
 from shared.events import Channel, SuppliedBy, TipClass, TipState
 from shared.http import Input, Output
 from shared.http import Step as StepInput
+from shared.listing import ExportQuery, ListQuery, Search
 from shared.text import Line, Text, UnitId, Word
 
 
@@ -196,11 +195,11 @@ class SearchTips(Search):
     deadline: Annotated[Literal["due_soon", "overdue"] | None, Query()] = None
 
 
-class ListTips(SearchTips, SearchPage):
+class ListTips(SearchTips, ListQuery):
     """A page of them."""
 
 
-class ExportTips(SearchTips, Export):
+class ExportTips(SearchTips, ExportQuery):
     """A file of them."""
 
 

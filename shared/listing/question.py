@@ -23,7 +23,7 @@ from shared.days import VIETNAM, Day, day_of, today
 from shared.errors import ForeignArea, invalid
 from shared.http import Input, Page
 from shared.places import served
-from shared.service import Service
+from shared.service import Service, Task
 from shared.text import UnitId
 
 Sort = Literal["oldest", "newest"]
@@ -54,10 +54,48 @@ class SearchPage(Page):
     sort: Annotated[Sort, Query()] = "oldest"
 
 
+class ListQuery(Search, SearchPage):
+    """A page of a kind of record, by whatever its room adds."""
+
+
 class Count(BaseModel):
     """How many records a list holds on all its pages."""
 
     count: int
+
+
+def _without_signs(text: str) -> str:
+    """The SQL of a text whose signs are spaces: PostgreSQL would else take `3/2` for a path and `tro.Hai` for a host."""
+    for sign in ".,:;/-_@&<>“”‘’–—…•\u00a0":
+        text = f"replace({text}, '{sign}', ' ')"
+    return text
+
+
+class Words(NamedTuple):
+    """How records are found by their words, without diacritics (the text search configuration `vietnamese`).
+
+    Beside the words of `text` a GIN index has the units that reach a record, its state, and its spans of 32 and 256 days,
+    so that it finds the words of a place or a time at once. All are SQL; `day` is a date.
+    """
+
+    text: str
+    units: tuple[str, ...]
+    state: str
+    day: str
+
+    @property
+    def indexed(self) -> str:
+        """The expression that the index is made of."""
+        since = f"({self.day} - '{_FIRST_DAY}'::date)"
+        facets = [*(f"'@' || {unit}" for unit in self.units), f"'=' || {self.state}"]
+        facets += [f"'{sign}' || ({since} / {days})::text" for sign, days in _DAYS.items()]
+        words = f"strip(to_tsvector('vietnamese', {_without_signs(self.text)}))"
+        return f"({words} || array_to_tsvector(ARRAY[{', '.join(facets)}]))"
+
+    @property
+    def sought(self) -> str:
+        """The words of a text that is looked for, `{text}`."""
+        return f"plainto_tsquery('vietnamese', {_without_signs('{text}')})"
 
 
 class Records(NamedTuple):
@@ -78,8 +116,7 @@ class Records(NamedTuple):
     of_teams: bool = True
     # What is read of each row, if it is more than the table's columns.
     columns: str = "{table}.*"
-    # The words of a record, as they are indexed, and those of a text that is looked for, `{text}`.
-    words: tuple[str, str] | None = None
+    words: Words | None = None
 
 
 def span_of(day: date, length: str) -> int:
@@ -213,8 +250,8 @@ class Question:
     def _says(self, facets: str) -> str:
         """The condition that a record holds every word of the text, and what stands beside the words in their index."""
         assert self._records.words is not None
-        indexed, sought = self._records.words
-        return f"{indexed} @@ ({sought}{' && {facets}::text::tsquery' if facets else ''})"
+        words = self._records.words
+        return f"{words.indexed} @@ ({words.sought}{' && {facets}::text::tsquery' if facets else ''})"
 
     def _facets(self, spans: list[str]) -> str:
         """A tsquery of what stands beside the words: units that reach a record, its state, its span; empty: any will do."""
@@ -276,13 +313,17 @@ class Question:
         return datetime.combine(day, time(), VIETNAM)
 
 
-async def sort_words_in(service: Service) -> None:
-    """Sort the words of new tips into their index, each second; the index is right without, only slower to read.
+def sort_words_in(index: str) -> Task:
+    """The job that sorts the words of new records into their index, each second; it is right without, only slower to read.
 
     Intake appends words to a list, which costs it a tenth of sorting them in. It takes a quarter of the time at most,
     so that intake goes on while a flood comes in.
     """
-    while True:
-        started = asyncio.get_running_loop().time()
-        await service.database.fetch("SELECT gin_clean_pending_list('tips_by_words')")
-        await asyncio.sleep(max(1, 3 * (asyncio.get_running_loop().time() - started)))
+
+    async def run(service: Service) -> None:
+        while True:
+            started = asyncio.get_running_loop().time()
+            await service.database.fetch(f"SELECT gin_clean_pending_list('{index}')")
+            await asyncio.sleep(max(1, 3 * (asyncio.get_running_loop().time() - started)))
+
+    return run

@@ -14,7 +14,7 @@ from contextlib import ExitStack, aclosing
 from datetime import date, datetime
 from io import StringIO
 from time import monotonic
-from typing import IO, Annotated, Any, Literal, NamedTuple
+from typing import IO, Annotated, Any, Literal
 
 import asyncpg
 import structlog
@@ -23,14 +23,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from services.incidents.searching import Question, Search, Sort
-from shared import units
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import VIETNAM, today
 from shared.errors import Problem
 from shared.http import Input
 from shared.limits import AtMost
+from shared.listing.columns import Column, cell, harmless
+from shared.listing.question import Question, Search, Sort
 from shared.store import StoreUnavailable
 
 log = structlog.get_logger()
@@ -59,27 +59,8 @@ _AT_ONCE = AtMost(2)
 _STALLED_SECONDS = 30
 _LEAST_BYTES_A_SECOND = 4_096
 
-# What a spreadsheet would take for the beginning of a formula, also behind spaces and in full width.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠]")
-# Where lists are separated by `;` or a tab, as Vietnamese settings of Excel have it, a cell begins within a text too: behind
-# separators and ends of lines, which no quotes protect there. A run of them is taken at once: looking is linear.
-_FORMULA_WITHIN = re.compile(r'([\t\r\n;][\s";]*+)([=+\-@＝＋－＠]?)')
 # Two code points that Unicode calls valid and XML does not.
 _NOT_XML = re.compile("[\ufffe\uffff]")
-
-# The words of a state, a class, a channel as people write them.
-WORDS = {
-    "received": "đã tiếp nhận", "reported": "đã báo Công an xã", "classified": "đã phân loại", "verifying": "đang xác minh",
-    "forwarded": "đã chuyển", "resolved": "đã giải quyết", "rejected": "không giải quyết", "notified": "đã thông báo người báo tin",
-    "withdrawn": "đã rút", "merged": "đã nhập vào tin khác",
-    "denunciation_of_crime": "tố giác về tội phạm", "crime_report": "tin báo về tội phạm",
-    "recommendation_to_prosecute": "kiến nghị khởi tố", "complaint_denunciation": "khiếu nại, tố cáo", "feedback": "phản ánh",
-    "administrative": "vi phạm hành chính", "civil": "dân sự", "duplicate": "trùng tin", "not_competent": "không thuộc thẩm quyền",
-    "web": "cổng thông tin", "app": "ứng dụng", "hotline": "đường dây nóng", "in_person": "trực tiếp",
-    "team": "Tổ bảo vệ ANTT", "officer": "cán bộ", "system": "hệ thống khác", "citizen": "người dân",
-    "open": "đang giải quyết", "transferred": "đã chuyển cơ quan khác", "tip": "tin báo", "patrol": "tuần tra", "other": "khác",
-    "entered": "chờ xác nhận", "confirmed": "đã xác nhận", "returned": "đã trả lại",
-}  # fmt: skip
 
 
 class Export(Input):
@@ -87,6 +68,10 @@ class Export(Input):
 
     format: Annotated[Format, Query()] = "csv"
     sort: Annotated[Sort, Query()] = "oldest"
+
+
+class ExportQuery(Search, Export):
+    """A file of a kind of record, by whatever its room adds."""
 
 
 class TooManyRows(Problem):
@@ -97,33 +82,6 @@ class TooManyRows(Problem):
         "Quá nhiều dòng cho một tệp XLSX; hãy thu hẹp điều kiện hoặc dùng CSV.",
         "Too many rows for an XLSX file; narrow the question or take CSV.",
     )
-
-
-class Column(NamedTuple):
-    """One column for people: its title, and the value that a record has there."""
-
-    title: str
-    value: Callable[[Any], Any]
-
-
-def word_of(field: str) -> Callable[[Any], Any]:
-    """The value of a field in the words that people write."""
-    return lambda record: WORDS.get(getattr(record, field), getattr(record, field))
-
-
-def name_of(field: str) -> Callable[[Any], str]:
-    """The name of the unit that a field names; nothing for what is no unit."""
-
-    def name(record: Any) -> str:
-        unit = units.get(getattr(record, field) or "")
-        return unit.name if unit is not None else ""
-
-    return name
-
-
-def value_of(field: str) -> Callable[[Any], Any]:
-    """The value of a field as it is."""
-    return lambda record: getattr(record, field)
 
 
 async def export(
@@ -289,31 +247,3 @@ async def _chunks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     with file:
         while chunk := await asyncio.to_thread(file.read, 65_536):
             yield chunk
-
-
-def cell(value: Any) -> str | int | float:
-    """A value as a person reads it in a text file: days as 2026-11-30, instants by the clock of Viet Nam."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "có" if value else "không"
-        case int() | float():
-            return value
-        case datetime():
-            return value.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
-        case list():
-            return "; ".join(str(cell(item)) for item in value)
-        case BaseModel():
-            return value.model_dump_json(exclude_none=True)
-        case _:
-            return str(value)
-
-
-def harmless(value: str | int | float) -> str | int | float:
-    """The value with a `'` before whatever of a text a spreadsheet would take for a formula, also where it parts cells at
-    semicolons or tabs."""
-    if not isinstance(value, str):
-        return value
-    within = _FORMULA_WITHIN.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[1], value)
-    return f"'{within}" if _FORMULA.match(value) else within
