@@ -179,16 +179,18 @@ def count(data: Data = None, log: Log = None) -> None:
 
 @app.command()
 def work(data: Data = None, log: Log = None) -> None:
-    """Do what incidents does beside answering requests, until Ctrl-C or SIGTERM."""
+    """Do what the services do beside answering requests, until Ctrl-C or SIGTERM."""
     import uvloop
 
     from deploy.starting import require
-    from services.incidents.app import work
+    from services.incidents import app as incidents
+    from services.teams import app as teams
+    from shared.service import work
     from shared.settings import settings
 
-    require(settings(), "incidents", tokens=False)
+    require(settings(), "incidents", "teams", tokens=False)
     observed()
-    uvloop.run(until_ended(work()))
+    uvloop.run(until_ended(work({"incidents": incidents.jobs(), "teams": teams.jobs()})))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What every service is made of: its database, its writer, its tokens, its background tasks, and its common routes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache
@@ -268,8 +268,13 @@ def untraced(scope: Scope) -> bool:
     return "/open311/" in scope["path"]
 
 
-async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
-    """Run background tasks of a service in a process of their own, for ever."""
+async def work(jobs: Mapping[ServiceName, dict[str, Task]]) -> None:
+    """Run jobs of services, for ever, in a process that answers no requests."""
+    writer: dict[str, Task] = {"writer": lambda service: service.writer.run()}
+    await asyncio.gather(*[_work(name, writer | tasks) for name, tasks in jobs.items()])
+
+
+async def _work(name: ServiceName, tasks: dict[str, Task]) -> None:
     service = Service(name, settings())
     await service.database.open()
     while True:
@@ -277,7 +282,7 @@ async def work(name: ServiceName, tasks: dict[str, Task]) -> None:
             await service.require_usable()
             break
         except DatabaseUnavailable as error:
-            log.warning("waiting for the database", reason=_reason(error.__cause__ or error))
+            log.warning("waiting for the database", service=name, reason=_reason(error.__cause__ or error))
             await asyncio.sleep(1)
     try:
         await asyncio.gather(*[service.supervise(label, task) for label, task in _with_secret(service, tasks)])

@@ -1,6 +1,6 @@
 """Tips, cases, activities and their steps, the outbox, the teams that incidents has heard of."""
 
-from migrations.outbox import FOLLOWED, OUTBOX
+from migrations.parts.outbox import FOLLOWED, OUTBOX
 from migrations.scripts import run_script
 
 revision = "incidents_0001"

@@ -1,6 +1,6 @@
 """The months of the outbox are made without waiting for whoever reads it."""
 
-from migrations.outbox import PARTITIONS
+from migrations.parts.outbox import PARTITIONS
 from migrations.scripts import run_script
 
 revision = "incidents_0012"

@@ -1,6 +1,6 @@
 """Which input an Idempotency-Key was first used with is known by a keyed hash alone; those made without one are emptied."""
 
-from migrations.outbox import EMPTY_FINGERPRINTS
+from migrations.parts.outbox import EMPTY_FINGERPRINTS
 from migrations.scripts import run_script
 
 revision = "incidents_0018"

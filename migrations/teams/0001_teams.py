@@ -1,6 +1,6 @@
 """Teams, members and their terms, training, the outbox."""
 
-from migrations.outbox import OUTBOX
+from migrations.parts.outbox import OUTBOX
 from migrations.scripts import run_script
 
 revision = "teams_0001"

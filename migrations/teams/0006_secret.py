@@ -1,6 +1,6 @@
 """The database knows the secret with which it is written by a check value, which the first process gives it."""
 
-from migrations.outbox import SECRET_CHECK
+from migrations.parts.outbox import SECRET_CHECK
 from migrations.scripts import run_script
 
 revision = "teams_0006"

@@ -1,6 +1,6 @@
 """Nothing is told while the service and its database do not agree what time it is."""
 
-from migrations.outbox import CLOCKS
+from migrations.parts.outbox import CLOCKS
 from migrations.scripts import run_script
 
 revision = "teams_0007"

@@ -2,21 +2,34 @@
 
 from fastapi import FastAPI
 
-from services.incidents import jobs, known_teams, recount
+from services.incidents import known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.attachments import routes as attachments
+from services.incidents.attachments import sweep
 from services.incidents.cases import routes as cases
-from services.incidents.changes import routes as changes
 from services.incidents.deadlines import routes as deadlines
 from services.incidents.deadlines import rules
+from services.incidents.deadlines.commands import tell_missed
+from services.incidents.imports import job as imports_job
 from services.incidents.imports import routes as imports
 from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
-from services.incidents.tips import acknowledgement
+from services.incidents.tips import acknowledgement, receipts
 from services.incidents.tips import routes as tips
-from services.incidents.webhooks import routes as webhooks
-from shared import asyncapi, news, outbox, service
+from shared import asyncapi, news, outbox, service, subscriptions
+from shared.jobs import in_turn
+from shared.listing import sort_words_in
 from shared.settings import settings
+
+# Each job by its name, run for ever; a row here is all that a new one needs.
+JOBS: dict[str, service.Task] = {
+    "imports": imports_job.work_off,
+    "words": sort_words_in("tips_by_words"),
+    "webhooks": subscriptions.deliver,
+    "deadlines": tell_missed,
+    "attachments sweep": sweep.run,
+    "receipts": receipts.forget,
+}
 
 
 def create_app() -> FastAPI:
@@ -36,9 +49,7 @@ def create_app() -> FastAPI:
             activities.reads,
             attachments.router,
             attachments.commanded,
-            changes.router,
-            webhooks.router,
-            webhooks.reads,
+            *subscriptions.rooms("incidents"),
             places.router,
             imports.router,
             imports.reads,
@@ -53,7 +64,7 @@ def create_app() -> FastAPI:
             "housekeeping": lambda service: outbox.maintain(service.database),
             "known teams": known_teams.follow,
             "news": lambda service: news.listen(service, "outbox"),
-            **(tasks() if settings().log == "embedded" else {}),
+            **(jobs() if settings().log == "embedded" else {}),
         },
         unit_of_team=known_teams.UNIT_OF_TEAM,
     )
@@ -62,11 +73,6 @@ def create_app() -> FastAPI:
     return app
 
 
-def tasks() -> dict[str, service.Task]:
-    """The jobs of incidents as background tasks, for whichever process has its turn."""
-    return {name: jobs.in_turn(name) for name in jobs.JOBS}
-
-
-async def work() -> None:
-    """Do the jobs of incidents in a process of their own, for ever."""
-    await service.work("incidents", {"writer": lambda service: service.writer.run(), **tasks()})
+def jobs() -> dict[str, service.Task]:
+    """What incidents does beside answering requests, in whichever process has its turn."""
+    return in_turn(JOBS)

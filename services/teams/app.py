@@ -7,11 +7,16 @@ from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
-from shared import asyncapi, outbox, service
+from shared import asyncapi, news, outbox, service, subscriptions
+from shared.jobs import in_turn
+from shared.settings import settings
+
+# Each job by its name, run for ever; a row here is all that a new one needs.
+JOBS: dict[str, service.Task] = {"webhooks": subscriptions.deliver}
 
 
 def create_app() -> FastAPI:
-    """The application, configured by the environment (shared/settings.py)."""
+    """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
     return service.create_app(
         "teams",
         "Tổ bảo vệ ANTT · teams",
@@ -23,12 +28,20 @@ def create_app() -> FastAPI:
             members.reads,
             training.router,
             training.reads,
+            *subscriptions.rooms("teams"),
             recount.router,
             asyncapi.room,
         ],
         tasks={
             "writer": lambda service: service.writer.run(),
             "housekeeping": lambda service: outbox.maintain(service.database),
+            "news": lambda service: news.listen(service, "outbox"),
+            **(jobs() if settings().log == "embedded" else {}),
         },
         unit_of_team="SELECT unit FROM teams WHERE id = $1",
     )
+
+
+def jobs() -> dict[str, service.Task]:
+    """What teams does beside answering requests, in whichever process has its turn."""
+    return in_turn(JOBS)

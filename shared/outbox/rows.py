@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, dataclass_trans
 import asyncpg
 import msgspec
 from sqlalchemy import DateTime, Table
+from sqlalchemy.orm import registry
 from sqlmodel import AutoString, Field, SQLModel
 
 Columns = ParamSpec("Columns")
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
         def __init_subclass__(cls, *, table: bool = False, registry: Any = None) -> None: ...
 else:
     Declared = SQLModel
+
+
+class PlatformModel(Declared, registry=registry()):
+    """What a table derives from that every service has which uses its room of the platform (migrations/parts)."""
 
 
 def table_of(model: Callable[..., Any]) -> Table:

@@ -30,7 +30,7 @@ from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.incidents.conftest import a_case, a_patrol
 from tests.incidents.files import files_with_notes
-from tests.incidents.receiver import Receiver, receiving
+from tests.receiver import Receiver, receiving
 from tests.teams.factories import a_member, a_team
 
 FOREIGN_COMMUNE = "2025:25747"

@@ -8,7 +8,7 @@ import pytest
 from shared.auth import issue_token
 from tests.conftest import PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
-from tests.incidents.receiver import Delivery, Receiver, answer, receiving
+from tests.receiver import Delivery, Receiver, answer, receiving
 
 
 def slowly(_: Delivery) -> object:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from deploy.local import s3
-from services.incidents import jobs
+from services.incidents import app as incidents
 from services.incidents.attachments import sweep
 from services.incidents.attachments.receiving import OLD, cipher_of, key_of
 from shared.sealing import BLOCK, sealed
@@ -125,7 +125,7 @@ def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     async def idle(service: Service) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setitem(jobs.JOBS, "attachments sweep", idle)
+    monkeypatch.setitem(incidents.JOBS, "attachments sweep", idle)
 
 
 @pytest.fixture

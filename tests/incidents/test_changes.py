@@ -8,8 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.incidents.changes import reading
-from services.incidents.changes.schemas import cursor_of, mark_of
+from shared.subscriptions import changes as reading
+from shared.subscriptions.cursors import cursor_of, mark_of
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_patrol, kind_of, opened
 

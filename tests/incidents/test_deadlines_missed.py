@@ -25,7 +25,7 @@ JOB = """
 import asyncio
 from services.incidents.deadlines.commands import tell_missed
 from shared import service
-asyncio.run(service.work("incidents", {"writer": lambda service: service.writer.run(), "deadlines": tell_missed}))
+asyncio.run(service.work({"incidents": {"deadlines": tell_missed}}))
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 from shared.settings import settings
 from tests.conftest import Antt, called, eventually, lifespan
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_patrol, kind_of, opened
-from tests.incidents.receiver import receiving
+from tests.receiver import receiving
 from tests.teams.factories import TEAMS, a_team
 
 TIPS = "/incidents/v1/tips"

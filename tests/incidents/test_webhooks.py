@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.incidents import jobs
-from services.incidents.webhooks import sending
+from services.incidents.app import jobs
 from shared import units
 from shared.days import now
 from shared.service import Service
 from shared.settings import Settings, settings
+from shared.subscriptions import sending
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import CASES, a_case, kind_of, opened
-from tests.incidents.receiver import Receiver, answer, receiving
 from tests.incidents.test_changes import OTHER_COMMUNE, TIPS, a_tip, changes, step
+from tests.receiver import Receiver, answer, receiving
 
 WEBHOOKS = "/incidents/v1/webhooks"
 QUICK = "[0.05, 0.05, 0.05]"
@@ -436,7 +436,7 @@ async def test_over_kafka_each_event_comes_once_and_in_order(antt_on_kafka: Antt
     before = await a_tip(antt)
     service = Service("incidents", settings())
     await service.database.open()
-    job = asyncio.create_task(jobs.in_turn("webhooks")(service))
+    job = asyncio.create_task(jobs()["webhooks"](service))
     try:
         await a_webhook(antt, receiver.url, after="start")
         tips = [before["id"], *[(await a_tip(antt))["id"] for _ in range(5)]]

@@ -6,11 +6,18 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.incidents.changes.reading import place
-from services.incidents.changes.schemas import cursor_of
-from services.incidents.webhooks import sending, signing
-from services.incidents.webhooks.models import Webhook
-from services.incidents.webhooks.schemas import (
+from shared import units
+from shared.auth import Identity
+from shared.cloudevents import ping_event, source_of
+from shared.days import now
+from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid
+from shared.outbox import UnitOfWork
+from shared.settings import Service, settings
+from shared.subscriptions import sending, signing
+from shared.subscriptions.changes import place
+from shared.subscriptions.cursors import cursor_of
+from shared.subscriptions.models import Webhook
+from shared.subscriptions.schemas import (
     ChangeWebhook,
     MakeWebhook,
     Pinged,
@@ -18,13 +25,6 @@ from services.incidents.webhooks.schemas import (
     WebhookOut,
     WebhookWithSecret,
 )
-from shared import units
-from shared.auth import Identity
-from shared.cloudevents import ping_event, source_of
-from shared.days import now
-from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid
-from shared.outbox import UnitOfWork
-from shared.settings import settings
 
 # Each one that delivers reads the log by a connection of its own.
 MOST_WEBHOOKS = 20
@@ -164,13 +164,13 @@ async def replay_dead_letters(work: UnitOfWork, caller: Identity, webhook_id: UU
     return WebhookOut.of(due)
 
 
-async def ping(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Pinged:
+async def ping(work: UnitOfWork, caller: Identity, webhook_id: UUID, source: Service) -> Pinged:
     """Send a test event of type `Ping` now, also where the webhook is disabled, and tell what came of it."""
     webhook = await _load(work, caller, webhook_id)
     id = str(uuid7())
     began = perf_counter()
     async with sending.open_pool() as pool:
-        body = ping_event(source_of(settings(), "incidents"), id, str(webhook_id))
+        body = ping_event(source_of(settings(), source), id, str(webhook_id))
         outcome = await sending.post(pool, settings(), webhook, id, body)
     milliseconds = round((perf_counter() - began) * 1000)
     return Pinged(

@@ -19,11 +19,6 @@ import structlog
 from prometheus_client import Counter
 from uuid_utils.compat import uuid7
 
-from services.incidents.changes.reading import concerns
-from services.incidents.changes.schemas import mark_of
-from services.incidents.webhooks import sending
-from services.incidents.webhooks.models import Webhook
-from services.incidents.webhooks.sending import Outcome
 from shared.cloudevents import cloud_event, source_of, taken_back_event
 from shared.days import now
 from shared.errors import Changed
@@ -31,6 +26,11 @@ from shared.jurisdiction import area as area_of
 from shared.log import CountedBeyondRecovery, Mark, open_log, read_generations
 from shared.outbox import UnitOfWork, row_of
 from shared.service import Service
+from shared.subscriptions import sending
+from shared.subscriptions.changes import concerns
+from shared.subscriptions.cursors import mark_of
+from shared.subscriptions.models import Webhook
+from shared.subscriptions.sending import Outcome
 
 log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
     await _send_letters(service, pool, webhook)
     async with service.database.connection() as connection:
         recovered = dict((await read_generations(connection))[1:])
-    source = source_of(service.settings, "incidents")
+    source = source_of(service.settings, service.name)
     for generation in sorted(recovered.keys()):
         if generation <= place.told_generation:
             continue
@@ -168,7 +168,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
         place = told
     area, types = area_of(webhook.unit), webhook.types.split()
     mark, kept_at = place.mark, monotonic()
-    batches = open_log(service.settings).follow("incidents", mark, _AT_ONCE, recovered)
+    batches = open_log(service.settings).follow(service.name, mark, _AT_ONCE, recovered)
     async with aclosing(batches):
         async for batch in batches:
             for record in batch.records:

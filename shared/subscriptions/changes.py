@@ -1,4 +1,4 @@
-"""What other systems may read of changes: every event of incidents that concerns their area, in outbox order.
+"""What other systems may read of changes: every event of the service that concerns their area, in outbox order.
 
 The outbox is read in place, whichever log the deployment has: it is the record that the log carries, it lies in this
 service's own database, and so changes can be read while a broker is down (DECISIONS.md).
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.incidents.changes.schemas import ReadChanges, cursor_of, mark_of
 from shared.auth import Identity
 from shared.cloudevents import cloud_event, outline, source_of
 from shared.database import Database
@@ -21,6 +20,8 @@ from shared.jurisdiction import area as area_of
 from shared.log import CountedBeyondRecovery, Mark, Record, SourceWentBack, newest_mark, read_once
 from shared.news import news_of
 from shared.service import Service
+from shared.subscriptions.cursors import cursor_of, mark_of
+from shared.subscriptions.schemas import ReadChanges
 
 # One answer looks at so many events at most: who is concerned by few of many comes again with `next`.
 _MOST_LOOKED_AT = 20_000
@@ -88,7 +89,7 @@ async def changes(service: Service, caller: Identity, query: ReadChanges) -> byt
             async with asyncio.timeout(left):
                 await news.wait()
             await asyncio.sleep(min(_PAUSE_SECONDS, max(until - monotonic(), 0)))
-    source = source_of(service.settings, "incidents")
+    source = source_of(service.settings, service.name)
     items = [msgspec.Raw(cloud_event(source, record)) for record in found.records]
     return msgspec.json.encode({"items": items, "next": cursor_of(mark), "more": found.more})
 

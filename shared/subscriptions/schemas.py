@@ -1,15 +1,20 @@
-"""What crosses HTTP about webhooks."""
+"""What crosses HTTP about changes and webhooks."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter
+from fastapi import Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter, create_model
 
-from services.incidents.changes.schemas import Cursor, EventType
-from services.incidents.webhooks.models import Webhook, WebhookState
+from shared.events import EVENTS, told_by
 from shared.http import Input
 from shared.outbox.rows import values_of
+from shared.settings import Service
+from shared.subscriptions.cursors import Cursor
+from shared.subscriptions.models import Webhook, WebhookState
 from shared.text import Line, UnitId
+
+Asked = TypeVar("Asked", bound=Input)
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 
@@ -26,14 +31,60 @@ Url = Annotated[
     Field(max_length=2_000, json_schema_extra={"format": "uri"}, examples=["https://example.vn/antt"]),
     AfterValidator(_url),
 ]
-Types = Annotated[tuple[EventType, ...], Field(max_length=200, description="Only events of these types; none: of all.")]
+_TYPES = "Only events of these types; none: of all."
+
+
+class ReadChanges(Input):
+    """The events after a cursor; with `wait`, for which the answer is kept back until there is one."""
+
+    after: Annotated[Cursor, Query()] = "start"
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for an event when there is none yet.")] = 0
+    types: Annotated[tuple[str, ...], Query(description=_TYPES)] = ()
+
+
+class ChangeData(BaseModel):
+    """The fact before and after, as /asyncapi.json describes it for each type, and ids of records to follow."""
+
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    links: dict[str, str] = {}
+
+
+class CloudEvent(BaseModel):
+    """A CloudEvent 1.0. `id` is the same whenever the event is told again; it never carries personal data."""
+
+    specversion: Literal["1.0"]
+    id: UUID
+    source: Annotated[str, Field(examples=["/antt/2024:74/incidents"])]
+    type: str
+    subject: Annotated[str, Field(description="The id of the record that changed.")]
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"]
+    dataversion: int
+    position: Annotated[
+        str, Field(description="Its place in the log; `counted=` of stats waits for it.", examples=["incidents:1:12"])
+    ]
+    tombstone: Annotated[
+        bool, Field(description="The record no longer stands: it was withdrawn, merged, returned or removed.")
+    ]
+    traceparent: str | None = None
+    data: ChangeData
+
+
+class ChangesPage(BaseModel):
+    """Events in the order of their commits. Go on with `next`, which moves even where no event was for the caller."""
+
+    items: list[CloudEvent]
+    next: Annotated[str, Field(description="The cursor behind all that was looked at.")]
+    more: Annotated[bool, Field(description="More is there already: ask again at once.")]
 
 
 class MakeWebhook(Input):
     """Where to send which events. `unit` and all below it, the caller's own unless told; `after`: from which on."""
 
     url: Url
-    types: Types = ()
+    types: Annotated[tuple[str, ...], Field(max_length=200, description=_TYPES)] = ()
     unit: UnitId | None = None
     note: Line | None = None
     after: Cursor = "now"
@@ -43,7 +94,7 @@ class ChangeWebhook(Input):
     """What is to be otherwise; a field that is left out stays. What waits for another attempt is tried at once."""
 
     url: Url | None = None
-    types: Types | None = None
+    types: Annotated[tuple[str, ...] | None, Field(max_length=200, description=_TYPES)] = None
     note: Line | None = None
     state: Literal["enabled", "disabled"] | None = None
 
@@ -137,3 +188,23 @@ class Pinged(BaseModel):
     status: int | None
     failure: str | None
     milliseconds: int
+
+
+def asked_of(source: Service) -> tuple[type[ReadChanges], type[MakeWebhook], type[ChangeWebhook]]:
+    """What is asked about the events of a service: the same, but of no types that the service does not emit."""
+    emitted = sorted(type for type in EVENTS if told_by(type) == source)
+
+    def one(text: str) -> str:
+        if text not in emitted:
+            raise ValueError(f"no event of {source} has this type")
+        return text
+
+    known: Any = emitted
+    of_it: Any = Annotated[str, Field(json_schema_extra={"enum": known}), AfterValidator(one)]
+
+    def narrowed(model: type[Asked], types: Any) -> type[Asked]:
+        field = model.model_fields["types"]
+        return create_model(model.__name__, __base__=model, __doc__=model.__doc__, types=(types, field))
+
+    many = tuple[of_it, ...]
+    return narrowed(ReadChanges, many), narrowed(MakeWebhook, many), narrowed(ChangeWebhook, many | None)

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel
 from shared.outbox import instant, word
+from shared.outbox.rows import PlatformModel
 
 WebhookState = Literal["enabled", "disabled", "deleted"]
 
 
-class Webhook(IncidentsModel, table=True):
+class Webhook(PlatformModel, table=True):
     """An address to which events are sent, signed. Its secrets are encrypted with a key outside the database."""
 
     __tablename__ = "webhooks"

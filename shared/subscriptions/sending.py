@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from services.incidents.webhooks import signing
-from services.incidents.webhooks.models import Webhook
 from shared.days import now
 from shared.settings import Settings
+from shared.subscriptions import signing
+from shared.subscriptions.models import Webhook
 
 GONE = 410
 # An answer's body means nothing; so much of it is read, so long, that the connection can be used again.

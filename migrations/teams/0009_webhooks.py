@@ -1,0 +1,12 @@
+"""Webhooks, their places in the log, and what could not be delivered to them."""
+
+from migrations.parts.webhooks import WEBHOOKS
+from migrations.scripts import run_script
+
+revision = "teams_0009"
+down_revision = "teams_0008"
+
+
+def upgrade() -> None:
+    """Bring the tables to this version."""
+    run_script(WEBHOOKS)
