@@ -56,6 +56,14 @@ class Output(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class LeftOut(BaseModel):
+    """What of a record that was taken could not be kept: the field, why, in a stable code and in words. Never the value."""
+
+    at: str
+    code: str
+    message: str
+
+
 class Page(Input):
     """A keyset page: at most `limit` rows after the one named by `after`, which a `Link: rel="next"` gives."""
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.incidents import known_teams, recount
+from services.incidents import imports, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.attachments import routes as attachments
 from services.incidents.attachments import sweep
@@ -10,20 +10,18 @@ from services.incidents.cases import routes as cases
 from services.incidents.deadlines import routes as deadlines
 from services.incidents.deadlines import rules
 from services.incidents.deadlines.commands import tell_missed
-from services.incidents.imports import job as imports_job
-from services.incidents.imports import routes as imports
 from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement, receipts
 from services.incidents.tips import routes as tips
-from shared import asyncapi, news, outbox, service, subscriptions
+from shared import asyncapi, importing, news, outbox, service, subscriptions
 from shared.jobs import in_turn
 from shared.listing import sort_words_in
 from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
 JOBS: dict[str, service.Task] = {
-    "imports": imports_job.work_off,
+    "imports": importing.work_off(imports.KINDS),
     "words": sort_words_in("tips_by_words"),
     "webhooks": subscriptions.deliver,
     "deadlines": tell_missed,
@@ -51,8 +49,7 @@ def create_app() -> FastAPI:
             attachments.commanded,
             *subscriptions.rooms("incidents"),
             places.router,
-            imports.router,
-            imports.reads,
+            *importing.rooms(imports.KINDS, imports.OF_UPSERTS),
             acknowledgement.router,
             deadlines.router,
             deadlines.reads,

@@ -19,13 +19,13 @@ from typing import Any
 import asyncpg
 import xlsxwriter
 
-from services.incidents.imports.commands import start_import
-from services.incidents.imports.job import ATOMIC_ROWS
-from services.incidents.imports.models import Format
-from services.incidents.imports.schemas import NewImport
 from shared import units
 from shared.auth import Identity
 from shared.days import VIETNAM, now
+from shared.importing.commands import start_import
+from shared.importing.job import ATOMIC_ROWS
+from shared.importing.models import Format
+from shared.importing.schemas import NewImport
 from shared.service import Service
 from shared.settings import Settings
 from tests.bench import intake, load, stage

@@ -10,9 +10,9 @@ import pytest
 import xlsxwriter
 from pydantic import TypeAdapter, ValidationError
 
-from services.incidents.imports.formats import READERS, Entry
-from services.incidents.imports.rows import KINDS_OF_ROWS
+from services.incidents.imports import KINDS
 from shared.days import Day, Instant
+from shared.importing.formats import READERS, Entry
 from shared.text import clean
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.conftest import kind_of, opened
@@ -30,7 +30,7 @@ def case(name: str) -> bytes:
 
 def read(format: Any, content: bytes) -> tuple[list[Entry], list[dict[str, str]]]:
     sheets: list[dict[str, str]] = []
-    return list(READERS[format](io.BytesIO(content), KINDS_OF_ROWS["tips"], sheets)), sheets
+    return list(READERS[format](io.BytesIO(content), KINDS["tips"], sheets)), sheets
 
 
 def workbook(write: Any, **options: Any) -> bytes:

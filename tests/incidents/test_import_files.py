@@ -14,13 +14,13 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from services.incidents.imports.columns import Columns
-from services.incidents.imports.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
-from services.incidents.imports.models import Format, Of
-from services.incidents.imports.rejections import FileRefused, NotXlsx, row_error
-from services.incidents.imports.rows import KINDS_OF_ROWS
-from services.incidents.imports.xlsx import XlsxRefused
+from services.incidents.imports import KINDS
 from shared.errors import Problem
+from shared.importing.columns import Columns
+from shared.importing.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
+from shared.importing.models import Format
+from shared.importing.rejections import FileRefused, NotXlsx, row_error
+from shared.importing.xlsx import XlsxRefused
 from tests.conftest import COMMUNE
 from tests.incidents.conftest import NFC, NFD, a_patrol
 
@@ -30,9 +30,9 @@ PATROL = ("patrol", COMMUNE, *TIMES)
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-def read(format: Format, content: bytes, of: Of = "activities") -> list[Entry]:
+def read(format: Format, content: bytes, of: str = "activities") -> list[Entry]:
     """The rows of a file."""
-    return list(READERS[format](io.BytesIO(content), KINDS_OF_ROWS[of], []))
+    return list(READERS[format](io.BytesIO(content), KINDS[of], []))
 
 
 def found(entries: list[Entry]) -> list[Any]:
@@ -400,7 +400,7 @@ def test_a_directory_that_lies_is_seen() -> None:
 
 
 def test_a_row_of_columns_is_the_json_of_a_request() -> None:
-    columns = Columns(["items.1.item", "items.0.item", "Order.Number", "hamlets"], KINDS_OF_ROWS["activities"].fields)
+    columns = Columns(["items.1.item", "items.0.item", "Order.Number", "hamlets"], KINDS["activities"].fields)
     row = msgspec.json.decode(columns.json_of(["b", "a", 15, "Ấp 1; Ấp 2"]))
     assert row == {"items": [{"item": "a"}, {"item": "b"}], "order": {"number": "15"}, "hamlets": ["Ấp 1", "Ấp 2"]}
     assert LONGEST_ROW == 65_536

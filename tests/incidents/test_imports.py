@@ -16,11 +16,12 @@ import httpx
 import pytest
 from obstore.store import ObjectStore
 
-from services.incidents.imports import job, uploads
-from services.incidents.imports.commands import rename_old
-from services.incidents.imports.models import Import
 from shared.auth import Identity, Tokens
 from shared.database import Database
+from shared.importing import job, uploads
+from shared.importing.commands import rename_old
+from shared.importing.kinds import Kinds
+from shared.importing.models import Import
 from shared.service import Service
 from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
@@ -445,13 +446,13 @@ def bring_back(store: Path) -> None:
 class Held:
     """The job, which takes nothing before it is let go."""
 
-    def __init__(self, take: Callable[[Service, Import], Awaitable[None]]) -> None:
+    def __init__(self, take: Callable[[Service, Kinds, Import], Awaitable[None]]) -> None:
         self.take, self.let_go = take, asyncio.Event()
 
-    async def __call__(self, service: Service, row: Import) -> None:
+    async def __call__(self, service: Service, kinds: Kinds, row: Import) -> None:
         """Take an import."""
         await self.let_go.wait()
-        await self.take(service, row)
+        await self.take(service, kinds, row)
 
 
 def files_in(store: Path) -> list[Path]:

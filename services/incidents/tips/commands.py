@@ -19,7 +19,6 @@ from services.incidents.tips.schemas import (
     ForwardTip,
     HasDuplicates,
     InformantOut,
-    LeftOut,
     MessageOut,
     ReportTip,
     TipOut,
@@ -33,6 +32,7 @@ from shared.auth import Identity
 from shared.days import day_of, now, today
 from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit, invalid
 from shared.events import Channel
+from shared.http import LeftOut
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
 from shared.workflow import also_concerned, record_step, require_may_step

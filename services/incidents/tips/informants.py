@@ -9,8 +9,9 @@ from uuid import UUID
 
 import phonenumbers
 
-from services.incidents.tips.schemas import InformantOut, LeftOut, ReportedBy
+from services.incidents.tips.schemas import InformantOut, ReportedBy
 from shared import secrets
+from shared.http import LeftOut
 
 # What people write between the digits of a number: blanks, dots, hyphens of all kinds, parentheses, a stroke.
 _BETWEEN = re.compile(r"[\s.()/\u2010-\u2015\u2212\uff0d_-]+")

@@ -11,7 +11,7 @@ from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from shared.days import Day, Instant
 from shared.errors import Problem
 from shared.events import Channel, SuppliedBy, TipClass, TipState
-from shared.http import Input, Output
+from shared.http import Input, LeftOut, Output
 from shared.http import Step as StepInput
 from shared.listing import ExportQuery, ListQuery, Search
 from shared.text import Line, Text, UnitId, Word
@@ -79,14 +79,6 @@ class ReportTip(Input):
 
 
 MessageKind = Literal["question", "answer", "addition"]
-
-
-class LeftOut(BaseModel):
-    """What of a record that was taken could not be kept: the field, why, in a stable code and in words. Never the value."""
-
-    at: str
-    code: str
-    message: str
 
 
 class TipReceived(BaseModel):

@@ -6,8 +6,8 @@ this process, the next one goes on behind the last row that was taken. A file is
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,11 +21,16 @@ import asyncpg
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from services.incidents import known_teams
-from services.incidents.imports import commands
-from services.incidents.imports.formats import READERS, Entry
-from services.incidents.imports.models import Import, ImportRejection
-from services.incidents.imports.rejections import (
+from shared import references
+from shared.auth import Identity
+from shared.days import now
+from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
+from shared.importing import commands
+from shared.importing.formats import READERS, Entry
+from shared.importing.kinds import Kind, Kinds, Learner
+from shared.importing.known import Known
+from shared.importing.models import Import, ImportRejection
+from shared.importing.rejections import (
     Errors,
     FileChanged,
     FileGone,
@@ -38,19 +43,12 @@ from services.incidents.imports.rejections import (
     errors_of_problem,
     row_error,
 )
-from services.incidents.imports.rows import KINDS_OF_ROWS, Kind
-from services.incidents.imports.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
-from services.incidents.known_teams import TeamNotYetKnown
-from shared import references
-from shared.auth import Identity
-from shared.database import Database
-from shared.days import now
-from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
+from shared.importing.uploads import BLOCK, FOLDER, SealedFile, path_of, store_of
 from shared.log import collect_seldom
 from shared.outbox import Alone, UnitOfWork, decide_and_commit, row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
-from shared.service import Service
+from shared.service import Service, Task
 from shared.store import StoreUnavailable, delete, kept_under, size_of
 
 log = structlog.get_logger()
@@ -76,30 +74,6 @@ _LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations
 _PASSES = (sqlite3.OperationalError, asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
 
 
-class Remembering(Database):
-    """What commands ask while a chunk is decided: the same question gets the same answer, and is asked once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.answers: dict[tuple[Any, ...], asyncpg.Record | None] = {}
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the service's own pool."""
-        async with self._database.connection() as connection:
-            yield connection
-
-    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
-        """The first row of a query, or None."""
-        asked = (sql, *(tuple(each) if isinstance(each, list) else each for each in arguments))
-        if asked in self.answers:
-            return self.answers[asked]
-        found = await self._database.fetchrow(sql, *arguments)
-        if found is not None:
-            self.answers[asked] = found
-        return found
-
-
 class Decided(NamedTuple):
     """What rows come to: the changes of the good ones, how many of each sort, and what is told of others, by their place."""
 
@@ -118,18 +92,17 @@ class Taking:
     """An import that is being taken: its row as it stands, and as whom its rows are decided."""
 
     service: Service
+    kind: Kind
     row: Import
-    # Whether it has waited once for news of a team that is not known.
-    waited: bool = False
     # Of XLSX: its sheets, and what became of each.
     sheets: list[dict[str, str]] = field(default_factory=list)
     # What spoils the rest of its file.
     refused: FileRefused | None = None
 
     @cached_property
-    def kind(self) -> Kind:
-        """What its rows are."""
-        return KINDS_OF_ROWS[self.row.of]
+    def learner(self) -> Learner:
+        """What is learnt for its rows."""
+        return self.kind.learner()
 
     @cached_property
     def caller(self) -> Identity:
@@ -139,8 +112,16 @@ class Taking:
         return Identity(self.row.role, self.row.subject, self.row.unit, self.row.team, scopes)
 
 
-async def work_off(service: Service) -> None:
-    """Work off what was sent, oldest first, for ever; one that cannot be taken now lets the others go before."""
+def work_off(kinds: Kinds) -> Task:
+    """The job that works off what was sent, oldest first; what cannot be taken now lets the others go before."""
+
+    async def run(service: Service) -> None:
+        await _work_off(service, kinds)
+
+    return run
+
+
+async def _work_off(service: Service, kinds: Kinds) -> None:
     collect_seldom()
     await commands.rename_old(service.database)
     swept_at = float("-inf")
@@ -150,7 +131,7 @@ async def work_off(service: Service) -> None:
         row = await service.database.fetchrow(_NEXT, list(aside))
         try:
             if row is not None:
-                await take_import(service, row_of(Import, row))
+                await take_import(service, kinds, row_of(Import, row))
             elif monotonic() - swept_at > _SWEEP_SECONDS:
                 swept_at = monotonic()
                 await _sweep(service)
@@ -170,9 +151,9 @@ async def _more(service: Service) -> None:
     bell.clear()
 
 
-async def take_import(service: Service, row: Import) -> None:
+async def take_import(service: Service, kinds: Kinds, row: Import) -> None:
     """Take an import from where it is to its end, or until somebody cancels it."""
-    taking = Taking(service, row)
+    taking = Taking(service, kinds[row.of], row)
     try:
         await _take_rows(taking)
         if taking.row.state == "running":
@@ -349,8 +330,8 @@ async def _require_goes_on(taking: Taking) -> None:
 
 
 async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
-    known = Remembering(taking.service.database)
-    unknown_teams = await _learn_teams(taking, known, chunk)
+    known = Known(taking.service.database)
+    await taking.learner.learn(known, taking.caller, [entry.value for entry in chunk if not entry.errors])
     records = await _learn_references(taking, known, chunk)
     decided = Decided([], dict(_NOTHING), [])
     for number, entry in enumerate(chunk):
@@ -361,8 +342,7 @@ async def _decide(taking: Taking, chunk: list[Entry]) -> Decided:
         else:
             work = UnitOfWork(known)
             try:
-                if getattr(entry.value, "team_id", None) in unknown_teams:
-                    raise TeamNotYetKnown(team_id=entry.value.team_id)
+                taking.learner.check(entry.value)
                 outcome, errors, left_out = await _take_row(taking, work, records, entry.value)
                 if left_out:
                     decided.tell(entry, left_out=left_out)
@@ -395,23 +375,7 @@ async def _take_row(
     return "created", [], [each.model_dump() for each in getattr(made, "left_out", [])]
 
 
-async def _learn_teams(taking: Taking, known: Remembering, chunk: list[Entry]) -> set[UUID]:
-    """Learn of all teams of a chunk at once; those that nobody knows, after waiting for news of them once an import."""
-    named = {entry.value.team_id for entry in chunk if getattr(entry.value, "team_id", None)}
-    patience_ends = monotonic() + (0 if taking.waited else taking.service.settings.team_wait_seconds)
-    while named:
-        for team in await known.fetch("SELECT id, unit, withdrawn FROM known_teams WHERE id = ANY($1)", list(named)):
-            known.answers[(known_teams.UNIT_OF_TEAM, team["id"])] = team
-            named.discard(team["id"])
-        if named and monotonic() > patience_ends:
-            taking.waited = True
-            break
-        if named:
-            await asyncio.sleep(0.05)
-    return named
-
-
-async def _learn_references(taking: Taking, known: Remembering, chunk: list[Entry]) -> dict[str, object]:
+async def _learn_references(taking: Taking, known: Known, chunk: list[Entry]) -> dict[str, object]:
     """Learn at once which records the references of a chunk became; the records."""
     named = [entry.value.reference for entry in chunk if getattr(entry.value, "reference", None)]
     if not named:

@@ -8,21 +8,20 @@ from sqlalchemy import BigInteger
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel
 from shared.outbox import instant, word
+from shared.outbox.rows import PlatformModel
 
-Of = Literal["tips", "cases", "activities"]
 Format = Literal["ndjson", "csv", "xlsx"]
 Strategy = Literal["create", "upsert"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
-class Import(IncidentsModel, table=True):
+class Import(PlatformModel, table=True):
     """A file of rows that is worked off by a job. Its counts move in the transactions of its rows."""
 
     __tablename__ = "imports"
     id: UUID = Field(primary_key=True)
-    of: Of = word()
+    of: str
     format: Format = word()
     strategy: Strategy = word()
     dry_run: bool
@@ -58,7 +57,7 @@ class Import(IncidentsModel, table=True):
     version: int = 1
 
 
-class ImportRejection(IncidentsModel, table=True):
+class ImportRejection(PlatformModel, table=True):
     """A row that was not taken, or not all of it; `why` holds every reason under `errors` or `left_out`."""
 
     __tablename__ = "import_rejections"

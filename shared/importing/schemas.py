@@ -1,14 +1,14 @@
 """What crosses HTTP about imports."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, create_model
 
-from services.incidents.imports.models import Format, Import, Of, State, Strategy
-from services.incidents.tips.schemas import LeftOut
-from shared.http import Input, Page
+from shared.http import Input, LeftOut, Page
+from shared.importing.models import Format, Import, State, Strategy
 from shared.outbox.rows import values_of
 from shared.text import Line
 
@@ -24,14 +24,12 @@ class NewImport(Input):
     """How a file is to be taken.
 
     `create`: each row is a new record. `upsert`: a row whose `reference` is known corrects that record where it
-    differs, and links a case to what it is not linked to yet; what the row leaves out stays. A tip's channel and point
-    are never corrected, nor is an informant added: a row that tells others is rejected (`not-correctable`). Not compared
-    are an informant beside the sealed one who is kept, and a point that boundaries show elsewhere than the tip that has none.
+    differs; what the row leaves out stays.
     `dry_run`: decide every row and write none. `atomic`: all rows or none, for files of at most 10,000 rows and 16 MiB,
     which are atomic unless told otherwise; larger ones are taken row by row.
     """
 
-    of: Annotated[Of, Query()]
+    of: Annotated[str, Query()]
     strategy: Annotated[Strategy, Query()] = "create"
     dry_run: Annotated[bool, Query()] = False
     atomic: Annotated[bool | None, Query()] = None
@@ -54,7 +52,7 @@ class ImportOut(BaseModel):
     """
 
     id: UUID
-    of: Of
+    of: str
     format: Format
     strategy: Strategy
     dry_run: bool
@@ -91,7 +89,7 @@ class ImportPage(BaseModel):
 class ListImports(Page):
     """Imports of a kind, in a state."""
 
-    of: Annotated[Of | None, Query()] = None
+    of: Annotated[str | None, Query()] = None
     state: Annotated[State | None, Query()] = None
 
 
@@ -140,3 +138,11 @@ class ListRejected(Input):
 
     limit: Annotated[int, Query(ge=1, le=500)] = 50
     after: Annotated[int, Query(ge=0, le=2_147_483_647)] = 0
+
+
+def asked_of(kinds: Iterable[str], of_upserts: str) -> tuple[type[NewImport], type[ListImports]]:
+    """What is asked about imports of these kinds; `of_upserts`: what an upsert of them does beyond the common."""
+    named: Any = Literal[tuple(kinds)]
+    told = (NewImport.__doc__ or "").replace("leaves out stays.\n", f"leaves out stays. {of_upserts}\n")
+    new = create_model("NewImport", __base__=NewImport, __doc__=told, of=(named, NewImport.model_fields["of"]))
+    return new, create_model("ListImports", __base__=ListImports, of=(named | None, ListImports.model_fields["of"]))

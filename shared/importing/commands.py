@@ -9,15 +9,15 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.incidents.imports import uploads
-from services.incidents.imports.models import Format, Import
-from services.incidents.imports.rejections import FileRefused, NotXlsx
-from services.incidents.imports.schemas import ImportOut, NewImport
-from services.incidents.imports.workflow import ENDED, overseen
 from shared.auth import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
+from shared.importing import uploads
+from shared.importing.models import Format, Import
+from shared.importing.rejections import FileRefused, NotXlsx
+from shared.importing.schemas import ImportOut, NewImport
+from shared.importing.workflow import ENDED, overseen
 from shared.outbox import UnitOfWork, row_of
 from shared.secrets import keyed
 from shared.service import Service

@@ -1,11 +1,16 @@
-"""What a row of each kind of import is, and by which commands of single requests it becomes a record or corrects one."""
+"""What incidents imports: by which commands of single requests a row of each kind becomes a record, or corrects one."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Any
+from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
+from services.incidents import known_teams
 from services.incidents.activities import commands as activities
+from services.incidents.activities import kinds as activity_kinds
 from services.incidents.activities.kinds import AnyActivity
 from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import CorrectActivity
@@ -13,8 +18,6 @@ from services.incidents.cases.commands import correct_case, link_case, open_case
 from services.incidents.cases.models import Case
 from services.incidents.cases.reading import links_of
 from services.incidents.cases.schemas import CorrectCase, LinkCase, OpenCase
-from services.incidents.imports.columns import Convert, fields_of
-from services.incidents.imports.models import Of
 from services.incidents.places.lookup import lies_elsewhere
 from services.incidents.tips.commands import correct_tip, report_tip
 from services.incidents.tips.models import Tip
@@ -22,25 +25,41 @@ from services.incidents.tips.schemas import CorrectTip, ReportTip
 from shared import units
 from shared.auth import Identity
 from shared.errors import InvalidInput
+from shared.importing.kinds import Correct, Kind, kind
+from shared.importing.known import Known
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
-
-# Corrects a known record where a row differs from it; whether it did.
-Correct = Callable[[UnitOfWork, Identity, Any, Any, str], Awaitable[bool]]
+from shared.settings import settings
 
 
-class Kind(NamedTuple):
-    """One kind of row: its table, its input and columns, the command that makes a record of it, and what corrects one."""
+class Teams:
+    """Learns of all teams of a chunk at once; for those that nobody knows it waits once an import, for news of them."""
 
-    model: type[object]
-    input: TypeAdapter[Any]
-    fields: dict[str, Convert]
-    create: Callable[..., Awaitable[Any]]
-    correct: Correct
+    def __init__(self) -> None:
+        self._waited = False
+        self._unknown: set[UUID] = set()
 
+    async def learn(self, known: Known, caller: Identity, rows: Sequence[Any]) -> None:
+        """Look the teams up, and keep which nobody knows."""
+        named = {row.team_id for row in rows if getattr(row, "team_id", None)}
+        patience_ends = monotonic() + (0 if self._waited else settings().team_wait_seconds)
+        while named:
+            for team in await known.fetch(
+                "SELECT id, unit, withdrawn FROM known_teams WHERE id = ANY($1)", list(named)
+            ):
+                known.answers[(known_teams.UNIT_OF_TEAM, team["id"])] = team
+                named.discard(team["id"])
+            if named and monotonic() > patience_ends:
+                self._waited = True
+                break
+            if named:
+                await asyncio.sleep(0.05)
+        self._unknown = named
 
-def _kind(model: type[object], input: Any, create: Callable[..., Awaitable[Any]], correct: Correct) -> Kind:
-    return Kind(model, TypeAdapter(input), dict(fields_of(input)), create, correct)
+    def check(self, row: Any) -> None:
+        """Raise TeamNotYetKnown for a row of a team that nobody knows."""
+        if getattr(row, "team_id", None) in self._unknown:
+            raise known_teams.TeamNotYetKnown(team_id=row.team_id)
 
 
 def _where_it_differs(correction: type[BaseModel], command: Callable[..., Awaitable[Any]]) -> Correct:
@@ -108,8 +127,14 @@ async def _correct_activity(work: UnitOfWork, caller: Identity, known: Activity,
     return True
 
 
-KINDS_OF_ROWS: dict[Of, Kind] = {
-    "tips": _kind(Tip, ReportTip, report_tip, _correct_tip_or_refuse),
-    "cases": _kind(Case, OpenCase, open_case, _correct_case_and_link),
-    "activities": _kind(Activity, AnyActivity, activities.enter, _correct_activity),
+KINDS: dict[str, Kind] = {
+    "tips": kind(Tip, ReportTip, report_tip, _correct_tip_or_refuse, Teams),
+    "cases": kind(Case, OpenCase, open_case, _correct_case_and_link, Teams),
+    "activities": kind(
+        Activity, AnyActivity, activities.enter, _correct_activity, Teams, frozenset(activity_kinds.KINDS)
+    ),
 }
+
+OF_UPSERTS = """A case is linked to what it is not linked to yet. A tip's channel and point are never corrected, nor is an
+    informant added: a row that tells others is rejected (`not-correctable`). Not compared are an informant beside the
+    sealed one who is kept, and a point that boundaries show elsewhere than the tip that has none."""

@@ -1,7 +1,7 @@
 """What may happen to an import, and who sees it beside who sent it: queued → running → done, failed or cancelled."""
 
-from services.incidents.imports.models import State
 from shared.auth import Identity
+from shared.importing.models import State
 from shared.jurisdiction import area as area_of
 
 # In these an import stays as it is.

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from pydantic import AwareDatetime, BaseModel
 
-from services.incidents.imports.rejections import Errors, FileRefused, nearest, row_error
 from shared.days import VIETNAM
+from shared.importing.rejections import Errors, FileRefused, nearest, row_error
 from shared.text import clean
 
 Cell = str | int | float | bool | datetime | None

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from services.incidents.imports.models import Import
-from services.incidents.imports.schemas import (
+from shared.auth import Identity
+from shared.database import Database
+from shared.errors import NotFound
+from shared.importing.models import Import
+from shared.importing.schemas import (
     ImportOut,
     ImportPage,
     LeftOutOut,
@@ -16,10 +19,7 @@ from services.incidents.imports.schemas import (
     RejectedOut,
     RejectedPage,
 )
-from services.incidents.imports.workflow import ENDED, overseen
-from shared.auth import Identity
-from shared.database import Database
-from shared.errors import NotFound
+from shared.importing.workflow import ENDED, overseen
 from shared.outbox import row_of
 
 # How often a stream looks how far an import is.

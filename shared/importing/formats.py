@@ -5,10 +5,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
-from services.incidents.imports.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
-from services.incidents.imports.models import Format
-from services.incidents.imports.rejections import Errors, FileRefused, errors_of_input, row_error
-from services.incidents.imports.rows import Kind
+from shared.importing.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
+from shared.importing.kinds import Kind
+from shared.importing.models import Format
+from shared.importing.rejections import Errors, FileRefused, errors_of_input, row_error
 from shared.tables import BrokenCsv, rows_of
 
 # A row may be as large as a single request.
@@ -78,7 +78,7 @@ def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Itera
     has some and others spoils the file, and so does a file of which no sheet fits.
     """
     # Loaded where a workbook is read, with openpyxl.
-    from services.incidents.imports.xlsx import opened
+    from shared.importing.xlsx import opened
 
     with opened(file, longest_row=LONGEST_ROW) as workbook:
         seen, first_refusal, begins = 0, None, 0
@@ -133,7 +133,7 @@ def _entry(line: int, row: bytes, kind: Kind) -> Entry:
     try:
         return Entry(line, kind.input.validate_json(row), [], len(row))
     except ValidationError as error:
-        return Entry(line, None, errors_of_input(error, kind.fields), len(row))
+        return Entry(line, None, errors_of_input(error, kind.fields, kind.tags), len(row))
 
 
 def _wrong(line: int, code: str, message: str) -> Entry:

@@ -21,8 +21,8 @@ from xml.parsers import expat
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
-from services.incidents.imports.columns import FORMULA, WRONG, Cell
-from services.incidents.imports.rejections import FileRefused, NotXlsx
+from shared.importing.columns import FORMULA, WRONG, Cell
+from shared.importing.rejections import FileRefused, NotXlsx
 
 # The largest sheet, the largest table of texts, and any other part, unpacked. Styles that were copied for years are megabytes.
 _SHEET_BYTES = 2 << 30

@@ -1,7 +1,7 @@
 """Why a row or a file was not taken, or waits, as the report tells it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from services.incidents.activities.kinds import KINDS
 from shared.errors import Problem
 from shared.words import in_vietnamese
 
@@ -105,12 +104,14 @@ def nearest(name: str, fields: tuple[str, ...]) -> str | None:
     return found[0] if found else None
 
 
-def errors_of_input(error: ValidationError, fields: Iterable[str]) -> Errors:
-    """What pydantic found in a row whose columns should be these, as the report tells it."""
+def errors_of_input(error: ValidationError, fields: Iterable[str], tags: Collection[str]) -> Errors:
+    """What pydantic found in a row whose columns should be these, as the report tells it; `tags` are no columns."""
     told: Errors = []
     looked = False
     for found in error.errors(include_url=False, include_context=False)[:_ERRORS_OF_A_ROW]:
-        at = [str(part) for part in found["loc"][found["loc"][:1] > () and found["loc"][0] in KINDS :]]
+        at = [str(part) for part in found["loc"]]
+        if at and at[0] in tags:
+            del at[0]
         column, message, value = ".".join(at), found["msg"], found["input"]
         if found["type"] == "extra_forbidden":
             # Of the first one only: a hostile file has rows without end, and names without end in each.

@@ -1,0 +1,33 @@
+"""What commands ask while a chunk of rows is decided: the same question gets the same answer, and is asked once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from shared.database import Database
+
+
+class Known(Database):
+    """A service's database for the commands of one chunk; `answers` holds what was learnt at once, by question."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.answers: dict[tuple[Any, ...], asyncpg.Record | None] = {}
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the service's own pool."""
+        async with self._database.connection() as connection:
+            yield connection
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row of a query, or None."""
+        asked = (sql, *(tuple(each) if isinstance(each, list) else each for each in arguments))
+        if asked in self.answers:
+            return self.answers[asked]
+        found = await self._database.fetchrow(sql, *arguments)
+        if found is not None:
+            self.answers[asked] = found
+        return found
