@@ -31,8 +31,19 @@ AROUND = ("/health/", "/metrics", "openapi", "/docs", "asyncapi", "/static", "/r
 STREAMS = ("GET /stats/v1/live",)
 
 # The action of each route.
+# The routes by which others follow a service's events, the same for each that has them.
+FOLLOWING = {
+    "read_changes": ["GET /changes"],
+    "keep_webhooks": [
+        "POST /webhooks", "PATCH /webhooks/{webhook_id}", "DELETE /webhooks/{webhook_id}",
+        "POST /webhooks/{webhook_id}/rotate", "POST /webhooks/{webhook_id}/replay",
+        "POST /webhooks/{webhook_id}/dead-letters/replay", "POST /webhooks/{webhook_id}/ping",
+        "GET /webhooks", "GET /webhooks/{webhook_id}", "GET /webhooks/{webhook_id}/dead-letters",
+    ],
+}  # fmt: skip
 ROUTES: dict[str, dict[str, list[str]]] = {
     "/teams/v1": {
+        **FOLLOWING,
         OPEN: ["GET /units", "GET /units/{unit}"],
         "read_registry": [
             "GET /teams", "GET /teams/{team_id}", "GET /teams/{team_id}/corrections", "GET /members",
@@ -105,13 +116,6 @@ ROUTES: dict[str, dict[str, list[str]]] = {
             "GET /v1/activities/export", "GET /v1/activities/{activity_id}", "GET /v1/activities/{activity_id}/steps",
             "GET /v1/places/boundaries",
         ],
-        "read_changes": ["GET /v1/changes"],
-        "keep_webhooks": [
-            "POST /v1/webhooks", "PATCH /v1/webhooks/{webhook_id}", "DELETE /v1/webhooks/{webhook_id}",
-            "POST /v1/webhooks/{webhook_id}/rotate", "POST /v1/webhooks/{webhook_id}/replay",
-            "POST /v1/webhooks/{webhook_id}/dead-letters/replay", "POST /v1/webhooks/{webhook_id}/ping",
-            "GET /v1/webhooks", "GET /v1/webhooks/{webhook_id}", "GET /v1/webhooks/{webhook_id}/dead-letters",
-        ],
         "load_places": ["PUT /v1/places/boundaries", "PUT /v1/places/hamlets"],
         "import_records": [
             "POST /v1/imports", "POST /v1/imports/{import_id}/cancel", "GET /v1/imports",
@@ -120,6 +124,7 @@ ROUTES: dict[str, dict[str, list[str]]] = {
         ],
         "recount": ["GET /v1/recount"],
     },
+    "/incidents/v1": FOLLOWING,
     "/stats/v1": {
         OPEN: ["GET /indicators"],
         "read_counters": ["GET /counters", "GET /series", "GET /breakdown", "GET /live"],
@@ -138,13 +143,21 @@ QUERIES = {
     "GET /incidents/v1/cases/export": {"format": "csv"},
     "GET /incidents/v1/activities/export": {"format": "csv"},
     "GET /incidents/v1/changes": {"after": "start"},
+    "GET /teams/v1/changes": {"after": "start"},
     "POST /incidents/v1/imports": {"of": "activities"},
 }
 _CHANGED = {"from_on": "2025-11-20", "decision": DECISION}
 _WHY = {"reason": "Ghi nhầm"}
+_FOLLOW = {
+    "POST /webhooks": {"url": "https://example.vn/", "unit": COMMUNE},
+    "PATCH /webhooks/{webhook_id}": {"note": "một"},
+    "POST /webhooks/{webhook_id}/replay": {"after": "start"},
+}
 # What a command is told; one that is not named is told nothing. `{…}` stands for the id of a record.
 BODIES: dict[str, Any] = {
+    "/incidents/v1": _FOLLOW,
     "/teams/v1": {
+        **_FOLLOW,
         "POST /teams": registry.a_team(),
         "PATCH /teams/{team_id}": {"name": "Tổ 2"},
         "POST /teams/{team_id}/place": {"unit": COMMUNE, **_CHANGED},
@@ -199,9 +212,6 @@ BODIES: dict[str, Any] = {
         "POST /v1/activities/{activity_id}/correct": {**_WHY, "activity": a_patrol()},
         "POST /v1/{of}/{record_id}/attachments": b"%PDF-1.4",
         "POST /v1/{of}/{record_id}/attachments/{attachment_id}/remove": _WHY,
-        "POST /v1/webhooks": {"url": "https://example.vn/", "unit": COMMUNE},
-        "PATCH /v1/webhooks/{webhook_id}": {"note": "một"},
-        "POST /v1/webhooks/{webhook_id}/replay": {"after": "start"},
         "PUT /v1/places/hamlets": {"edition": "2025", "hamlets": [{"code": "1", "name": "Ấp 1", "unit": COMMUNE}]},
         "PUT /v1/places/boundaries": {"type": "FeatureCollection", "features": []},
     },
