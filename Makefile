@@ -13,6 +13,9 @@ BIN = .venv/bin
 UV = 0.13.9
 INSTALLED = .venv/.installed
 
+# Many processes are started here, and each would compile anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-all test-any-day test-postgres17 check bench events kafka lock clean
 
