@@ -5,7 +5,7 @@ from migrations.scripts import run_script
 revision = "incidents_0011"
 down_revision = "incidents_0010"
 
-# Signs become spaces; the last is the space that does not break. services/incidents/tips/reading.py has the same expression.
+# Signs become spaces; the last is the space that does not break. services/incidents/tips/models.py has the same expression.
 content = "content"
 for sign in ".,:;/-_@&<>“”‘’–—…•\u00a0":
     content = f"replace({content}, '{sign}', ' ')"

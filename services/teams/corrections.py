@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from pydantic import AwareDatetime
+from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
@@ -37,6 +38,8 @@ class Correction(TeamsModel, table=True):
     changed: dict[str, Any] = Field(sa_type=JSONB)
     made_by: str
     made_at: datetime = instant()
+
+    __table_args__ = (Index("corrections_by_record", "record_id", "id"),)
 
 
 class Withdraw(Input):

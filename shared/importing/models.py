@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -55,6 +55,11 @@ class Import(PlatformModel, table=True):
     # Hash of the caller and the Idempotency-Key.
     key: bytes | None = Field(default=None, unique=True)
     version: int = 1
+
+    __table_args__ = (
+        Index("imports_open", "id", postgresql_where="state IN ('queued', 'running')"),
+        Index("imports_by_subject", "subject", "id"),
+    )
 
 
 class ImportRejection(PlatformModel, table=True):

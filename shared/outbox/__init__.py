@@ -4,7 +4,7 @@ A command adds and changes rows and emits events in a `UnitOfWork`; nothing of i
 commits it, with all that others have decided meanwhile.
 """
 
-from shared.outbox.rows import Declared, instant, row_of, word
+from shared.outbox.rows import Declared, after_create, instant, row_of, word
 from shared.outbox.unit_of_work import START, Answer, Position, UnitOfWork
 from shared.outbox.writer import Alone, Commits, Writer, dated_ahead, decide_and_commit, maintain
 
@@ -17,6 +17,7 @@ __all__ = [
     "Position",
     "UnitOfWork",
     "Writer",
+    "after_create",
     "dated_ahead",
     "decide_and_commit",
     "instant",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, dataclass_trans
 
 import asyncpg
 import msgspec
-from sqlalchemy import DateTime, Table
+from sqlalchemy import DDL, DateTime, Table, event
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import registry
 from sqlmodel import AutoString, Field, SQLModel
 
@@ -45,10 +46,25 @@ class PlatformModel(Declared, registry=registry()):
     """What a table derives from that every service has which uses its room of the platform (migrations/parts)."""
 
 
+@compiles(AutoString, "postgresql")
+def _text(*_: Any, **__: Any) -> str:
+    # SQLModel would take varchar, whose arrays PostgreSQL must convert.
+    return "TEXT"
+
+
 def table_of(model: Callable[..., Any]) -> Table:
     """The SQLAlchemy table of a declared one."""
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
+
+
+def after_create(model: Callable[..., Any], *statements: str) -> None:
+    """Declare what SQLAlchemy has no words for: a table's triggers and storage parameters, in SQL.
+
+    The functions that triggers call stand in the migrations.
+    """
+    for statement in statements:
+        event.listen(table_of(model), "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
 
 # The structs that were made, by their tables, and the way back.
@@ -63,6 +79,9 @@ def _struct_of(model: Callable[..., object]) -> type[msgspec.Struct]:
         declared = cast(type[SQLModel], model).model_fields
         fields: list[Any] = []
         for column in table.columns:
+            # What the database computes is not given to it.
+            if column.computed is not None:
+                continue
             field = declared[column.name]
             fields.append((column.name, Any) if field.is_required() else (column.name, Any, field.get_default()))
         struct = _STRUCTS[table] = msgspec.defstruct(model.__name__, fields, kw_only=True)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from shared.outbox import instant, word
+from shared.outbox import after_create, instant, word
 from shared.outbox.rows import PlatformModel
 
 WebhookState = Literal["enabled", "disabled", "deleted"]
@@ -36,3 +36,10 @@ class Webhook(PlatformModel, table=True):
     made_by: str
     made_at: datetime = instant()
     version: int = 1
+
+
+after_create(
+    Webhook,
+    """CREATE TRIGGER webhooks_changed AFTER INSERT OR UPDATE ON webhooks
+    FOR EACH STATEMENT EXECUTE FUNCTION webhooks_changed()""",
+)

@@ -131,10 +131,11 @@ async def test_a_patrol_can_be_changed_while_a_case_is_being_opened_on_it(
     async with other_process.transaction():
         await other_process.execute(
             """WITH opened AS (
-              INSERT INTO cases (id, unit, kind, found_on, state, recorded_by, version)
-              VALUES (uuidv7(), $1, 'theft', '2025-11-02', 'open', 'another process', 1) RETURNING id)
-            INSERT INTO case_links (id, case_id, kind, linked_id, linked_by, linked_at, version)
-            SELECT uuidv7(), id, 'patrol', $2, 'another process', now(), 1 FROM opened""",
+              INSERT INTO cases (id, unit, kind, found_on, details, state, recorded_by, version)
+              VALUES (uuidv7(), $1, 'theft', '2025-11-02', '{"handled": [], "seized": []}', 'open', 'another process', 1)
+              RETURNING id)
+            INSERT INTO case_links (id, case_id, kind, linked_id, by_force, linked_by, linked_at, version)
+            SELECT uuidv7(), id, 'patrol', $2, false, 'another process', now(), 1 FROM opened""",
             COMMUNE,
             patrol["id"],
         )

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -40,9 +41,36 @@ class Activity(IncidentsModel, table=True):
     recorded_by: str
     version: int = 1
 
+    __table_args__ = (
+        CheckConstraint("(entered_at IS NULL) = (confirm_by IS NULL)", name="activities_entered"),
+        CheckConstraint(
+            "confirmed_at IS NULL OR entered_at IS NOT NULL AND state = 'confirmed'", name="activities_confirmed"
+        ),
+        Index(
+            "activities_by_unit_and_time",
+            "unit",
+            "started_at",
+            "id",
+            postgresql_include=["kind", "state", "team_id"],
+        ),
+        Index("activities_by_time", "started_at", "id"),
+        Index("activities_by_kind", "kind", "started_at", "id"),
+        Index("activities_waiting", "state", "started_at", "id", postgresql_where="state <> 'confirmed'"),
+        Index("activities_by_team", "team_id", "started_at", "id", postgresql_where="team_id IS NOT NULL"),
+        Index(
+            "activities_by_reference",
+            "source_system",
+            "reference",
+            unique=True,
+            postgresql_where="reference IS NOT NULL",
+        ),
+    )
+
 
 class ActivityStep(IncidentsModel, StepTaken, table=True):
     """One step of an activity: who did what, when and why."""
 
     __tablename__ = "activity_steps"
     activity_id: UUID = Field(foreign_key="activities.id")
+
+    __table_args__ = (Index("activity_steps_by_activity", "activity_id", "id"),)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
@@ -25,7 +26,7 @@ class Attachment(IncidentsModel, table=True):
     place: int
     content: str
     media_type: str
-    bytes: int
+    bytes: int = Field(sa_type=BigInteger)
     name: str
     added_by: str
     added_at: datetime = instant()
@@ -33,6 +34,31 @@ class Attachment(IncidentsModel, table=True):
     removed_at: datetime | None = instant(default=None)
     removal_reason: str | None = None
     version: int = 1
+
+    __table_args__ = (
+        CheckConstraint("of IN ('tips', 'cases', 'activities')", name="attachments_of_check"),
+        CheckConstraint("(removed_at IS NULL) = (removed_by IS NULL)", name="attachments_removed"),
+        Index("attachments_by_record", "record_id", "id"),
+        # The same content is attached to a record once, and no more files than there are places, whoever sends at the
+        # same time.
+        Index(
+            "attachments_once",
+            "record_id",
+            "from_sender",
+            "content",
+            unique=True,
+            postgresql_where="removed_at IS NULL",
+        ),
+        Index(
+            "attachments_places",
+            "record_id",
+            "from_sender",
+            "place",
+            unique=True,
+            postgresql_where="removed_at IS NULL",
+        ),
+        Index("attachments_by_content", "content"),
+    )
 
 
 class AttachmentLook(IncidentsModel, table=True):
@@ -43,3 +69,5 @@ class AttachmentLook(IncidentsModel, table=True):
     attachment_id: UUID = Field(foreign_key="attachments.id")
     looked_by: str
     looked_at: datetime = instant()
+
+    __table_args__ = (Index("attachment_looks_by_attachment", "attachment_id", "id"),)

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -40,6 +41,19 @@ class Case(IncidentsModel, table=True):
     recorded_by: str
     version: int = 1
 
+    __table_args__ = (
+        CheckConstraint("(state = 'resolved') = (resolved_on IS NOT NULL)", name="cases_resolved"),
+        CheckConstraint("(state = 'transferred') = (transferred_on IS NOT NULL)", name="cases_transferred"),
+        CheckConstraint("(transferred_on IS NULL) = (transferred_to IS NULL)", name="cases_transferred_to"),
+        CheckConstraint("(details->'handled' = '[]') = (handled_on IS NULL)", name="cases_handled"),
+        Index("cases_by_unit_and_day", "unit", "found_on", "id", postgresql_include=["kind", "state"]),
+        Index("cases_by_day", "found_on", "id"),
+        Index("cases_by_kind", "kind", "found_on", "id"),
+        Index(
+            "cases_by_reference", "source_system", "reference", unique=True, postgresql_where="reference IS NOT NULL"
+        ),
+    )
+
 
 class CaseLink(IncidentsModel, table=True):
     """That a case was found through a tip, a patrol or another activity. One that is taken back stays on record."""
@@ -57,9 +71,17 @@ class CaseLink(IncidentsModel, table=True):
     removed_at: datetime | None = instant(default=None)
     version: int = 1
 
+    __table_args__ = (
+        CheckConstraint("kind IN ('tip', 'patrol', 'activity')", name="case_links_kind_check"),
+        Index("case_links_once", "case_id", "linked_id", unique=True, postgresql_where="removed_at IS NULL"),
+        Index("case_links_by_linked", "linked_id", "case_id", postgresql_where="removed_at IS NULL"),
+    )
+
 
 class CaseStep(IncidentsModel, StepTaken, table=True):
     """One step of a case: who did what, when and why."""
 
     __tablename__ = "case_steps"
     case_id: UUID = Field(foreign_key="cases.id")
+
+    __table_args__ = (Index("case_steps_by_case", "case_id", "id"),)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import Index, SmallInteger
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
@@ -18,7 +19,7 @@ class Deadline(IncidentsModel, table=True):
     id: UUID = Field(primary_key=True)
     tip_id: UUID = Field(foreign_key="tips.id")
     name: str
-    round: int
+    round: int = Field(sa_type=SmallInteger)
     # Whose police must meet it: they handled the tip when it was met or missed.
     unit: str
     # Whose police handle the tip now: it stands on their work list.
@@ -38,9 +39,17 @@ class Deadline(IncidentsModel, table=True):
     to_do: bool
     version: int = 1
 
+    __table_args__ = (
+        Index("deadlines_of_tip", "tip_id", "name", "round", unique=True),
+        # The work list in its order; handler and state stand in the index, so that rows of others are passed over there.
+        Index("deadlines_to_do", "due_at", "id", "handled_by", "state", postgresql_where="to_do"),
+    )
+
 
 class DeadlineStep(IncidentsModel, StepTaken, table=True):
     """What an officer decided about a deadline: marked complex, extended, met otherwise; who, when and why."""
 
     __tablename__ = "deadline_steps"
     deadline_id: UUID = Field(foreign_key="deadlines.id")
+
+    __table_args__ = (Index("deadline_steps_of_deadline", "deadline_id", "id"),)

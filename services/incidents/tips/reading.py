@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.incidents.tips.models import Tip
+from services.incidents.tips.models import WORDS, Tip
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.schemas import (
     LookOut,
@@ -16,7 +16,7 @@ from shared.auth import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.jurisdiction import area as area_of
-from shared.listing import Column, Listing, Records, Words, name_of, value_of, word_of
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
 
@@ -48,8 +48,7 @@ _RECORDS = Records(
     },
     reach=("unit", "taken_over_by", "forwarded_to"),
     columns=SHOWN,
-    # As migrations/incidents/0011_words.py indexes them.
-    words=Words("content", ("unit", "handled_by", "coalesce(forwarded_to, unit)"), "state", "received_on"),
+    words=WORDS,
 )
 
 

@@ -4,11 +4,13 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
 from shared.events import Role
-from shared.outbox import instant, word
+from shared.outbox import after_create, instant, word
 
 Origin = Literal["ward_guard", "part_time_police", "civil_defence", "recruited"]
 Gender = Literal["male", "female"]
@@ -45,6 +47,18 @@ class Member(TeamsModel, table=True):
     recorded_by: str
     version: int = 1
 
+    __table_args__ = (
+        # A person is in the force once; a known namesake of the same birth date is another person.
+        Index(
+            "members_in_force",
+            "name_key",
+            "born_on",
+            unique=True,
+            postgresql_where="released_on IS NULL AND NOT namesake AND withdrawn_at IS NULL",
+        ),
+        Index("members_by_person", "name_key", "born_on"),
+    )
+
 
 class MemberTerm(TeamsModel, table=True):
     """A member's time in one role of one team, both days inclusive; a promotion or a transfer begins another."""
@@ -68,3 +82,36 @@ class MemberTerm(TeamsModel, table=True):
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
+
+    __table_args__ = (
+        CheckConstraint("until_on >= from_on", name="member_terms_days_in_order"),
+        # A member is in one team in one role, and a team has one leader. Looked at when all of a change is written,
+        # since the term that ends and the one that begins are written one after the other.
+        ExcludeConstraint(
+            ("member_id", "="),
+            name="member_terms_present",
+            using="btree",
+            where="until_on IS NULL AND withdrawn_at IS NULL",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        ExcludeConstraint(
+            ("team_id", "="),
+            name="member_terms_leader",
+            using="btree",
+            where="until_on IS NULL AND role = 'leader' AND withdrawn_at IS NULL",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        Index("member_terms_by_member", "member_id", "from_on"),
+        Index("member_terms_by_team", "team_id", "member_id"),
+    )
+
+
+after_create(
+    MemberTerm,
+    """CREATE CONSTRAINT TRIGGER terms_lie_within_their_team AFTER INSERT OR UPDATE ON member_terms
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION terms_lie_within_their_team('team_id')""",
+    """CREATE CONSTRAINT TRIGGER certificates_fit AFTER UPDATE ON member_terms
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION certificates_fit('member', 'member_id')""",
+)

@@ -3,10 +3,11 @@
 from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import registry
 from sqlmodel import Field
 
-from shared.outbox import Declared, instant
+from shared.outbox import Declared, after_create, instant
 
 
 class TeamsModel(Declared, registry=registry()):
@@ -41,3 +42,21 @@ class Team(TeamsModel, table=True):
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
+
+    __table_args__ = (
+        CheckConstraint("until_on >= from_on", name="teams_days_in_order"),
+        CheckConstraint(
+            "(left_unit IS NULL) = (placed_on IS NULL) AND (placed_on IS NULL) = (placement_number IS NULL) "
+            "AND placed_on > from_on AND placed_on <= coalesce(until_on, placed_on)",
+            name="teams_placed",
+        ),
+        Index("teams_by_unit", "unit", "id"),
+    )
+
+
+after_create(
+    Team,
+    """CREATE CONSTRAINT TRIGGER terms_lie_within_their_team
+    AFTER UPDATE OF from_on, until_on, placed_on, unit, withdrawn_at ON teams
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION terms_lie_within_their_team('id')""",
+)

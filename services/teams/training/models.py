@@ -3,11 +3,12 @@
 from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
 from shared.events import Role
-from shared.outbox import instant, word
+from shared.outbox import after_create, instant, word
 
 
 class TrainingClass(TeamsModel, table=True):
@@ -23,6 +24,15 @@ class TrainingClass(TeamsModel, table=True):
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
     version: int = 1
+
+    __table_args__ = (Index("training_classes_by_unit", "unit", "id"),)
+
+
+after_create(
+    TrainingClass,
+    """CREATE CONSTRAINT TRIGGER certificates_fit AFTER UPDATE ON training_classes
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION certificates_fit('class', 'id')""",
+)
 
 
 class Certificate(TeamsModel, table=True):
@@ -41,3 +51,25 @@ class Certificate(TeamsModel, table=True):
     revocation_reason: str | None = None
     recorded_by: str
     version: int = 1
+
+    # One certificate of a class for a member, and one of a number; a revoked one makes room.
+    __table_args__ = (
+        Index(
+            "certificates_of_member",
+            "member_id",
+            "training_class_id",
+            unique=True,
+            postgresql_where="revoked_on IS NULL",
+        ),
+        Index(
+            "certificates_by_number", "training_class_id", "number", unique=True, postgresql_where="revoked_on IS NULL"
+        ),
+        Index("certificates_by_team", "team_id", "id"),
+    )
+
+
+after_create(
+    Certificate,
+    """CREATE CONSTRAINT TRIGGER certificates_fit AFTER INSERT OR UPDATE ON certificates
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION certificates_fit('certificate', 'id')""",
+)
