@@ -78,7 +78,7 @@ class Tip(IncidentsModel, table=True):
         Index("tips_by_channel", "channel", "received_at", "id"),
         Index("tips_by_officer", "officer", "unit", "received_at", "id", postgresql_where="officer IS NOT NULL"),
         Index("tips_by_team", "team_id", "unit", "received_at", "id", postgresql_where="team_id IS NOT NULL"),
-        # Intake only appends to this index's list of what is pending; a job sorts that in (services/incidents/jobs.py).
+        # Intake only appends to this index's list of what is pending; a job sorts that in.
         Index(
             "tips_by_words",
             text(WORDS.indexed),
