@@ -109,6 +109,6 @@ def batch_statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], tel
 
 
 @cache
-def order_of(table: Table) -> int:
-    """A table's place in one order of all, behind those that it refers to."""
-    return table.metadata.sorted_tables.index(table)
+def order_of(table: Table) -> tuple[int, str]:
+    """A table's place in one order of all, behind those that it refers to; own and platform's tables share that order."""
+    return table.metadata.sorted_tables.index(table), table.name
