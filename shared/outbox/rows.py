@@ -67,15 +67,15 @@ def after_create(model: Callable[..., Any], *statements: str) -> None:
         event.listen(table_of(model), "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
 
-# The structs that were made, by their tables, and the way back.
-_STRUCTS: dict[Table, type[msgspec.Struct]] = {}
+# The structs that were made, by their models, and the tables of those.
+_STRUCTS: dict[Callable[..., object], type[msgspec.Struct]] = {}
 _TABLES: dict[type[msgspec.Struct], Table] = {}
 
 
 def _struct_of(model: Callable[..., object]) -> type[msgspec.Struct]:
-    table = table_of(model)
-    struct = _STRUCTS.get(table)
+    struct = _STRUCTS.get(model)
     if struct is None:
+        table = table_of(model)
         declared = cast(type[SQLModel], model).model_fields
         fields: list[Any] = []
         for column in table.columns:
@@ -84,7 +84,7 @@ def _struct_of(model: Callable[..., object]) -> type[msgspec.Struct]:
                 continue
             field = declared[column.name]
             fields.append((column.name, Any) if field.is_required() else (column.name, Any, field.get_default()))
-        struct = _STRUCTS[table] = msgspec.defstruct(model.__name__, fields, kw_only=True)
+        struct = _STRUCTS[model] = msgspec.defstruct(model.__name__, fields, kw_only=True)
         _TABLES[struct] = table
     return struct
 

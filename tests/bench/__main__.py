@@ -14,7 +14,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import freshness, imports, intake, log, memory, reading, search
+from tests.bench import freshness, imports, intake, log, memory, reading, rows, search
 from tests.bench.stage import Figure, Stage
 
 RESULTS = Path("var/bench.json")
@@ -38,6 +38,8 @@ AIMS = {
         # Beside the durable POST of the foundation.
         Aim("report_tip_full", True, 0.8, 1.0),
         Aim("report_tip_p99", False, 5, 2),
+        Aim("report_tip_cpu", False, 1.8, 1.25),
+        Aim("make_row", False, 3, 1),
         Aim("import_activities", True, 0.2, 0.5),
         Aim("tips_beside_import", False, 10, 3),
         Aim("relay_events", True, 0.6, 0.9),
@@ -67,6 +69,8 @@ MEASUREMENTS: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
     "report_tip": intake.report_tip,
     "report_tip_full": intake.report_tip_full,
     "report_tip_p99": intake.report_tip_p99,
+    "report_tip_cpu": intake.report_tip_cpu,
+    "make_row": rows.make_row,
     "read_counters": reading.read_counters,
     "read_counters_history": reading.read_counters_history,
     "search_tips_p99": search.search_tips_p99,

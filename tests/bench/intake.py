@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
+import psutil
 from fastapi import FastAPI
 
 from services.incidents.tips.schemas import ReportTip, TipReceived
@@ -164,3 +165,41 @@ async def report_tip_p99(on: Stage) -> list[Figure]:
     p50s = [sorted(outcome.p50_ms for outcome in outcomes[first::2])[on.turns // 2] for first in (0, 1)]
     note = f"at {rate:,.0f}/s; p50 {p50s[0]:.2f} ms beside {p50s[1]:.2f} ms"
     return [stage.figure("report_tip_p99", runs, "ms", note)]
+
+
+async def report_tip_cpu(on: Stage) -> list[Figure]:
+    """Processor time of the service and of PostgreSQL for each accepted tip: what other tenants of the machine hardly move."""
+    async with AsyncExitStack() as servers:
+        ours, pid = await servers.enter_async_context(stage.service("incidents", **await on.databases()))
+        baseline = await servers.enter_async_context(stage.app("tests.bench.intake:ordinary"))
+        [no_op] = [each for each in psutil.Process().children() if _listens(each, baseline)]
+
+        def measure(port: int, spent: Callable[[], float]) -> stage.Measure:
+            async def once() -> float:
+                before, asked = spent(), load.Load(port, requests(), CONNECTIONS, on.seconds)
+                outcome = await load.run(asked)
+                return (spent() - before) / (outcome.per_second * (asked.seconds + asked.warm_up)) * 1_000_000
+
+            return once
+
+        service = psutil.Process(pid)
+        runs = await on.take_turns(
+            {
+                "ours": measure(ours, lambda: _processor_of(service) + sum(map(_processor_of, _postgres()))),
+                "baseline": measure(baseline, lambda: _processor_of(no_op)),
+            }
+        )
+    return [stage.figure("report_tip_cpu", runs, "µs")]
+
+
+def _processor_of(process: psutil.Process) -> float:
+    """Seconds of processor that a process has had, and its children that have ended."""
+    return sum(process.cpu_times()[:4])
+
+
+def _postgres() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children(recursive=True) if each.name().startswith("postgres")]
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    return any(each.laddr.port == port for each in process.net_connections() if each.status == "LISTEN")
