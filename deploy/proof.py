@@ -12,10 +12,11 @@ from rich.table import Table
 
 from deploy import recovery
 from deploy.local import NotStarted
-from services.stats import counting, dead_letters
-from services.stats import rebuild as rebuilding
-from services.stats import verify as verifying
-from services.stats.differences import Comparison, Difference
+from services.stats import counting
+from services.stats.proof import dead_letters
+from services.stats.proof import rebuild as rebuilding
+from services.stats.proof import verify as verifying
+from services.stats.proof.differences import Comparison, Difference
 from shared.auth import NoIssuer
 from shared.database import UNAVAILABLE
 from shared.errors import ClocksDiffer, DatabaseUnavailable

@@ -214,7 +214,7 @@ async def consume_job(settings: Settings, how_many: str) -> float:
 
 async def rebuild_job(settings: Settings) -> float:
     """Count anew; the seconds it took until the new counters serve."""
-    from services.stats import rebuild
+    from services.stats.proof import rebuild
 
     started = perf_counter()
     await rebuild.rebuild(settings)

@@ -20,7 +20,7 @@ import pytest
 from deploy.local import child
 from deploy.local.sockets import free_port
 from deploy.run import pids, supervisor
-from services.stats.verify import verify
+from services.stats.proof.verify import verify
 from shared.settings import Service, Settings
 from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.local.conftest import children_of

@@ -24,9 +24,8 @@ from services.incidents.deadlines.schemas import Decision, ExtendDeadline, MarkC
 from services.incidents.recount import RECOUNT
 from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import OPEN, STEPS
-from services.stats.counting import measure
+from services.stats.counting import lanes_of, measure
 from services.stats.indicators import INDICATORS
-from services.stats.vectors import lanes_of
 from shared import events
 from shared.auth import Identity
 from shared.database import Database

@@ -66,7 +66,7 @@ async def test_a_consumer_that_fails_while_it_is_ended_does_not_begin_again(
         except asyncio.CancelledError:
             raise ConnectionError("the connection went first") from None
 
-    monkeypatch.setattr(counting, "run", fails)
+    monkeypatch.setattr("services.stats.counting.consuming.run", fails)
     monkeypatch.setattr(log_kafka, "relay", fails)
     work = {
         "count": lambda: counting.count_for_ever(settings()),

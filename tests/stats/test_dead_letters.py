@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.stats import counting
-from services.stats.dead_letters import list_letters, replay
+from services.stats.proof.dead_letters import list_letters, replay
 from shared import events, units
 from shared.settings import settings
 from tests.conftest import COMMUNE, Antt, eventually
@@ -84,7 +84,7 @@ async def test_many_failures_in_a_row_stop_the_consumer_however_they_arrive(
         tries += bool(arguments[0])
         return count(*arguments)
 
-    monkeypatch.setattr(counting, "count", counted)
+    monkeypatch.setattr("services.stats.counting.consuming.count", counted)
     await append("incidents", "TipReceived", tip(unit=NOWHERE))
     await append("incidents", "TipReceived", tip())
     await eventually(lambda: counting_is_down(antt, "TooManyDeadLetters"))

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from deploy.local import NotStarted
 from services.stats import counting
-from services.stats import rebuild as rebuilding
 from services.stats.indicators import INDICATORS
-from services.stats.rebuild import RebuildRunning, rebuild, remove_old_sets
+from services.stats.proof import rebuild as rebuilding
+from services.stats.proof.rebuild import RebuildRunning, rebuild, remove_old_sets
 from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, Antt, eventually
 from tests.stats.writing import append, connect, report, reporting, sql, tip
@@ -98,7 +98,7 @@ async def begun_before_tips_from_citizens(databases: dict[str, str], monkeypatch
     connection = await connect()
     with monkeypatch.context() as earlier:
         known = tuple(i for i in INDICATORS if i.name != "tips_from_citizens")
-        earlier.setattr(counting, "INDICATORS", known)
+        earlier.setattr("services.stats.counting.consuming.INDICATORS", known)
         await counting.make_set(connection, serving=True)
     await connection.close()
 
@@ -129,7 +129,7 @@ async def test_what_a_killed_rebuild_left_is_removed_by_the_next_and_two_never_r
 ) -> None:
     await antt.counters(await report(antt))
     with monkeypatch.context() as stalled:
-        stalled.setattr("services.stats.rebuild.compare", lambda *_: asyncio.Event().wait())
+        stalled.setattr("services.stats.proof.rebuild.compare", lambda *_: asyncio.Event().wait())
         killed = asyncio.create_task(rebuild(settings()))
         (left,) = await eventually(lambda: sql("stats", "SELECT id FROM counter_sets WHERE NOT serving"))
         with pytest.raises(RebuildRunning):

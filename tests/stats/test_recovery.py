@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from deploy.recovery import NothingAhead, NothingRestored, recover, redate
-from services.stats.rebuild import rebuild
-from services.stats.verify import NotTheSameOutbox, verify
+from services.stats.proof.rebuild import rebuild
+from services.stats.proof.verify import NotTheSameOutbox, verify
 from shared.days import now, today
 from shared.errors import ClocksDiffer
 from shared.log import Mark, SourceWentBack
@@ -264,7 +264,7 @@ async def test_verify_compares_no_figures_with_tables_that_lack_what_was_counted
     antt_on_kafka: Antt, backups: Backups, monkeypatch: pytest.MonkeyPatch, new_tips: int
 ) -> None:
     antt = antt_on_kafka
-    monkeypatch.setattr("services.stats.verify._PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("services.stats.proof.verify._PATIENCE_SECONDS", 1)
     await antt.counters(await report(antt, 3))
     backup = await backups.take("incidents")
     await antt.counters(await report_again(antt, 4))

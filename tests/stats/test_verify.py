@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.stats import counting
-from services.stats.verify import RecountRefused, verify
+from services.stats.proof.verify import RecountRefused, verify
 from shared import units
 from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually

@@ -16,12 +16,12 @@ import asyncpg
 import httpx
 import msgspec
 
-from services.stats import counting, dead_letters
-from services.stats.counting import CountingSet
-from services.stats.differences import Comparison, Difference, compare
+from services.stats import counting
+from services.stats.counting import CountingSet, lane, lanes_of
 from services.stats.indicators import INDICATORS
-from services.stats.rebuild import LogIsSilent
-from services.stats.vectors import lane, lanes_of
+from services.stats.proof import dead_letters
+from services.stats.proof.differences import Comparison, Difference, compare
+from services.stats.proof.rebuild import LogIsSilent
 from shared import units
 from shared.auth import issue_token
 from shared.database import Database

@@ -15,7 +15,7 @@ import asyncpg
 
 from services.stats import counting
 from services.stats.counting import Cells, CountingSet
-from services.stats.differences import Comparison, compare
+from services.stats.proof.differences import Comparison, compare
 from shared.database import Database
 from shared.log import SOURCES, CountedBeyondRecovery, Log, Mark, Record, SourceWentBack, open_log
 from shared.settings import Service, Settings

@@ -16,8 +16,8 @@ import asyncpg
 import msgspec
 import structlog
 
+from services.stats.counting.vectors import lane, lanes_of
 from services.stats.indicators import INDICATORS, Flow, Stock
-from services.stats.vectors import lane, lanes_of
 from shared import events, telemetry, units
 from shared.database import Database, one_at_a_time
 from shared.days import day_of, now

@@ -1,0 +1,48 @@
+"""Counting: from events to counters, each event exactly once."""
+
+from services.stats.counting.consuming import (
+    Cells,
+    ConsumerFenced,
+    CountingSet,
+    TooManyDeadLetters,
+    apply,
+    bury,
+    count,
+    count_for_ever,
+    failed_at_end,
+    make_set,
+    mark_of,
+    measure,
+    move,
+    run,
+    serving_set,
+    spread,
+    tables,
+    tell,
+    write,
+)
+from services.stats.counting.vectors import lane, lanes_of
+
+__all__ = [
+    "Cells",
+    "ConsumerFenced",
+    "CountingSet",
+    "TooManyDeadLetters",
+    "apply",
+    "bury",
+    "count",
+    "count_for_ever",
+    "failed_at_end",
+    "lane",
+    "lanes_of",
+    "make_set",
+    "mark_of",
+    "measure",
+    "move",
+    "run",
+    "serving_set",
+    "spread",
+    "tables",
+    "tell",
+    "write",
+]
