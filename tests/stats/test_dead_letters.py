@@ -79,7 +79,7 @@ async def test_many_failures_in_a_row_stop_the_consumer_however_they_arrive(
     tries = 0
     count = counting.count
 
-    def counted(*arguments: Any) -> counting.Cells:
+    def counted(*arguments: Any) -> counting.Counted:
         nonlocal tries
         tries += bool(arguments[0])
         return count(*arguments)

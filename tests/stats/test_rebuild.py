@@ -98,7 +98,7 @@ async def begun_before_tips_from_citizens(databases: dict[str, str], monkeypatch
     connection = await connect()
     with monkeypatch.context() as earlier:
         known = tuple(i for i in INDICATORS if i.name != "tips_from_citizens")
-        earlier.setattr("services.stats.counting.consuming.INDICATORS", known)
+        earlier.setattr("services.stats.counting.sets.INDICATORS", known)
         await counting.make_set(connection, serving=True)
     await connection.close()
 

@@ -1,48 +1,35 @@
-"""Counting: from events to counters, each event exactly once."""
+"""Counting: from events to counters, each event exactly once.
 
-from services.stats.counting.consuming import (
-    Cells,
-    ConsumerFenced,
-    CountingSet,
-    TooManyDeadLetters,
-    apply,
-    bury,
-    count,
-    count_for_ever,
-    failed_at_end,
-    make_set,
-    mark_of,
-    measure,
-    move,
-    run,
-    serving_set,
-    spread,
-    tables,
-    tell,
-    write,
-)
+`vectors.py` holds many counts in one integer, `measuring.py` says what events add, `sets.py` keeps the tables that it
+is added to, `consuming.py` follows the log and commits what a batch adds with the position behind it.
+"""
+
+from services.stats.counting.consuming import ConsumerFenced, add, apply, bury, count_for_ever, run, wake_readers
+from services.stats.counting.measuring import Cells, Counted, Dead, TooManyDeadLetters, count, measure, spread
+from services.stats.counting.sets import CountingSet, make_set, progress_of, serving_set, tables, write
 from services.stats.counting.vectors import lane, lanes_of
 
 __all__ = [
     "Cells",
     "ConsumerFenced",
+    "Counted",
     "CountingSet",
+    "Dead",
     "TooManyDeadLetters",
+    "add",
     "apply",
     "bury",
     "count",
     "count_for_ever",
-    "failed_at_end",
     "lane",
     "lanes_of",
     "make_set",
-    "mark_of",
     "measure",
-    "move",
+    "progress_of",
     "run",
     "serving_set",
     "spread",
     "tables",
-    "tell",
+    "wake_readers",
     "write",
 ]

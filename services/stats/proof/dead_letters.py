@@ -77,9 +77,8 @@ async def replay(settings: Settings, source: Service | None = None, seq: int | N
             await connection.execute("SELECT FROM counter_sets WHERE serving FOR SHARE")
             counters = await counting.serving_set(connection)
             rows = await connection.fetch(f"{_FIND} FOR UPDATE", counters.id, of, seq)
-            dead: list[tuple[Record, str]] = []
             records = [_record(row) for row in rows]
-            cells = counting.count(records, dead, most_in_a_row=len(records) + 1)
+            cells, dead, _ = counting.count(records, most_in_a_row=len(records) + 1)
             await counting.write(connection, counters, cells)
             await connection.execute(
                 "DELETE FROM dead_letters WHERE set_id = $1 AND source = $2 AND id = ANY($3)",
@@ -90,7 +89,8 @@ async def replay(settings: Settings, source: Service | None = None, seq: int | N
             if dead:
                 await counting.bury(connection, counters, of, dead)
             if cells:
-                await counting.tell(connection, of, await counting.mark_of(connection, counters.id, of))
+                mark = (await counting.progress_of(connection, counters.id))[of].mark
+                await counting.wake_readers(connection, of, mark)
             counted += len(records) - len(dead)
             buried = await connection.fetch(_FIND, counters.id, of, seq)
         failed += [_letter(row) for row in buried]

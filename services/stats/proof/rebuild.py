@@ -14,7 +14,7 @@ from typing import NamedTuple
 import asyncpg
 
 from services.stats import counting
-from services.stats.counting import Cells, CountingSet
+from services.stats.counting import Cells, Counted, CountingSet, Dead
 from services.stats.proof.differences import Comparison, compare
 from shared.database import Database
 from shared.log import SOURCES, CountedBeyondRecovery, Log, Mark, Record, SourceWentBack, open_log
@@ -106,32 +106,27 @@ async def _rebuild(settings: Settings, connection: asyncpg.Connection, recovered
     async with connection.transaction():
         new = await counting.make_set(connection, serving=False)
     filling = _Filling(settings, connection, new, recovered)
-    for source, goal in (await _positions(connection, old.id)).items():
+    for source, (goal, *_) in (await counting.progress_of(connection, old.id)).items():
         await filling.count_to(source, goal, to_the_end=True)
     for table in counting.tables(new.id):
         await connection.execute(f"ANALYZE {table}")
     both = [name for name in new.lanes if name in old.lanes]
     # One snapshot of the serving set is compared, at exactly its position, while the consumer goes on.
     async with connection.transaction(isolation="repeatable_read"):
-        for source, goal in (await _positions(connection, old.id)).items():
+        for source, (goal, *_) in (await counting.progress_of(connection, old.id)).items():
             await filling.count_to(source, goal)
         was, now = counting.tables(old.id)[0], counting.tables(new.id)[0]
         comparison = await compare(connection, was, now, both, _MOST_NAMED)
     async with connection.transaction():
         # From here to the commit the consumer waits.
-        for source, goal in (await _positions(connection, old.id, "FOR UPDATE")).items():
+        for source, (goal, *_) in (await counting.progress_of(connection, old.id, "FOR UPDATE")).items():
             await filling.count_to(source, goal)
         await _swap(connection, old, new)
         for source, mark in filling.marks.items():
-            await counting.tell(connection, source, mark)
+            await counting.wake_readers(connection, source, mark)
     uncounted = await connection.fetchval("SELECT count(*) FROM dead_letters WHERE set_id = $1", new.id)
     added = [name for name in new.lanes if name not in old.lanes]
     return Rebuilt(new.id, filling.marks, filling.events, added, comparison, uncounted)
-
-
-async def _positions(connection: asyncpg.Connection, set_id: int, lock: str = "") -> dict[Service, Mark]:
-    rows = await connection.fetch(f"SELECT * FROM positions WHERE set_id = $1 ORDER BY source {lock}", set_id)
-    return {row["source"]: Mark(*[row[name] for name in Mark._fields]) for row in rows}
 
 
 async def _swap(connection: asyncpg.Connection, old: CountingSet, new: CountingSet) -> None:
@@ -171,20 +166,18 @@ class _Filling:
         taken_back = any(later > goal.generation and after < goal.seq for later, after in recovered.items())
         if goal.seq == 0 or (self.marks[source].position == goal.position and not to_the_end):
             return
-        mark, cells = self.marks[source], Cells()
-        dead: list[tuple[Record, str]] = []
+        mark, cells, dead = self.marks[source], Cells(), list[Dead]()
         most_dead = self._settings.dead_letters_in_a_row
         read = _read(
             self._log, source, mark, None if taken_back else goal, to_the_end, self._settings.count_batch, recovered
         )
         async with aclosing(read) as parts:
             async for records, mark in parts:
-                in_these: list[tuple[Record, str]] = []
-                counted = counting.count(records, in_these, most_dead, self._failed[source])
-                self._failed[source] = counting.failed_at_end(records, in_these, self._failed[source])
-                dead += in_these
+                counted = counting.count(records, most_dead, self._failed[source])
+                self._failed[source] = counted.failed_in_a_row
                 self.events += len(records)
-                for key, vector in counted.items():
+                dead += counted.dead
+                for key, vector in counted.cells.items():
                     cells[key] = cells.get(key, 0) + vector
                 if len(cells) >= _CELLS_AT_ONCE:
                     await self._write(source, mark, cells, dead)
@@ -193,13 +186,10 @@ class _Filling:
         begun = [later for later, after in recovered.items() if later > mark.generation and after == mark.seq]
         await self._write(source, mark._replace(generation=max(begun, default=mark.generation)), cells, dead)
 
-    async def _write(self, source: Service, mark: Mark, cells: Cells, dead: list[tuple[Record, str]]) -> None:
-        after, counters = self.marks[source], self._counters
+    async def _write(self, source: Service, mark: Mark, cells: Cells, dead: list[Dead]) -> None:
+        counted = Counted(cells, dead, self._failed[source])
         async with self._connection.transaction():
-            await counting.move(self._connection, counters, source, after, mark, None, self._failed[source])
-            if dead:
-                await counting.bury(self._connection, counters, source, dead)
-            await counting.write(self._connection, counters, cells)
+            await counting.add(self._connection, self._counters, source, self.marks[source], mark, None, counted)
         self.marks[source] = mark
 
 

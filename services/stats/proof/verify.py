@@ -99,8 +99,9 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
     log, own, told = open_log(settings), Own(), set[str]()
     positions: dict[Service, tuple[Position, Position]] = {}
     failed: list[Record] = []
+    progress = await counting.progress_of(connection, counters.id)
     for source in SOURCES:
-        counted = await counting.mark_of(connection, counters.id, source)
+        counted = progress[source].mark
         recounted = await _caught_up(settings, http, source, counted, own, told)
         await _level(log, source, counted, recounted, settings.count_batch, own, failed)
         positions[source] = counted.position, recounted
@@ -198,8 +199,7 @@ async def _level(
     events = _between(log, source, counted, recounted, most)
     async with aclosing(events) as parts:
         async for records in parts:
-            dead: list[tuple[Record, str]] = []
-            cells = counting.count(records, dead, most_in_a_row=len(records) + 1)
+            cells, dead, _ = counting.count(records, most_in_a_row=len(records) + 1)
             failed += [record for record, _ in dead]
             for (unit, day, _), vector in cells.items():
                 own[unit, day] = own.get((unit, day), 0) - vector
@@ -239,7 +239,7 @@ def _rows(counters: CountingSet, own: Own) -> Iterator[tuple[Any, ...]]:
 def _explained(differences: list[Difference], letters: list[Record]) -> int:
     """How many of the differing cells are exactly what the letters would add, as far as these can be measured now."""
     owed: Own = {}
-    cells = counting.spread(counting.count(letters, [], most_in_a_row=len(letters) + 1))
+    cells = counting.spread(counting.count(letters, most_in_a_row=len(letters) + 1).cells)
     for (unit, day, _), vector in cells.items():
         owed[unit, day] = owed.get((unit, day), 0) + vector
 
