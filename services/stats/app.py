@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from services.stats import counting, listening
 from services.stats.counters import routes as counters
-from services.stats.counters.answering import public_indicators
+from services.stats.counters.permissions import public_indicators
 from shared import news, service
 from shared.settings import settings
 

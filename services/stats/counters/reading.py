@@ -31,11 +31,30 @@ class Part(NamedTuple):
     recorded_last: date
 
 
-class Serving(NamedTuple):
+class Changes(NamedTuple):
+    """What each day, or month where a part is monthly, adds to these indicators in these units."""
+
+    unit_ids: Sequence[str]
+    parts: Sequence[Part]
+    indicators: Sequence[str] = (*FLOWS, *STOCKS)
+
+
+class Wanted(NamedTuple):
+    """What is read: for each unit a flow over [first, last], a stock at the end of `last`, as known at the end of
+    `known_at`; and maybe changes, of the same snapshot."""
+
+    unit_ids: Sequence[str]
+    first: date
+    last: date
+    known_at: date | None
+    changes: Changes | None = None
+
+
+class CountedSet(NamedTuple):
     """The set that answers are read from, and those of its indicators that this code means alike."""
 
-    set_id: int
-    counted: frozenset[str]
+    id: int
+    indicators: frozenset[str]
 
 
 class State(NamedTuple):
@@ -44,6 +63,16 @@ class State(NamedTuple):
     positions: dict[str, Position]
     watermark: datetime | None
     uncounted: int
+
+
+class Found(NamedTuple):
+    """What was read of the indicators `names`: the figures of each unit, zero where nothing is; rows (unit,
+    happened_on, names…) of the changes, none where nothing is; and how far the set had counted."""
+
+    names: list[str]
+    figures: dict[str, dict[str, int]]
+    changes: list[asyncpg.Record]
+    state: State
 
 
 class SetChanged(Exception):
@@ -61,14 +90,14 @@ _STATE = """
 """
 
 
-async def serving(connection: asyncpg.Connection) -> Serving | None:
+async def serving_set(connection: asyncpg.Connection) -> CountedSet | None:
     """The serving set; None before a consumer has made one."""
     row = await connection.fetchrow("SELECT id, indicators FROM counter_sets WHERE serving")
     if row is None:
         return None
     versions = {indicator.name: indicator.version for indicator in INDICATORS}
     alike = {name for name, version in row["indicators"].items() if versions.get(name) == version}
-    return Serving(row["id"], frozenset(alike))
+    return CountedSet(row["id"], frozenset(alike))
 
 
 def _state(row: asyncpg.Record, set_id: int) -> State:
@@ -141,27 +170,29 @@ def _select(set_id: int, columns: Sequence[str], cut: Sequence[Part], keys: str,
     return f"SELECT {keys}, {totals} FROM ({' UNION ALL '.join(selects)}) cells GROUP BY {keys}"
 
 
-async def figures(
-    connection: asyncpg.Connection,
-    set_id: int,
-    names: Sequence[str],
-    unit_ids: Sequence[str],
-    first: date,
-    last: date,
-    known_at: date | None,
-) -> tuple[dict[str, dict[str, int]], State]:
-    """For each unit its figures: a flow over [first, last], a stock at the end of `last`; zero where nothing is.
+async def read(connection: asyncpg.Connection, set_id: int, names: list[str], wanted: Wanted) -> Found:
+    """Read in one snapshot. Raises SetChanged when the set serves no longer."""
+    if wanted.changes is None:
+        figures, state = await _figures(connection, set_id, names, wanted)
+        return Found(names, figures, [], state)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        figures, state = await _figures(connection, set_id, names, wanted)
+        changes = await _changes(connection, set_id, names, wanted.changes)
+    return Found(names, figures, changes, state)
 
-    One statement, so that the figures and the position beside them are of one snapshot.
-    """
-    arguments: list[Any] = [set_id, list(unit_ids)]
+
+async def _figures(
+    connection: asyncpg.Connection, set_id: int, names: Sequence[str], wanted: Wanted
+) -> tuple[dict[str, dict[str, int]], State]:
+    """One statement, so that the figures and the position beside them are of one snapshot."""
+    arguments: list[Any] = [set_id, list(wanted.unit_ids)]
     joins = ""
     for columns, start, alias in (
-        ([n for n in names if n in FLOWS], first, "flows"),
+        ([n for n in names if n in FLOWS], wanted.first, "flows"),
         ([n for n in names if n in STOCKS], BEGINNING, "stocks"),
     ):
         if columns:
-            cut = parts(start, last, known_at)
+            cut = parts(start, wanted.last, wanted.known_at)
             joins += f" LEFT JOIN ({_select(set_id, columns, cut, 'unit', len(arguments) + 1)}) {alias} USING (unit)"
             for part in cut:
                 arguments += part[1:]
@@ -173,26 +204,15 @@ async def figures(
     return found, _state(rows[0], set_id) if rows else await state(connection, set_id)
 
 
-async def months(
-    connection: asyncpg.Connection, set_id: int, names: Sequence[str], unit_ids: Sequence[str], first: date, last: date
+async def _changes(
+    connection: asyncpg.Connection, set_id: int, names: Sequence[str], changes: Changes
 ) -> list[asyncpg.Record]:
-    """What each of these whole months adds to the names: rows (unit, happened_on, names…), none where nothing is."""
-    cut = parts(first, last, None)
-    arguments = [value for part in cut for value in part[1:]]
-    select = _select(set_id, names, cut, "unit, happened_on", 3)
+    columns = [name for name in names if name in changes.indicators]
+    if not columns:
+        return []
+    arguments = [value for part in changes.parts for value in part[1:]]
+    select = _select(set_id, columns, changes.parts, "unit, happened_on", 3)
     rows: list[asyncpg.Record] = await connection.fetch(
-        f"SELECT * FROM ({select}) found WHERE $1::int IS NOT NULL", set_id, list(unit_ids), *arguments
-    )
-    return rows
-
-
-async def changes(
-    connection: asyncpg.Connection, set_id: int, names: Sequence[str], unit: str, cut: Sequence[Part]
-) -> list[asyncpg.Record]:
-    """What each day, or month where the part is monthly, adds to the names: rows (happened_on, names…) in order."""
-    arguments = [value for part in cut for value in part[1:]]
-    select = _select(set_id, names, cut, "happened_on", 3)
-    rows: list[asyncpg.Record] = await connection.fetch(
-        f"SELECT * FROM ({select}) found WHERE $1::int IS NOT NULL ORDER BY happened_on", set_id, [unit], *arguments
+        f"SELECT * FROM ({select}) found WHERE $1::int IS NOT NULL", set_id, list(changes.unit_ids), *arguments
     )
     return rows

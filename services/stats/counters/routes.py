@@ -7,7 +7,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.stats.counters import answering
-from services.stats.counters.schemas import BreakdownOut, CountersOut, Figures, IndicatorOut, Series, SeriesOut
+from services.stats.counters.permissions import Permitted, permitted, permitted_breakdown, public_indicators
+from services.stats.counters.schemas import (
+    Answer,
+    BreakdownOut,
+    CountersOut,
+    Figures,
+    IndicatorOut,
+    Series,
+    SeriesOut,
+)
 from services.stats.indicators import INDICATORS, Flow
 from shared.auth import Caller
 from shared.errors import Forbidden, NotYetCounted, Unauthenticated
@@ -24,7 +33,7 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "the figures
 @streams.get("/indicators")
 async def indicators() -> list[IndicatorOut]:
     """Every indicator: its name, its Vietnamese name, what it counts in, whether it is a flow or a stock, and public."""
-    public = answering.public_indicators()
+    public = public_indicators()
     return [
         IndicatorOut(
             name=i.name,
@@ -44,13 +53,13 @@ async def counters(query: Annotated[Figures, Query()], caller: Caller, request: 
     Without a token, and for callers of another area: public indicators of the province in whole months, as known now or
     at the end of a month.
     """
-    return _answer(await answering.counters(request.app.state.service, caller, query))
+    return _answer(await answering.counters(request.app.state.service, permitted(caller, query)))
 
 
 @router.get("/series", response_model=SeriesOut, responses=_UNCHANGED)
 async def series(query: Annotated[Series, Query()], caller: Caller, request: Request) -> Response:
     """The figures of one unit by day, month, quarter or year; at most 400 periods."""
-    return _answer(await answering.series(request.app.state.service, caller, query))
+    return _answer(await answering.series(request.app.state.service, permitted(caller, query)))
 
 
 @router.get("/breakdown", response_model=BreakdownOut, responses=_UNCHANGED)
@@ -59,29 +68,28 @@ async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request:
 
     Without a token: public indicators of today's province in whole months, as known now, without small figures.
     """
-    return _answer(await answering.breakdown(request.app.state.service, caller, query))
+    return _answer(await answering.breakdown(request.app.state.service, permitted_breakdown(caller, query)))
 
 
-def _may_watch(query: Annotated[Figures, Query()], caller: Caller) -> Figures:
+def _permitted(query: Annotated[Figures, Query()], caller: Caller) -> Permitted[Figures]:
     """The question of a stream. What is wrong with it is raised before the stream begins, for then it is a problem."""
-    answering.permitted(caller, query)
-    return query
+    return permitted(caller, query)
 
 
 @streams.get("/live", response_class=EventSourceResponse)
 async def live(
-    query: Annotated[Figures, Depends(_may_watch)], caller: Caller, request: Request
+    asked: Annotated[Permitted[Figures], Depends(_permitted)], request: Request
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-Sent Events: what /counters answers, now and on each change, at most four times a second.
 
     It ends with the caller's token; its last event is `token-expired`, and the next stream needs a new one.
     """
-    async for answer in answering.live(request.app.state.service, caller, query):
+    async for answer in answering.live(request.app.state.service, asked):
         yield ServerSentEvent(raw_data=answer)
     yield ServerSentEvent(event="token-expired", raw_data="{}")
 
 
-def _answer(answer: answering.Answer) -> Response:
+def _answer(answer: Answer) -> Response:
     return Response(
         answer.body, headers={"ETag": answer.etag, "Cache-Control": "private, no-cache"}, media_type="application/json"
     )

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
@@ -154,3 +154,10 @@ class IndicatorOut(BaseModel):
     unit: str
     nature: Literal["flow", "stock"]
     public: bool = Field(description="Whether the province's figures of whole months are read without a token.")
+
+
+class Answer(NamedTuple):
+    """An answer's JSON and its ETag, made of the figures alone: fresher but equal figures have the same."""
+
+    body: bytes
+    etag: str
