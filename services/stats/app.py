@@ -11,7 +11,7 @@ from shared.settings import settings
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
-    public_indicators()  # a name that is none is told now, not to the first reader
+    public_indicators()  # a name that is none fails the start, not the first reader
     tasks: dict[str, service.Task] = {
         "listening": listening.listen,
         "news": lambda service: news.listen(service, "counted"),

@@ -36,7 +36,7 @@ def _one(fact: Any) -> int:
 
 
 class Flow(NamedTuple):
-    """Counted over a period, on the day that the fact's field `on` tells; a fact without that day does not count."""
+    """Counted over a period, on the day in the fact's field `on`; a fact without that day does not count."""
 
     name: str
     vietnamese: str
@@ -89,11 +89,11 @@ def _confirmed(kind: str, form: str | None = None) -> Callable[[Activity], bool]
 
 
 def _collected(item: str, unit: str, *means: str) -> Callable[[Activity], int]:
-    """How many things of one kind, told in one unit, were found or handed in, or both."""
+    """How many things of one kind, reported in one unit, were found or handed in, or both."""
     return lambda activity: sum(
-        told.quantity
-        for told in activity.items
-        if (told.item, told.unit) == (item, unit) and told.means in (means or ("found", "handed_in"))
+        each.quantity
+        for each in activity.items
+        if (each.item, each.unit) == (item, unit) and each.means in (means or ("found", "handed_in"))
     )
 
 

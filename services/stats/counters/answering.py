@@ -137,10 +137,10 @@ def _held_back(found: Found, children: list[str], beside: tuple[str, ...]) -> di
 
 
 def held_back(cells: dict[str, int], least: int, beside: tuple[str, ...] = ()) -> set[str]:
-    """Which of these figures of one indicator, whose sum is known, are not told: the small ones and their complement.
+    """Which of these figures of one indicator, whose sum is known, are not shown: the small ones and their complement.
 
-    The smallest of the others goes with them, with all that equal it, so that who knows this rule cannot tell which of
-    those held back is which. Where no other is left, nothing is told, nor what stands `beside` them in the sum.
+    The smallest of the others goes with them, with all that equal it, so that who knows this rule cannot find which of
+    those held back is which. Where no other is left, nothing is shown, nor what stands `beside` them in the sum.
     """
     small = {id for id, figure in cells.items() if figure and figure < least}
     others = [figure for figure in cells.values() if figure >= max(least, 1)]

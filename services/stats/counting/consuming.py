@@ -96,7 +96,7 @@ async def wake_readers(connection: asyncpg.Connection, source: Service, mark: Ma
 
 
 async def bury(connection: asyncpg.Connection, counters: CountingSet, source: Service, dead: Sequence[Dead]) -> None:
-    """Keep what could not be counted, with its reason and place, until it is replayed."""
+    """Keep what could not be counted, with its reason and log position, until it is replayed."""
     log.error("events not counted", source=source, count=len(dead), first=dead[0][1])
     await connection.executemany(
         """INSERT INTO dead_letters
@@ -166,7 +166,7 @@ async def count_for_ever(settings: Settings) -> None:
             except* Exception as failed:
                 log.error("counting begins again", reason=[f"{type(e).__name__}: {e}"[:300] for e in failed.exceptions])
             if (us := asyncio.current_task()) is not None and us.cancelling():
-                # Of tasks that fail while we are ended only the failures are told; it must not begin again for that.
+                # A group of tasks that fail while we are cancelled raises only their failures; it must not begin again for that.
                 raise asyncio.CancelledError
             await asyncio.sleep(1)
     finally:

@@ -222,19 +222,19 @@ async def _read(
                     if at_end:
                         return
                 elif (mark.seq, mark.event_id) == (goal.seq, goal.event_id):
-                    # Silence is not the end: a relay that is just beginning has a recovery to tell.
+                    # Silence is not the end: a relay that is just beginning has a recovery to report.
                     if at_end or not to_the_end:
                         return
                 elif passed or at_end:
                     await _refuse(log, source, goal)
                 if monotonic() - heard_at > _PATIENCE_SECONDS:
-                    raise LogIsSilent(f"the log of {source} ends at {mark.seq}, and nothing tells that this is all")
+                    raise LogIsSilent(f"the log of {source} ends at {mark.seq}, and nothing says that this is all")
     except CountedBeyondRecovery as error:
         raise _BeginAgain(source, error.generation, error.after_seq) from error
 
 
 def _up_to(goal: Mark, source: Service, records: list[Record]) -> list[Record]:
-    """The events up to the goal. Raises _BeginAgain if one behind it tells that a recovery took the goal back."""
+    """The events up to the goal. Raises _BeginAgain if one behind it shows that a recovery took the goal back."""
     position = goal.position
     if records and (records[-1].generation, records[-1].seq) <= position:
         return records

@@ -2,7 +2,7 @@
 
 The counters are read at their position P and a recount at its own position S, while writes go on;
 a recount is never the older one, and the events between the two are taken from it. Stats knows neither the tables
-nor the SQL of the services: they tell records' own units and days, and what lies between comes from the log.
+nor the SQL of the services: they recount by the records' own units and days, and what lies between comes from the log.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Verified(NamedTuple):
         return not self.comparison.differing and not self.months.differing
 
 
-class _Place(msgspec.Struct):
+class _RecountPosition(msgspec.Struct):
     generation: int
     seq: int
     event_id: str | None = None
@@ -96,13 +96,13 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
     by_day, by_month = counting.tables(counters.id)
     # A rebuild that swaps meanwhile leaves the tables until this transaction is over.
     await connection.execute(f"LOCK TABLE {by_day}, {by_month} IN ACCESS SHARE MODE")
-    log, own, told = open_log(settings), Own(), set[str]()
+    log, own, named = open_log(settings), Own(), set[str]()
     positions: dict[Service, tuple[Position, Position]] = {}
     failed: list[Record] = []
     progress = await counting.progress_of(connection, counters.id)
     for source in SOURCES:
         counted = progress[source].mark
-        recounted = await _caught_up(settings, http, source, counted, own, told)
+        recounted = await _caught_up(settings, http, source, counted, own, named)
         await _level(log, source, counted, recounted, settings.count_batch, own, failed)
         positions[source] = counted.position, recounted
     await _copy(connection, counters, own)
@@ -128,19 +128,19 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
         months,
         len(letters),
         _explained(comparison.differences, letters),
-        sorted(told.difference(counters.lanes)),
+        sorted(named.difference(counters.lanes)),
     )
 
 
 async def _caught_up(
-    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, told: set[str]
+    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, named: set[str]
 ) -> Position:
     """Add what a service recounts, once its tables have come as far as the counters: one that reads a replica may lag.
 
     Positions come before figures: tables of another past may have the same sums.
     """
     until = monotonic() + _PATIENCE_SECONDS
-    while (recounted := await _add_recount(settings, http, source, counted, own, told)) is None:
+    while (recounted := await _add_recount(settings, http, source, counted, own, named)) is None:
         if monotonic() > until:
             raise NotTheSameOutbox(f"{source} does not come as far as what was counted of it, {counted.position}")
         await asyncio.sleep(0.5)
@@ -148,40 +148,40 @@ async def _caught_up(
 
 
 async def _add_recount(
-    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, told: set[str]
+    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, named: set[str]
 ) -> Position | None:
     """Add what a service recounts; the position in its outbox that it is of, None while that is before what was counted."""
     token = settings.token or issue_token(settings, "operator", settings.province)
     url = f"{getattr(settings, f'{source}_url').rstrip('/')}/{source}/v1/recount"
-    place: _Place | None = None
+    position: _RecountPosition | None = None
     try:
         headers, query = {"Authorization": f"Bearer {token}"}, {"counted": counted.seq}
         async with http.stream("GET", url, headers=headers, params=query) as answer:
             if answer.status_code != 200:
                 raise RecountRefused(f"{source} answers {answer.status_code} to {url}")
             async for line in answer.aiter_lines():
-                if place is None:
-                    place = msgspec.json.decode(line, type=_Place)
-                    if place.seq < counted.seq and place.generation <= counted.generation:
+                if position is None:
+                    position = msgspec.json.decode(line, type=_RecountPosition)
+                    if position.seq < counted.seq and position.generation <= counted.generation:
                         return None
-                    if counted.event_id is not None and place.event_id != counted.event_id:
+                    if counted.event_id is not None and position.event_id != counted.event_id:
                         raise NotTheSameOutbox(
-                            f"{source} stands at {(place.generation, place.seq)}, without what was counted of it as "
+                            f"{source} stands at {(position.generation, position.seq)}, without what was counted of it as "
                             f"{counted.position}: a database was restored"
                         )
                     continue
                 cell = msgspec.json.decode(line, type=_Cell)
                 if units.get(cell.unit) is None:
                     raise RecountRefused(f"{source} counts in a unit that does not exist: {cell.unit}")
-                told.add(cell.indicator)
+                named.add(cell.indicator)
                 if cell.indicator in _LANES:
                     key = cell.unit, cell.on
                     own[key] = own.get(key, 0) + cell.count * lane(_LANES[cell.indicator])
     except (httpx.TransportError, msgspec.DecodeError) as error:
         raise RecountRefused(f"{url}: {type(error).__name__}: {error}") from error
-    if place is None:
+    if position is None:
         raise RecountRefused(f"{source} answers nothing to {url}")
-    return Position(place.generation, place.seq)
+    return Position(position.generation, position.seq)
 
 
 async def _level(
@@ -231,9 +231,9 @@ def _rows(counters: CountingSet, own: Own) -> Iterator[tuple[Any, ...]]:
     """What each own cell counts, in every unit that it counts in."""
     for (unit, day), vector in own.items():
         values = lanes_of(vector, len(INDICATORS))
-        told = [values[index] for index in counters.lanes.values()]
+        counts = [values[index] for index in counters.lanes.values()]
         for counted_in in units.spread(unit):
-            yield counted_in, day, *told
+            yield counted_in, day, *counts
 
 
 def _explained(differences: list[Difference], letters: list[Record]) -> int:
