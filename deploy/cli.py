@@ -347,7 +347,7 @@ def token(
     """Print an access token of the embedded issuer."""
     from datetime import timedelta
 
-    from shared.auth import issue_token
+    from shared.access.issuer import issue_token
     from shared.settings import settings
 
     try:

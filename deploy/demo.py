@@ -31,7 +31,8 @@ from deploy.local import NotStarted, child
 from deploy.local.sockets import becomes_free
 from deploy.scenarios.published import SCENARIOS, Figure, Period, Scenario
 from deploy.scenarios.replay import Refused, Replay
-from shared.auth import TokenRole, issue_token
+from shared.access.issuer import issue_token
+from shared.access.permissions import TokenRole
 from shared.settings import Service, settings
 
 # The first start with Kafka fetches its jars.

@@ -33,11 +33,11 @@ from deploy.starting import is_superuser, refusals
 from migrations.run import OLDEST_POSTGRESQL, newest
 from services.incidents.deadlines import rules
 from shared import units
+from shared.access.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
 from shared.log import SOURCES
 from shared.log_kafka import topic_of
 from shared.outbox import dated_ahead
-from shared.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.settings import LOOPBACK, Service, Settings, is_served
 from shared.store import open_store
 from shared.working_days import BadFile

@@ -10,7 +10,7 @@ import httpx
 from rich.console import Console
 
 from deploy.local import NotStarted
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from shared.settings import settings
 from shared.tables import BrokenCsv, rows_of
 

@@ -17,7 +17,7 @@ from services.stats.proof import dead_letters
 from services.stats.proof import rebuild as rebuilding
 from services.stats.proof import verify as verifying
 from services.stats.proof.differences import Comparison, Difference
-from shared.auth import NoIssuer
+from shared.access.issuer import NoIssuer
 from shared.database import UNAVAILABLE
 from shared.errors import ClocksDiffer, DatabaseUnavailable
 from shared.events import UnknownEvent

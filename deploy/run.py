@@ -26,9 +26,9 @@ from supervisor.xmlrpc import SupervisorTransport
 from deploy import starting
 from deploy.local import AlreadyRunning, NotStarted, child, postgres
 from deploy.local.sockets import becomes_free, private_folder
-from shared.auth import make_issuer
+from shared.access.issuer import make_issuer
+from shared.access.secrets import make_secret
 from shared.ending import ENDING_SECONDS
-from shared.secrets import make_secret
 from shared.settings import SERVED_AS, Service, Settings, settings
 
 ANTT = [sys.executable, "-m", "deploy.cli"]

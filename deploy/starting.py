@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from deploy.local import NotStarted
-from shared import secrets
+from shared.access import secrets
 from shared.settings import Service, Settings
 
 # A database that is down is waited for by who is started.

@@ -25,8 +25,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from shared import secrets
-from shared.auth import Identity, caller_of
+from shared.access import Identity, secrets
+from shared.access.tokens import caller_of
 from shared.errors import (
     BodyTooLarge,
     Conflict,

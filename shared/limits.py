@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 
-from shared.auth import Tokens
+from shared.access.tokens import Tokens
 from shared.errors import Overloaded, Problem, TooManyRequests
 from shared.settings import Settings
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from shared.auth import Caller
+from shared.access import Caller
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, Forbidden, Unauthenticated
 from shared.http import problems

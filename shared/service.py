@@ -18,7 +18,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import auth, management, outbox, secrets, telemetry
+from shared import management, outbox, telemetry
+from shared.access import secrets
+from shared.access.tokens import Tokens
 from shared.database import CLOCKS_MAY_DIFFER, UNAVAILABLE, Database, clocks_apart
 from shared.days import now
 from shared.ending import ENDING
@@ -58,7 +60,7 @@ class Service:
         telemetry.CONNECTIONS_AWAITED.labels(name).set_function(lambda: self.database.waiting)
         telemetry.CONNECTIONS.labels(name, "open").set_function(lambda: self.database.connections()[0])
         telemetry.CONNECTIONS.labels(name, "idle").set_function(lambda: self.database.connections()[1])
-        self.tokens = auth.Tokens(settings, self._unit_of_team if unit_of_team else None)
+        self.tokens = Tokens(settings, self._unit_of_team if unit_of_team else None)
         self._team_sql = unit_of_team
         # However many ask, the database is asked once at a time.
         self._looking = Together[dict[str, str]]()

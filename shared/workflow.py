@@ -11,7 +11,7 @@ from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import now
 from shared.errors import StepNotAllowed, invalid
 from shared.outbox import Declared, UnitOfWork, instant

@@ -22,11 +22,11 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
-from shared import auth
-from shared.auth import TokenRole, issue_token, make_issuer
+from shared.access.issuer import issue_token, make_issuer
+from shared.access.permissions import LEVELS, Scope, TokenRole
+from shared.access.secrets import make_secret
 from shared.days import today
 from shared.log import SOURCES
-from shared.secrets import make_secret
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
 
@@ -138,9 +138,9 @@ class Antt:
         self, role: TokenRole = "commune_officer", unit: str = "", team: str = "", scopes: Collection[str] | None = None
     ) -> dict[str, str]:
         """The header that names a caller, of the commune or the province unless told; another system has all scopes."""
-        unit = unit or (PROVINCE if auth.LEVELS.get(role) == "province" else COMMUNE)
+        unit = unit or (PROVINCE if LEVELS.get(role) == "province" else COMMUNE)
         if scopes is None:
-            scopes = get_args(auth.Scope) if role == "system" else ()
+            scopes = get_args(Scope) if role == "system" else ()
         return {"Authorization": f"Bearer {issue_token(settings(), role, unit, team, scopes=scopes)}"}
 
     async def get(self, path: str, caller: dict[str, str] | None = None, **query: Any) -> httpx.Response:

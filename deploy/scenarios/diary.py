@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from shared import units
-from shared.auth import TokenRole
+from shared.access.permissions import TokenRole
 from shared.days import VIETNAM
 
 # What happens beside what counts, as parts of a thousand of what it happens to.

@@ -13,7 +13,7 @@ import msgspec
 import tenacity
 
 from deploy.scenarios.diary import Caller, Id, Request
-from shared.auth import TokenRole
+from shared.access.permissions import TokenRole
 from shared.settings import Service
 
 # Answers by which a service asks to come again: it is busy or restarts, or has not heard of a new team yet.

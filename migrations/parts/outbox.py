@@ -79,7 +79,7 @@ UPDATE answers SET fingerprint = '';
 """
 
 SECRET_CHECK = """
--- A keyed check value of the secret that has sealed what lies here (shared/secrets.py); one at most.
+-- A keyed check value of the secret that has sealed what lies here (shared/access/secrets.py); one at most.
 CREATE TABLE secret_check (one boolean PRIMARY KEY DEFAULT true CHECK (one), value bytea NOT NULL);
 """
 

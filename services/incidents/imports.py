@@ -23,7 +23,7 @@ from services.incidents.tips.commands import correct_tip, report_tip
 from services.incidents.tips.models import Tip
 from services.incidents.tips.schemas import CorrectTip, ReportTip
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.errors import InvalidInput
 from shared.importing.kinds import Correct, Kind, kind
 from shared.importing.known import Known

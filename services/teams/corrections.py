@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from services.teams.errors import RecordWithdrawn
 from services.teams.teams.models import TeamsModel
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import now
 from shared.http import Input, Output

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from shared.auth import Identity
+from shared.access import Identity
+from shared.access.secrets import keyed
 from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
@@ -19,7 +20,6 @@ from shared.importing.rejections import FileRefused, NotXlsx
 from shared.importing.schemas import ImportOut, NewImport
 from shared.importing.workflow import ENDED, overseen
 from shared.outbox import UnitOfWork, row_of
-from shared.secrets import keyed
 from shared.service import Service
 from shared.store import delete, put_capped
 

@@ -22,7 +22,7 @@ import structlog
 from cryptography.exceptions import InvalidTag
 
 from shared import references
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
 from shared.importing import commands

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.importing.columns import Convert, fields_of
 from shared.importing.known import Known
 from shared.outbox import UnitOfWork

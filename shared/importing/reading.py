@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.importing.models import Import

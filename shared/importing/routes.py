@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import ClientDisconnect
 
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     BodyTooLarge,
     Forbidden,

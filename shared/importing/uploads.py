@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidTag
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from shared import sealing
-from shared.sealing import TAG
-from shared.secrets import file_cipher, old_file_cipher
+from shared.access import sealing
+from shared.access.sealing import TAG
+from shared.access.secrets import file_cipher, old_file_cipher
 from shared.service import Service
 from shared.store import StoreUnavailable, open_store, read_range
 

@@ -1,6 +1,6 @@
 """What may happen to an import, and who sees it beside who sent it: queued → running → done, failed or cancelled."""
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.importing.models import State
 from shared.jurisdiction import area as area_of
 

@@ -23,7 +23,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, today
 from shared.errors import Problem

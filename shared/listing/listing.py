@@ -8,7 +8,7 @@ import asyncpg
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.listing.columns import Column
 from shared.listing.export import ExportQuery, export

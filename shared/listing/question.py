@@ -17,7 +17,7 @@ import asyncpg
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, Day, day_of, today
 from shared.errors import ForeignArea, invalid

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.cloudevents import cloud_event, outline, source_of
 from shared.database import Database
 from shared.errors import Problem

@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.cloudevents import ping_event, source_of
 from shared.days import now
 from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid

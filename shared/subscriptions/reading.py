@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.auth import Identity
+from shared.access import Identity
 from shared.errors import NotFound
 from shared.http import Page, position_text
 from shared.jurisdiction import area as area_of

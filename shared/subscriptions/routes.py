@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     DatabaseUnavailable,
     Forbidden,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook as Signer
 
-from shared import secrets as envelopes
+from shared.access import secrets as envelopes
 
 
 def new_secret() -> str:

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from migrations.run import configuration
 from services.incidents.tips.receipts import receipt_hash, receipt_of
 from shared import events, service
-from shared.auth import Caller
+from shared.access import Caller
 from shared.days import Instant, day_of, now
 from shared.http import CommandRoute, Input, Work
 from shared.places import require_place

@@ -20,7 +20,7 @@ import asyncpg
 import xlsxwriter
 
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import VIETNAM, now
 from shared.importing.commands import start_import
 from shared.importing.job import ATOMIC_ROWS

@@ -17,7 +17,8 @@ from fastapi import FastAPI, Query, Request
 from services.incidents.tips.reading import SHOWN, TIPS
 from services.incidents.tips.schemas import ListTips, TipPage, TipShown
 from shared import units
-from shared.auth import Caller, Identity, issue_token
+from shared.access import Caller, Identity
+from shared.access.issuer import issue_token
 from shared.database import Database
 from shared.days import day_of
 from shared.http import Page

@@ -19,8 +19,8 @@ import msgspec
 from deploy.local import child, kafka, postgres
 from deploy.local.sockets import free_port
 from migrations.run import migrate
-from shared.auth import make_issuer
-from shared.secrets import make_secret
+from shared.access.issuer import make_issuer
+from shared.access.secrets import make_secret
 from shared.settings import Service, settings
 
 Measure = Callable[[], Awaitable[float]]

@@ -15,7 +15,7 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
 
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from shared.days import now
 from shared.settings import settings
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, WHOLE_MONTHS, Antt

@@ -16,7 +16,8 @@ from services.incidents.app import create_app as incidents
 from services.stats.app import create_app as stats
 from services.teams.app import create_app as teams
 from shared import units
-from shared.auth import ALL, AREA, Identity, Scope
+from shared.access import Identity
+from shared.access.permissions import ALL, AREA, Scope
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import a_case, a_patrol, a_team, opened
 from tests.teams import factories as registry

@@ -14,7 +14,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from deploy.local.sockets import free_port
-from shared.auth import Scope, TokenRole, issue_token
+from shared.access.issuer import issue_token
+from shared.access.permissions import Scope, TokenRole
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 

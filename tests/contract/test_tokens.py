@@ -12,7 +12,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from shared.auth import LEEWAY_SECONDS, Scope, Tokens, issue_token
+from shared.access.issuer import issue_token
+from shared.access.permissions import Scope
+from shared.access.tokens import LEEWAY_SECONDS, Tokens
 from shared.days import now
 from shared.errors import Unauthenticated
 from shared.settings import settings

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from shared.settings import settings
 from tests.conftest import COMMUNE, Antt, eventually
 from tests.faults.conftest import PATIENCE, Installation, installed

@@ -23,7 +23,8 @@ import httpx
 import openpyxl
 import pytest
 
-from shared.auth import TokenRole, issue_token
+from shared.access.issuer import issue_token
+from shared.access.permissions import TokenRole
 from shared.settings import Service
 from tests.collector import collecting
 from tests.conftest import COMMUNE, PROVINCE, eventually

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from deploy.run import pids
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from tests.conftest import COMMUNE, PROVINCE
 from tests.faults.conftest import Installation, installed
 

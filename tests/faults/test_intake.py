@@ -12,7 +12,7 @@ import pytest
 
 from services.incidents.tips.commands import report_tip
 from services.incidents.tips.schemas import ReportTip
-from shared.auth import ANYONE
+from shared.access import ANYONE
 from shared.database import Database
 from shared.errors import Conflict
 from shared.http import position_text

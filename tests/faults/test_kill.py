@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.local.conftest import gone

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from tests.conftest import PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.receiver import Delivery, Receiver, answer, receiving

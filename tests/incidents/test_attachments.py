@@ -19,7 +19,7 @@ from deploy.local import s3
 from services.incidents import app as incidents
 from services.incidents.attachments import sweep
 from services.incidents.attachments.receiving import OLD, cipher_of, key_of
-from shared.sealing import BLOCK, sealed
+from shared.access.sealing import BLOCK, sealed
 from shared.service import Service
 from shared.settings import settings
 from shared.store import delete, open_store, put_capped

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 
 from services.incidents.cases.reading import cases_of_tip
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.settings import settings
 from tests.conftest import COMMUNE, PROVINCE, Antt

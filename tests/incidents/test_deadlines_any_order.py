@@ -27,7 +27,7 @@ from services.incidents.tips.workflow import OPEN, STEPS
 from services.stats.counting import lanes_of, measure
 from services.stats.indicators import INDICATORS
 from shared import events
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import day_of, now
 from shared.errors import Problem

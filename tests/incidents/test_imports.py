@@ -16,7 +16,8 @@ import httpx
 import pytest
 from obstore.store import ObjectStore
 
-from shared.auth import Identity, Tokens
+from shared.access import Identity
+from shared.access.tokens import Tokens
 from shared.database import Database
 from shared.importing import job, uploads
 from shared.importing.commands import rename_old

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
-from shared.auth import TokenRole
+from shared.access.permissions import TokenRole
 from shared.database import Database
 from shared.errors import NotFound
 from shared.settings import settings

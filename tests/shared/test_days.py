@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared.auth import Tokens, issue_token
+from shared.access.issuer import issue_token
+from shared.access.tokens import Tokens
 from shared.days import Day, Instant, now, today
 from shared.errors import Unauthenticated
 from shared.settings import settings

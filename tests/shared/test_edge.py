@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import telemetry
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import Forbidden
 from shared.http import CommandRoute, Input, Step, Work
 from shared.queries import QueryRoute

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shared import jurisdiction, units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.errors import ForeignArea
 from shared.settings import settings
 

@@ -19,8 +19,8 @@ from deploy.local import NotStarted
 from deploy.starting import refusals, require
 from services.incidents.tips import informants
 from services.incidents.tips.schemas import ReportedBy
-from shared import secrets
-from shared.auth import NoIssuer, issue_token
+from shared.access import secrets
+from shared.access.issuer import NoIssuer, issue_token
 from shared.service import Service
 from shared.settings import Service as ServiceName
 from shared.settings import Settings, settings

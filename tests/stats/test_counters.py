@@ -11,7 +11,7 @@ from services.stats.app import create_app
 from services.stats.counters.answering import held_back
 from services.stats.counters.reading import parts
 from shared import days
-from shared.auth import LEEWAY_SECONDS
+from shared.access.tokens import LEEWAY_SECONDS
 from shared.days import now
 from shared.jurisdiction import served
 from shared.settings import settings as configured

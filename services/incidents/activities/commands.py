@@ -20,7 +20,7 @@ from services.incidents.activities.workflow import (
     confirm_by,
 )
 from shared import events, references, units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import day_of, now
 from shared.errors import UnitNotInForce, UnknownUnit, invalid
 from shared.events import ActivityState

@@ -9,7 +9,7 @@ from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import (
     ActivityOut,
 )
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of

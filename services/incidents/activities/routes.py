@@ -20,7 +20,7 @@ from services.incidents.activities.schemas import (
 )
 from services.incidents.known_teams import TeamNotYetKnown
 from shared import listing
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     Forbidden,
     ForeignArea,

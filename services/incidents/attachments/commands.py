@@ -13,7 +13,7 @@ from services.incidents.tips.reading import standing
 from services.incidents.tips.receipts import tip_of_receipt
 from services.incidents.tips.workflow import WRITE
 from shared import events
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound, StepNotAllowed

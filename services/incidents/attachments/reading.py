@@ -13,7 +13,7 @@ from services.incidents.attachments.schemas import AttachmentKept, AttachmentLoo
 from services.incidents.cases.reading import read_case
 from services.incidents.tips.reading import read_tip, with_duplicates
 from services.incidents.tips.receipts import tip_of_receipt
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound

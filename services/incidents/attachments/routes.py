@@ -24,7 +24,8 @@ from services.incidents.attachments.schemas import (
 )
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.routes import Receipt
-from shared.auth import Caller
+from shared.access import Caller
+from shared.access.sealing import unsealed
 from shared.errors import (
     BodyTooLarge,
     Changed,
@@ -40,7 +41,6 @@ from shared.errors import (
 from shared.http import ClientAddress, CommandRoute, Work, position_text, problems
 from shared.limits import network_of
 from shared.outbox import UnitOfWork, decide_and_commit
-from shared.sealing import unsealed
 from shared.service import Service
 from shared.store import StoreUnavailable, store_of
 

@@ -28,7 +28,7 @@ from services.incidents.cases.schemas import (
 from services.incidents.cases.workflow import STEPS
 from services.incidents.places.lookup import locate
 from shared import events, references
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import now
 from shared.decisions import Decision
 from shared.errors import Problem, invalid

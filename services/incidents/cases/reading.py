@@ -6,7 +6,7 @@ import asyncpg
 
 from services.incidents.cases.models import Case
 from services.incidents.cases.schemas import CaseOfTip, CaseOut, Linked
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of

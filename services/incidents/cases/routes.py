@@ -34,7 +34,7 @@ from services.incidents.cases.schemas import (
     WithdrawCase,
 )
 from shared import listing
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     Forbidden,
     ForeignArea,

@@ -17,7 +17,7 @@ from services.incidents.deadlines.schemas import (
 from services.incidents.deadlines.workflow import begun, reckon
 from services.incidents.tips.models import Tip
 from shared import events
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import day_of, now, today
 from shared.errors import Changed, NotFound, Problem, StepNotAllowed, invalid
 from shared.outbox import UnitOfWork, Writer, row_of

@@ -13,7 +13,7 @@ from services.incidents.deadlines.schemas import (
     to_do_out,
 )
 from services.incidents.tips.reading import read_tip
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound

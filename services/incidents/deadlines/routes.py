@@ -14,7 +14,7 @@ from services.incidents.deadlines.schemas import (
     MarkComplex,
     MeetDeadline,
 )
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import Forbidden, ForeignArea, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import CommandRoute, Work, link_next, problems
 from shared.text import Word

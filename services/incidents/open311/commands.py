@@ -12,7 +12,7 @@ from services.incidents.places.lookup import contradicts, has_boundaries, locate
 from services.incidents.tips import commands as tips
 from services.incidents.tips.schemas import Point, ReportedBy, ReportTip
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import today
 from shared.errors import InvalidInput, invalid
 from shared.outbox import UnitOfWork

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.incidents.open311.schemas import Format, form, posted
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, Problem
 from shared.http import CommandRoute, Headers, client_of, invalid_input, json_response, language_of
 from shared.places import served

@@ -12,7 +12,7 @@ from services.incidents.open311.topics import TOPICS
 from services.incidents.tips.receipts import receipt_of, tip_of_receipt
 from services.incidents.tips.workflow import OPEN
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, now
 from shared.errors import NotFound, Unauthenticated, invalid

@@ -6,7 +6,7 @@ from services.incidents.open311 import commands, reading
 from services.incidents.open311.edge import Open311Command, Open311Route, answer, caller_of, require_jurisdiction
 from services.incidents.open311.schemas import Created, Format, ListRequests, NewRequest, form
 from services.incidents.tips.receipts import tip_of_receipt
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import NotFound
 from shared.http import ClientAddress, Work
 

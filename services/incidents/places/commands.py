@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.incidents.places import lookup, reading
 from services.incidents.places.schemas import Kind, Loaded, LoadHamlets
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import InvalidInput, PreconditionFailed
 from shared.http import invalid_input

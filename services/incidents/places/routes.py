@@ -17,7 +17,7 @@ from services.incidents.places.schemas import (
     PlaceOut,
 )
 from shared import units
-from shared.auth import Caller, Identity
+from shared.access import Caller, Identity
 from shared.days import today
 from shared.errors import (
     BodyTooLarge,

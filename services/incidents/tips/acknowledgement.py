@@ -21,6 +21,7 @@ from services.incidents.tips.models import Tip
 from services.incidents.tips.receipts import TooManyWrongReceipts, tip_of_receipt
 from services.incidents.tips.routes import Receipt
 from shared import units
+from shared.access.secrets import secret_for
 from shared.database import Database
 from shared.days import VIETNAM
 from shared.errors import NotFound, Overloaded
@@ -29,7 +30,6 @@ from shared.limits import AtMost
 from shared.outbox import row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
-from shared.secrets import secret_for
 from shared.settings import settings
 
 if TYPE_CHECKING:

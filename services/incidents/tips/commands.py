@@ -28,7 +28,7 @@ from services.incidents.tips.schemas import (
 )
 from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
 from shared import events, references, units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import day_of, now, today
 from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit, invalid
 from shared.events import Channel

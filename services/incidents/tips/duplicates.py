@@ -12,7 +12,7 @@ from services.incidents.places import lookup
 from services.incidents.tips.reading import read_tip
 from services.incidents.tips.schemas import CheckDuplicates, SuggestedDuplicate, Suggestions, Why
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.days import day_of, now
 from shared.jurisdiction import area as area_of

@@ -10,7 +10,7 @@ from uuid import UUID
 import phonenumbers
 
 from services.incidents.tips.schemas import InformantOut, ReportedBy
-from shared import secrets
+from shared.access import secrets
 from shared.http import LeftOut
 
 # What people write between the digits of a number: blanks, dots, hyphens of all kinds, parentheses, a stroke.

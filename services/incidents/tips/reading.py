@@ -12,7 +12,7 @@ from services.incidents.tips.schemas import (
     TipShown,
     TipStatus,
 )
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
 from shared.jurisdiction import area as area_of

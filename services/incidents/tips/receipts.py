@@ -12,11 +12,11 @@ import hashlib
 from uuid import UUID
 
 from services.incidents.tips.models import Tip
+from shared.access.secrets import keyed, secret_for
 from shared.database import Database
 from shared.errors import NotFound, Problem
 from shared.limits import network_of
 from shared.outbox import row_of
-from shared.secrets import keyed, secret_for
 from shared.service import Service
 
 # Of 10^16 receipts a million may be in use: who tries ten a minute finds one in two thousand years.

@@ -37,7 +37,7 @@ from services.incidents.tips.schemas import (
     WriteByReceipt,
 )
 from shared import listing
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import ClientAddress, CommandRoute, ReadingCommand, Step, Work, link_next, problems
 from shared.listing import Count

@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from services.stats.counters.schemas import Figures, Series
 from services.stats.indicators import INDICATORS
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import today
 from shared.errors import ForeignArea, InvalidInput, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.jurisdiction import area as area_of

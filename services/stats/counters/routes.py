@@ -18,7 +18,7 @@ from services.stats.counters.schemas import (
     SeriesOut,
 )
 from services.stats.indicators import INDICATORS, Flow
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import Forbidden, NotYetCounted, Unauthenticated
 from shared.http import problems
 from shared.queries import QueryRoute

@@ -23,7 +23,7 @@ from services.stats.proof import dead_letters
 from services.stats.proof.differences import Comparison, Difference, compare
 from services.stats.proof.rebuild import LogIsSilent
 from shared import units
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from shared.database import Database
 from shared.log import SOURCES, Log, Mark, Record, open_log
 from shared.outbox import Position

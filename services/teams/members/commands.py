@@ -42,7 +42,7 @@ from services.teams.teams.commands import require_standing
 from services.teams.teams.models import Team
 from services.teams.teams.placing import unit_of
 from shared import units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events import Role
 from shared.outbox import UnitOfWork, row_of

@@ -5,7 +5,7 @@ from uuid import UUID
 from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.members.models import Member, MemberTerm
 from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound

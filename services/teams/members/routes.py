@@ -28,7 +28,7 @@ from services.teams.members.schemas import (
     ReleaseMember,
     TransferMember,
 )
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     Changed,
     Forbidden,

@@ -13,7 +13,7 @@ from services.teams.teams.models import Team
 from services.teams.teams.placing import unit_of
 from services.teams.training.models import Certificate
 from shared import events, units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.decisions import Decision
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import values_of

@@ -17,7 +17,7 @@ from services.teams.teams.placing import facts, unit_of
 from services.teams.teams.reading import team_out
 from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
 from shared import events, units
-from shared.auth import Identity
+from shared.access import Identity
 from shared.decisions import Decision
 from shared.errors import InvalidInput, StepNotAllowed
 from shared.outbox import UnitOfWork, row_of

@@ -7,7 +7,7 @@ import msgspec
 from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.teams.models import Team
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound

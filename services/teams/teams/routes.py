@@ -18,7 +18,7 @@ from services.teams.teams.schemas import (
     TeamOut,
     TeamPage,
 )
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import (
     Changed,
     Forbidden,

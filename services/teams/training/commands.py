@@ -22,7 +22,7 @@ from services.teams.training.schemas import (
     TrainingClassOut,
 )
 from shared import events
-from shared.auth import Identity
+from shared.access import Identity
 from shared.days import today
 from shared.errors import NotFound, StepNotAllowed
 from shared.events import Role

@@ -11,7 +11,7 @@ from services.teams.training.schemas import (
     TrainingClassOut,
     TrainingClassPage,
 )
-from shared.auth import Identity
+from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
 

@@ -21,7 +21,7 @@ from services.teams.training.schemas import (
     TrainingClassOut,
     TrainingClassPage,
 )
-from shared.auth import Caller
+from shared.access import Caller
 from shared.errors import Changed, Conflict, Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import CommandRoute, Work, link_next, problems
 
