@@ -444,6 +444,31 @@ class _ProblemOut(BaseModel):
     status: int
 
 
+_SCHEMAS = "#/components/schemas/"
+
+
+def with_named_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document in which each schema that is not FastAPI's own stands under its name, as generators of clients need it."""
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = _ProblemOut.model_json_schema()
+
+    def named(part: Any) -> Any:
+        if isinstance(part, list):
+            return [named(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$defs" in part:
+            schemas.update(named(part["$defs"]))
+        return {
+            key: value.replace("#/$defs/", _SCHEMAS) if key == "$ref" else named(value)
+            for key, value in part.items()
+            if key != "$defs"
+        }
+
+    document["paths"] = named(document["paths"])
+    return document
+
+
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """The documented error answers of a route or a router."""
     return _documented(InvalidInput, *kinds)
@@ -456,7 +481,7 @@ def _documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
             kind.status,
             {
                 "description": "",
-                "content": {"application/problem+json": {"schema": _ProblemOut.model_json_schema()}},
+                "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
             },
         )
         named["description"] = ", ".join(filter(None, (named["description"], kind.name)))

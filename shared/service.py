@@ -25,7 +25,7 @@ from shared.database import CLOCKS_MAY_DIFFER, UNAVAILABLE, Database, clocks_apa
 from shared.days import now
 from shared.ending import ENDING
 from shared.errors import DatabaseUnavailable
-from shared.http import CommandRoute, install_problems, json_response, page, require_honoured
+from shared.http import CommandRoute, install_problems, json_response, page, require_honoured, with_named_schemas
 from shared.limits import Strangers
 from shared.log import NEVER
 from shared.logs import configure_logs
@@ -299,8 +299,13 @@ def _with_secret(service: Service, tasks: dict[str, Task]) -> list[tuple[str, Ta
 class Application(FastAPI):
     """FastAPI, but commands and questions at a fixed path go from our middlewares straight to their route.
 
-    FastAPI's way to a route costs more than what these do there (DECISIONS.md 1), so they do not take it.
+    FastAPI's way to a route costs more than what these do there (docs/decisions/0001-an-edge-for-commands.md), so they
+    do not take it.
     """
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        return self.openapi_schema or with_named_schemas(super().openapi())
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Include a router. TypeError for a command or a question that is to do what the edge can't honour."""

@@ -154,6 +154,16 @@ async def test_a_document_describes_every_operation_and_every_problem(service: S
 
 
 @pytest.mark.parametrize("service", SERVICES)
+async def test_every_reference_leads_to_a_schema_and_no_two_classes_share_a_name(service: Service, antt: Antt) -> None:
+    text = (await antt.get(f"/{service}/v1/openapi.json")).text
+    schemas = json.loads(text)["components"]["schemas"]
+    assert "Problem" in schemas
+    assert {name.rpartition("/")[2] for name in re.findall(r'"\$ref": ?"(#[^"]+)"', text)} <= set(schemas)
+    # Of two classes with one name FastAPI makes two names with paths, which generators of clients make one of again.
+    assert not [name for name in schemas if "__" in name]
+
+
+@pytest.mark.parametrize("service", SERVICES)
 async def test_the_documentation_works_without_internet(service: Service, antt: Antt) -> None:
     page = await antt.get(f"/{service}/v1/docs")
     assert page.status_code == 200

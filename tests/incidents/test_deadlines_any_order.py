@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 
 from services.incidents.deadlines import commands
 from services.incidents.deadlines.models import Deadline
-from services.incidents.deadlines.schemas import Decision, ExtendDeadline, MarkComplex, MeetDeadline
+from services.incidents.deadlines.schemas import ExtendDeadline, MarkComplex, MeetDeadline
 from services.incidents.recount import RECOUNT
 from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import OPEN, STEPS
@@ -30,6 +30,7 @@ from shared import events
 from shared.access import Identity
 from shared.database import Database
 from shared.days import day_of, now
+from shared.decisions import Decision
 from shared.errors import Problem
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import changed, new_row, table_of, table_of_row, values_of

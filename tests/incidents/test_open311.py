@@ -3,8 +3,6 @@
 import asyncio
 import json
 import subprocess
-import venv
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 from uuid import uuid4
@@ -22,6 +20,7 @@ from shared.service import untraced
 from shared.text import Word
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.test_places import NEIGHBOURS, THREE, put
+from tests.locked import environment
 
 V2 = "/incidents/open311/v2"
 NARROW = {"service_code": "gambling", "description": "Tụ tập đánh bạc trong nhà trọ"}
@@ -383,36 +382,13 @@ def test_every_service_code_is_a_topic_that_a_tip_may_have_and_every_state_is_to
         assert TypeAdapter(Word).validate_python(code) == code
 
 
-# Clients that nobody here wrote run as they come from the registry, in an environment of their own.
-PIP_INSTALL = [
-    "-m",
-    "pip",
-    "install",
-    "-q",
-    "--disable-pip-version-check",
-    "--require-hashes",
-    "--no-cache-dir",  # so that what only a cache holds is missed here too
-    "--no-deps",
-    "--no-build-isolation",
-    "-r",
-]
 CLIENTS = Path(__file__).with_name("open311_clients")
 
 
 @pytest.fixture(scope="session")
 def clients() -> Path:
-    """The Python of an environment with the locked clients, made once for their locks."""
-    locks = [CLIENTS / "build.lock", CLIENTS / "requirements.lock"]
-    known = sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:12]
-    folder = Path(__file__).parents[2] / "var" / f"open311-clients-{known}"
-    python = folder / "bin" / "python"
-    if not (folder / "made").exists():
-        venv.create(folder, clear=True, with_pip=True)
-        # Some of the clients have no wheels, so what builds them is locked too, and is there first.
-        for lock in locks:
-            subprocess.run([python, *PIP_INSTALL, lock], check=True, timeout=300)
-        (folder / "made").touch()
-    return python
+    """The Python that has the clients. Some have no wheels, so what builds them is locked too, and is there first."""
+    return environment("open311-clients", CLIENTS / "build.lock", CLIENTS / "requirements.lock")
 
 
 async def test_clients_made_for_other_cities_report_and_follow(address: str, clients: Path) -> None:

@@ -154,7 +154,7 @@ class AdministrativeSupport(EnterActivity):
     task: Word | None = None
 
 
-class Item(Input):
+class SurrenderedItem(Input):
     """What was found or handed in: how much of it, in a unit in which such an item is counted (ITEM_UNITS)."""
 
     item: ItemKind
@@ -184,7 +184,7 @@ class Surrender(EnterActivity):
     """Weapons, explosives, support tools and firecrackers that people were moved to hand in, or that were found."""
 
     kind: Literal["surrender"]
-    items: Annotated[list[Item], Field(min_length=1, max_length=50)]
+    items: Annotated[list[SurrenderedItem], Field(min_length=1, max_length=50)]
 
 
 class Order(Input):

@@ -76,7 +76,7 @@ _FORM = {
                     "properties": {
                         "file": {
                             "type": "string",
-                            "contentMediaType": "application/octet-stream",
+                            "format": "binary",
                             "description": f"One of {', '.join(ENDINGS)}, told by its content.",
                         }
                     },

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, TypeAdapter
 from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.rules import texts
 from shared.days import Day, Instant
+from shared.decisions import Decision
 from shared.events import DeadlineState, TipClass, TipState
 from shared.http import Input
 from shared.outbox import row_of
@@ -113,14 +114,6 @@ class ListDeadlines(Input):
     name: Annotated[Word | None, Query()] = None
     limit: Annotated[int, Query(ge=1, le=500)] = 50
     after: Annotated[Cursor | None, Query()] = None
-
-
-class Decision(Input):
-    """A decision: number, the day it was signed, who signed it."""
-
-    number: Line
-    signed_on: Day
-    signer: Line
 
 
 class Decided(Input):
