@@ -17,7 +17,7 @@ INSTALLED = .venv/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-all test-any-day test-postgres17 check bench events kafka lock clean
+.PHONY: help install run demo test test-all test-any-day test-postgres17 check bench events documents kafka lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -70,8 +70,12 @@ check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 bench: $(INSTALLED) ## Measure, each figure beside its baseline, and write var/bench.json
 	$(BIN)/python -m tests.bench
 
-events: $(INSTALLED) ## Add the golden examples that are missing, and write docs/asyncapi.json
+events: $(INSTALLED) ## Add the golden examples that are missing, and write docs/integrator/asyncapi.json
 	$(BIN)/python -m tests.contract.promises
+
+documents: $(INSTALLED) ## Write the pages that the code writes: settings and problem types
+	$(BIN)/python -m shared.settings > docs/operator/settings.md
+	$(BIN)/python -m deploy.problems > docs/integrator/problems.md
 
 kafka: $(INSTALLED) ## Start a Kafka broker alone, until Ctrl-C
 	$(BIN)/antt kafka --data $(DATA)

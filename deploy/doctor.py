@@ -89,7 +89,7 @@ def variables() -> list[Finding]:
     except ValidationError as error:
         for wrong in error.errors():
             name = "_".join(["ANTT", *(str(part).upper() for part in wrong["loc"])])
-            do = ("xem docs/settings.md", "see docs/settings.md")
+            do = ("xem docs/operator/settings.md", "see docs/operator/settings.md")
             found.append(Finding(False, f"{name} không đọc được", f"{name}: {wrong['msg']}", *do))
     return found or [Finding(True, "Các biến ANTT_ đều đúng", "Every ANTT_ variable is a setting")]
 
@@ -204,7 +204,7 @@ async def production(place: Place) -> AsyncIterator[Finding]:
     for reason in refusals(place.settings):
         yield Finding(
             False, "Ngoài máy thử, cấu hình này không được khởi động", f"Not started: {reason}",
-            "xem docs/settings.md", "see docs/settings.md",
+            "xem docs/operator/settings.md", "see docs/operator/settings.md",
         )  # fmt: skip
 
 

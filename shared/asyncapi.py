@@ -1,6 +1,6 @@
 """The AsyncAPI 3 document of all events of all services, made from `shared/events.py` and the golden examples.
 
-It is served by every service that tells events, and kept in docs/asyncapi.json, so that a review shows what
+It is served by every service that tells events, and kept in docs/integrator/asyncapi.json, so that a review shows what
 changes for subscribers. `make events` writes it anew.
 """
 
@@ -134,7 +134,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> bytes:
-    """docs/asyncapi.json."""
+    """docs/integrator/asyncapi.json."""
     return msgspec.json.format(msgspec.json.encode(document()), indent=1) + b"\n"
 
 

@@ -1,4 +1,8 @@
-"""One service's PostgreSQL: its pool of connections, and locks that one process holds at a time."""
+"""One service's PostgreSQL: its pool of connections, and locks that one process holds at a time.
+
+A database that is gone is DatabaseUnavailable, and the pool connects again by itself. A commit whose answer was lost may
+have happened; its Idempotency-Key was written in the same transaction, so a repeated request finds it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -119,6 +119,8 @@ class DayInTheFuture(Problem):
 
 
 class KeyReused(Problem):
+    """A key belongs to the input that it first came with; the same JSON in another order is the same input."""
+
     status, name = 422, "idempotency-key-reused"
     vi, en = (
         "Idempotency-Key này đã dùng cho một nội dung khác.",
@@ -127,6 +129,8 @@ class KeyReused(Problem):
 
 
 class KeyInFlight(Problem):
+    """The first request with this key is not decided yet, in this process or another."""
+
     status, name = 409, "idempotency-key-in-flight"
     vi, en = (
         "Yêu cầu với Idempotency-Key này đang được thực hiện.",
@@ -141,7 +145,7 @@ class StepNotAllowed(Problem):
 
 
 class Changed(Problem):
-    """The record moved on while the request was being decided; the edge decides again, a client sees it seldom."""
+    """The record was changed while the request was being decided, five times in a row. Nothing was changed by it."""
 
     status, name = 409, "changed-meanwhile"
     vi, en = "Bản ghi vừa được thay đổi; hãy thử lại.", "The record was changed meanwhile; try again."
@@ -154,6 +158,8 @@ class Conflict(Problem):
 
 
 class PreconditionFailed(Problem):
+    """Somebody changed the record after it was read. Read it again and decide again."""
+
     status, name = 412, "precondition-failed"
     vi, en = "Bản ghi đã thay đổi so với If-Match.", "The record is no longer the one named by If-Match."
 
@@ -164,7 +170,7 @@ class PreconditionRequired(Problem):
 
 
 class TooManyRequests(Problem):
-    """Raised with the seconds after which one more is taken."""
+    """Too many requests without a valid token came from this address, or from all together; `Retry-After` says when one more is taken."""
 
     status, name = 429, "too-many-requests"
     vi, en = (
@@ -178,6 +184,8 @@ class TooManyRequests(Problem):
 
 
 class Overloaded(Problem):
+    """As many requests wait as may. Nothing was changed."""
+
     status, name = 503, "overloaded"
     vi, en = (
         "Hệ thống đang quá tải; hãy thử lại sau ít giây.",
@@ -187,6 +195,8 @@ class Overloaded(Problem):
 
 
 class ProcessEnded(Problem):
+    """The change may have been made: the same Idempotency-Key returns the first answer."""
+
     status, name = 503, "process-ended"
     vi, en = (
         "Dịch vụ đang khởi động lại trước khi trả lời xong; hãy thử lại với cùng Idempotency-Key.",
@@ -196,6 +206,8 @@ class ProcessEnded(Problem):
 
 
 class DatabaseUnavailable(Problem):
+    """The change may have been made: the same Idempotency-Key returns the first answer."""
+
     status, name = 503, "database-unavailable"
     vi, en = (
         "Cơ sở dữ liệu tạm thời không sẵn sàng; hãy thử lại với cùng Idempotency-Key.",
@@ -205,7 +217,7 @@ class DatabaseUnavailable(Problem):
 
 
 class ClocksDiffer(DatabaseUnavailable):
-    """What was told at a wrong time would be known at a wrong time for ever."""
+    """An event recorded at a wrong time would keep it for ever, so nothing is accepted and nothing was changed."""
 
     name = "clocks-differ"
     vi, en = (
@@ -216,6 +228,8 @@ class ClocksDiffer(DatabaseUnavailable):
 
 
 class NotYetCounted(Problem):
+    """The position of `counted=` was waited for as long as the deployment allows. Ask again."""
+
     status, name = 503, "not-yet-counted"
     vi, en = (
         "Số liệu chưa cập nhật đến vị trí được yêu cầu.",

@@ -2,7 +2,8 @@
 
 One province, one source, one topic of one partition, so the order of commits is the order of the
 topic. A record is a CloudEvent 1.0 in binary mode. The relay keeps no cursor: it goes on after the
-last record of its topic, which also heals a broker that lost its disk. No other file knows Kafka.
+last record of its topic, which also heals a broker that lost its disk, and stops if that record is not the outbox's row
+of the same `seq`: the database was restored. No other file knows Kafka.
 """
 
 import asyncio

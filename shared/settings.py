@@ -113,14 +113,14 @@ class Settings(BaseSettings):
     database_connections: int = Field(6, description="Most connections of one process to its database.")
 
     team_wait_seconds: float = Field(2.0, description="How long incidents waits for a team it has not heard of yet.")
-    log_silence_seconds: float = Field(15, description="A log silent for so long is told as down in the status.")
+    log_silence_seconds: float = Field(15, description="A log silent for so long is reported as down in the status.")
     public_indicators: str = Field(
         "",
-        description="Further indicators that are read without a token, by commas; `GET /stats/v1/indicators` tells which are public.",
+        description="Further indicators that are read without a token, by commas; `GET /stats/v1/indicators` shows which are public.",
     )
     small_cell: int = Field(
         5,
-        description="Figures of a commune below this, but 0, are not told without a token, nor what would give them away.",
+        description="Figures of a commune below this, but 0, are not shown without a token, nor what would give them away.",
     )
     counted_wait_seconds: float = Field(5.0, description="How long stats waits for the position a reader asked for.")
     dead_letters_in_a_row: int = Field(
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
 
     management_port: int = Field(
         0,
-        description="Port on which a process tells operators alone its metrics and what of it is down; 0: nowhere, but a "
+        description="Port on which a process shows operators alone its metrics and what of it is down; 0: nowhere, but a "
         "service of a local run on its own port.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
@@ -219,7 +219,7 @@ def settings() -> Settings:
 
 
 def table() -> str:
-    """docs/settings.md: every setting with its default, in the words of this file."""
+    """docs/operator/settings.md: every setting with its default, in the words of this file."""
     rows = [
         f"| `ANTT_{name.upper()}` | {f'`{field.default}`' if str(field.default) else 'empty'} | {field.description} |"
         for name, field in Settings.model_fields.items()
@@ -230,11 +230,13 @@ def table() -> str:
 _ABOUT = """\
 # Settings
 
-<!-- Written by `python -m shared.settings > docs/settings.md`; a test compares the two. -->
-Every setting is an environment variable, read once, when a process starts. `antt doctor` tells in words what is wrong
-with a set-up, a variable that is none among these included. A command on the data folder of an `antt run` that is at work
-knows what that was told (DATA/run.json), passwords and tokens excepted; what its own environment says comes first. Traces follow OpenTelemetry's own variables: nothing is
-sent before `OTEL_EXPORTER_OTLP_ENDPOINT` is set (OTLP over HTTP), `OTEL_TRACES_SAMPLER` says how much.
+<!-- Written by `python -m shared.settings > docs/operator/settings.md`; a test compares the two. -->
+Every setting is an environment variable, read once, when a process starts. `antt doctor` says in words what is wrong with a
+set-up, unknown variables included. A command on the data folder of an `antt run` that is at work takes that run's settings
+(DATA/run.json), passwords and tokens excepted; what its own environment says comes first.
+
+Traces follow OpenTelemetry's own variables: nothing is sent before `OTEL_EXPORTER_OTLP_ENDPOINT` is set (OTLP over HTTP), and
+`OTEL_TRACES_SAMPLER` says how much.
 """
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Where files are kept: a folder, or any S3-compatible store. obstore is the one interface to both."""
+"""Where files are kept: a folder, or any S3-compatible store. obstore is the one interface to both.
+
+A content has one key, so putting it twice is putting it once, and it is put before the row that names it commits. A store
+that is down, refuses or is full is StoreUnavailable, and nothing half-written stays.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,8 @@
-"""The teams that incidents has heard of: what a province adds in teams comes here by events alone."""
+"""The teams that incidents has heard of: what a province adds in teams comes here by events alone.
+
+The log position is stored in the transaction of what was learnt, so of two processes one is refused and begins anew. While
+nothing is heard, teams that are known go on.
+"""
 
 import asyncio
 from time import monotonic

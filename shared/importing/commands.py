@@ -42,7 +42,7 @@ class NotUtf8(FileRefused):
 
 
 class DigestWrong(Problem):
-    """What came is not what the sender's Content-Digest tells of."""
+    """What came is not what the sender's Content-Digest names."""
 
     status, name = 422, "digest-wrong"
     vi, en = "Tệp nhận được không khớp Content-Digest.", "What came does not match the Content-Digest."

@@ -1,7 +1,8 @@
 """What other systems may read of changes: every event of the service that concerns their area, in outbox order.
 
 The outbox is read in place, whichever log the deployment has: it is the record that the log carries, it lies in this
-service's own database, and so changes can be read while a broker is down (DECISIONS.md).
+service's own database, and so changes can be read while a broker is down
+(docs/decisions/0016-changes-are-read-from-the-outbox.md).
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from tests.bench import freshness, imports, intake, log, memory, reading, rows, 
 from tests.bench.stage import Figure, Stage
 
 RESULTS = Path("var/bench.json")
-DOCUMENT = Path("docs/performance.md")
+DOCUMENT = Path("docs/contributor/performance.md")
 BEGINS, ENDS = "<!-- figures: python -m tests.bench --write -->", "<!-- end of figures -->"
 
 
@@ -171,7 +171,7 @@ def show(figures: list[Figure]) -> None:
 
 
 def write(figures: list[Figure]) -> None:
-    """Put the table, each line with its command, between the two marks of docs/performance.md."""
+    """Put the table, each line with its command, between the two marks of docs/contributor/performance.md."""
     rows = [[*HEADINGS, "command"], ["---"] * (len(HEADINGS) + 1)]
     for figure, line in zip(figures, lines(figures), strict=True):
         measured_by = figure.name if figure.name in MEASUREMENTS else MEASURED_WITH.get(figure.name, "memory")

@@ -1,7 +1,7 @@
 """What subscribers may rely on: golden examples of every event, the AsyncAPI document, and what would break either.
 
 `make events` adds the golden examples that are missing (of a new event, or of one that has a new
-field) and writes docs/asyncapi.json anew. Golden examples are never changed or removed: the outbox keeps such events.
+field) and writes docs/integrator/asyncapi.json anew. Golden examples are never changed or removed: the outbox keeps such events.
 """
 
 import sys
@@ -19,7 +19,7 @@ from services.incidents.tips import workflow as tips
 from shared import asyncapi
 from shared.events import DATA_VERSION, EVENTS, Attachment, Case, Change, Team, TrainingClass, encode
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "integrator" / "asyncapi.json"
 RUN = "run `make events` and commit what it writes"
 
 _WORDS = {"unit": "2025:25942", "kind": "gambling", "topic": "public_order", "media_type": "image/jpeg"}

@@ -1,4 +1,4 @@
-"""The HTTP side of Open311 GeoReport v2, at /incidents/open311/v2. docs/open311.md tells what is particular here."""
+"""The HTTP side of Open311 GeoReport v2, at /incidents/open311/v2. docs/integrator/open311.md tells what is particular here."""
 
 from fastapi import APIRouter, Request, Response
 
