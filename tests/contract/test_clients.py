@@ -11,7 +11,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from shared.auth import issue_token
+from shared.access.issuer import issue_token
 from shared.days import today
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE
