@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shared.auth import TokenRole, issue_token
 
 from deploy.problems import page
+from shared.access.issuer import issue_token
+from shared.access.permissions import TokenRole
 from shared.settings import settings
 from tests.conftest import COMMUNE, PROVINCE
 
