@@ -93,7 +93,8 @@ class GapInLog(Exception):
 
 # Columns in the order of Record's fields, in the form in which a record carries them.
 _READ = """
-SELECT seq, id::text, type, dataversion, subject, recorded_at, convert_to(data, 'UTF8'), traceparent
+SELECT seq, id::text, type, dataversion, subject, recorded_at, convert_to(data, 'UTF8'), traceparent,
+  (SELECT max(generation) FROM outbox_generations)
 FROM outbox WHERE seq > $1 AND recorded_at >= $2 ORDER BY seq LIMIT $3
 """
 
@@ -126,9 +127,14 @@ async def newest_mark(
 
 
 def _batch(generations: list[tuple[int, int]], rows: list[asyncpg.Record], after: Mark) -> Batch:
-    """The rows of an outbox as records behind the mark; it tells of no watermark."""
+    """The rows of an outbox as records behind the mark; it tells of no watermark.
+
+    Raises ConnectionError where the outbox has begun another generation since these were read: who reads connects again.
+    """
+    if rows and rows[-1][-1] != generations[-1][0]:
+        raise ConnectionError("the outbox has begun another generation")
     records, previous, mark = [], after.seq, after
-    for seq, *content in rows:
+    for seq, *content, _ in rows:
         records.append(Record(generation_of(generations, seq), seq, previous, *content))
         previous = seq
     if records:

@@ -18,6 +18,7 @@ from shared.log import Batch, Log, Mark, open_log
 from shared.log_kafka import ensure_topics, relay
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, Antt
+from tests.stats.writing import sql
 
 
 async def report(antt: Antt, times: int = 1) -> str:
@@ -49,6 +50,20 @@ async def test_both_logs_give_the_same_records_in_the_same_order(antt_on_kafka: 
     in_place = await read_until(open_log(settings().model_copy(update={"log": "embedded"})), seq)
     assert over_kafka.records == in_place.records
     assert [r.previous_seq for r in in_place.records[1:]] == [r.seq for r in in_place.records[:-1]]
+
+
+async def test_who_reads_while_a_generation_begins_connects_again_before_it_hands_on_an_event_of_it(antt: Antt) -> None:
+    after = int((await report(antt, 3)).split(":")[2])
+    async with aclosing(open_log(settings()).follow("incidents", Mark(), 100)) as batches:
+        assert [record.seq for record in (await anext(batches)).records] == [1, 2, 3]
+        await sql("incidents", "INSERT INTO outbox_generations (generation, after_seq) VALUES (2, $1)", after)
+        await report(antt)
+        with pytest.raises(ConnectionError, match="another generation"):
+            await anext(batch async for batch in batches if batch.records)
+    assert [(r.generation, r.seq) for r in (await read_until(open_log(settings()), after + 1)).records][-2:] == [
+        (1, after),
+        (2, after + 1),
+    ]
 
 
 async def test_a_reader_that_is_ended_as_news_comes_ends(

@@ -38,7 +38,10 @@ async def test_a_rebuild_finds_the_same_figures_and_swaps_its_set_in(antt: Antt)
     before = await antt.counters(position)
     old = await serving()
     rebuilt = await rebuild(settings())
-    assert (rebuilt.events, rebuilt.comparison.differing) == (6, 0)
+    # Beside the six tips, what a job has said of deadlines by then: those of 2024 have passed.
+    told = await sql("incidents", "SELECT count(*) FROM outbox WHERE type = 'DeadlineMissed'")
+    assert 6 <= rebuilt.events <= 6 + told[0]["count"]
+    assert rebuilt.comparison.differing == 0
     assert rebuilt.comparison.compared > 0
     assert await serving() == rebuilt.set_id != old
     assert await antt.counters(position) == before
