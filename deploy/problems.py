@@ -5,15 +5,22 @@ It stands in deploy because every service's problems are on the page.
 
 import inspect
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import groupby
+from pkgutil import walk_packages
 
-# The import of the three services declares all of their problems.
-import deploy.embedded  # noqa: F401
+import services
+import shared
 from shared.errors import Problem
 
 
 def page() -> str:
     """The whole page, statuses and names in order."""
+    for package in (shared, services):
+        # Some modules are loaded only where they are needed, and declare problems too.
+        for module in walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
     # Tests may declare problems of their own.
     ours = (kind for kind in declared(Problem) if kind.__module__.startswith(("shared.", "services.")))
     ordered = sorted(ours, key=lambda kind: (kind.status, kind.name, kind.en))

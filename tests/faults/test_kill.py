@@ -59,7 +59,7 @@ async def test_nothing_outlives_a_killed_supervisor_and_the_next_run_goes_on(kaf
 
 @pytest.mark.parametrize(
     ("installation", "victims"),
-    [("on_kafka", ["work", "work", "postgres"]), ("embedded", ["all"])],
+    [pytest.param("on_kafka", ["work", "work", "postgres"], marks=pytest.mark.slow), ("embedded", ["all"])],
     indirect=["installation"],
 )
 async def test_each_row_of_an_import_is_taken_once_though_its_job_is_killed(

@@ -23,7 +23,9 @@ def slowly(_: Delivery) -> object:
 
 
 @pytest.mark.parametrize(
-    ("installation", "victim"), [("embedded", "all"), ("on_kafka", "work")], indirect=["installation"]
+    ("installation", "victim"),
+    [("embedded", "all"), pytest.param("on_kafka", "work", marks=pytest.mark.slow)],
+    indirect=["installation"],
 )
 async def test_a_killed_delivery_loses_nothing_and_repeats_only_with_the_same_id(
     installation: Installation, victim: str

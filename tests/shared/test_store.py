@@ -87,6 +87,7 @@ async def test_what_is_too_much_or_breaks_off_leaves_nothing(store: ObjectStore,
     assert await keys(store) == []
 
 
+@pytest.mark.slow
 async def test_a_file_of_two_hundred_megabytes_is_streamed(store: ObjectStore) -> None:
     async def much() -> AsyncIterator[bytes]:
         for _ in range(200):
