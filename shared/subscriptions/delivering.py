@@ -41,6 +41,8 @@ _AT_ONCE = 500
 _PAUSE_SECONDS = 0.05
 # How often a place is written down while nothing is delivered.
 _KEEP_SECONDS = 1
+# Its own, so that nobody else's chances depend on when a delivery fails.
+_CHANCE = random.Random()
 # When a webhook's task looks again after the log or the database failed it.
 _AGAIN_SECONDS = 5
 
@@ -245,7 +247,7 @@ async def _failed(
         return
     DELIVERIES.labels("failed").inc()
     # Receivers that failed together are not all tried again together.
-    pause = max(pauses[attempts - 1] * random.uniform(0.8, 1.2), outcome.retry_after)
+    pause = max(pauses[attempts - 1] * _CHANCE.uniform(0.8, 1.2), outcome.retry_after)
     moved = await service.database.fetch(
         """UPDATE webhook_places SET attempts = $2, next_attempt_at = $3, last_failure = $4, failed_at = now()
         WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($5, $6, $7, $8) RETURNING 1""",
