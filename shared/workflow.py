@@ -1,4 +1,4 @@
-"""What tips, cases and activities share: the row that describes a step, the check before it, and the record of it."""
+"""What records that take steps share: the row that describes a step, the check before it, and the record of it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
-from shared import units
 from shared.access import Identity
 from shared.days import now
 from shared.errors import StepNotAllowed, invalid
@@ -30,7 +29,7 @@ class Step(NamedTuple, Generic[State]):
 
 
 class Record(Protocol):
-    """What every record that takes steps has: a tip, a case, an activity."""
+    """What every record that takes steps has."""
 
     @property
     def id(self) -> UUID:
@@ -46,18 +45,11 @@ class Record(Protocol):
 
 
 class Stateful(Protocol):
-    """What has a state that a step changes: a record, a deadline."""
+    """What has a state that a step changes."""
 
     @property
     def state(self) -> str:
         """Where it is in its workflow."""
-
-
-def also_concerned(*as_it_was_and_is: Record) -> tuple[str, ...]:
-    """The units beside its own whose police handle a record, or are asked to; of a case or an activity there are none."""
-    named = {getattr(row, name, None) for row in as_it_was_and_is for name in ("handled_by", "forwarded_to")}
-    others = {unit for unit in named if unit}.difference(row.unit for row in as_it_was_and_is)
-    return tuple(sorted(unit for unit in others if units.get(unit) is not None))
 
 
 class StepTaken(Declared):
@@ -87,15 +79,14 @@ class StepOut(BaseModel):
 
 
 def require_may_step(
-    caller: Identity, record: Record, command: str, step: Step[str], reason: str | None, handled_by: str | None = None
+    caller: Identity, record: Record, command: str, step: Step[str], reason: str | None, unit: str | None = None
 ) -> None:
     """Raise unless the caller may take this step, the record's state leads there, and a needed reason is given.
 
-    `handled_by`: who would handle it then, where that is another than who does.
+    `unit`: whose step it is, where that is another than the record's own unit.
     """
     team_id = getattr(record, "team_id", None)
-    unit = handled_by or getattr(record, "handled_by", None) or record.unit
-    caller.require(step.may, unit, str(team_id) if team_id else None)
+    caller.require(step.may, unit or record.unit, str(team_id) if team_id else None)
     if record.state not in step.of:
         raise StepNotAllowed(state=record.state, step=command, allowed_from=step.of)
     if step.needs_reason and not reason:

@@ -49,7 +49,7 @@ def create_app() -> FastAPI:
             attachments.commanded,
             *subscriptions.rooms("incidents"),
             places.router,
-            *importing.rooms(imports.KINDS, imports.OF_UPSERTS),
+            *importing.rooms(imports.KINDS),
             acknowledgement.router,
             deadlines.router,
             deadlines.reads,

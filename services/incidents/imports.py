@@ -87,7 +87,7 @@ _correct_case = _where_it_differs(CorrectCase, correct_case)
 
 
 async def _correct_tip_or_refuse(work: UnitOfWork, caller: Identity, known: Tip, row: Any, reason: str) -> bool:
-    """Correct a tip, unless the row tells something else of what no correction changes.
+    """Correct a tip, unless the row says something else of what no correction changes: `not-correctable`.
 
     Who reported is sealed: whether it is another than the one who is kept, nobody looks.
     """
@@ -129,12 +129,8 @@ async def _correct_activity(work: UnitOfWork, caller: Identity, known: Activity,
 
 KINDS: dict[str, Kind] = {
     "tips": kind(Tip, ReportTip, report_tip, _correct_tip_or_refuse, Teams),
-    "cases": kind(Case, OpenCase, open_case, _correct_case_and_link, Teams),
+    "cases": kind(Case, OpenCase, open_case, _correct_case_and_link),
     "activities": kind(
         Activity, AnyActivity, activities.enter, _correct_activity, Teams, frozenset(activity_kinds.KINDS)
     ),
 }
-
-OF_UPSERTS = """A case is linked to what it is not linked to yet. A tip's channel and point are never corrected, nor is an
-    informant added: a row that tells others is rejected (`not-correctable`). Not compared are an informant beside the
-    sealed one who is kept, and a point that boundaries show elsewhere than the tip that has none."""

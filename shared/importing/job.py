@@ -292,17 +292,17 @@ def _take(taking: Taking, entries: Iterator[Entry]) -> list[Entry]:
 async def _take_chunk(taking: Taking, chunk: list[Entry], decided: Decided) -> None:
     """Commit what was decided of rows, with the progress; decide again when a record that they correct has moved on."""
     read = taking.row.rows_read + len(chunk)
-    first = True
+    ready: Decided | None = decided
 
     async def decide(work: UnitOfWork) -> Import:
-        nonlocal decided, first
-        if not first:
+        nonlocal ready
+        if ready is None:
             await _require_goes_on(taking)
-            decided = await _decide(taking, chunk)
-        first = False
-        if taking.row.atomic and decided.counts["rejected"]:
-            return _write_down(work, taking, decided._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
-        return _write_down(work, taking, decided, rows_read=read)
+            ready = await _decide(taking, chunk)
+        found, ready = ready, None
+        if taking.row.atomic and found.counts["rejected"]:
+            return _write_down(work, taking, found._replace(works=[]), rows_read=read, **_failed(RowsRejected()))
+        return _write_down(work, taking, found, rows_read=read)
 
     try:
         # Where another was first with a reference, it is seen the next time.

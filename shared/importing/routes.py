@@ -92,9 +92,9 @@ def _name_next(request: Request, response: Response, limit: int, after: int | No
         response.headers["Link"] = f'<{request.url.path}?limit={limit}&after={after}>; rel="next"'
 
 
-def rooms(kinds: Kinds, of_upserts: str = "") -> list[APIRouter]:
-    """The routes by which files of these kinds of rows are imported; `of_upserts`: what an upsert of them does besides."""
-    NewIt, ListIt = asked_of(kinds, of_upserts)
+def rooms(kinds: Kinds) -> list[APIRouter]:
+    """The routes by which files of these kinds of rows are imported."""
+    NewIt, ListIt = asked_of(kinds)
     router = APIRouter(
         prefix="/imports",
         tags=["imports"],

@@ -140,9 +140,10 @@ class ListRejected(Input):
     after: Annotated[int, Query(ge=0, le=2_147_483_647)] = 0
 
 
-def asked_of(kinds: Iterable[str], of_upserts: str) -> tuple[type[NewImport], type[ListImports]]:
-    """What is asked about imports of these kinds; `of_upserts`: what an upsert of them does beyond the common."""
+def asked_of(kinds: Iterable[str]) -> tuple[type[NewImport], type[ListImports]]:
+    """What is asked about imports of these kinds: the same, but of no other kind."""
     named: Any = Literal[tuple(kinds)]
-    told = (NewImport.__doc__ or "").replace("leaves out stays.\n", f"leaves out stays. {of_upserts}\n")
-    new = create_model("NewImport", __base__=NewImport, __doc__=told, of=(named, NewImport.model_fields["of"]))
+    new = create_model(
+        "NewImport", __base__=NewImport, __doc__=NewImport.__doc__, of=(named, NewImport.model_fields["of"])
+    )
     return new, create_model("ListImports", __base__=ListImports, of=(named | None, ListImports.model_fields["of"]))

@@ -5,7 +5,7 @@ columns of a file. An export never shows what the list would not.
 """
 
 from shared.listing.columns import Column, name_of, value_of, word_of
-from shared.listing.export import ANSWERS, ExportQuery, TooManyRows
+from shared.listing.export import ANSWERS, ExportQuery
 from shared.listing.listing import Listing
 from shared.listing.question import Count, ListQuery, Question, Records, Search, Words, sort_words_in
 
@@ -19,7 +19,6 @@ __all__ = [
     "Question",
     "Records",
     "Search",
-    "TooManyRows",
     "Words",
     "name_of",
     "sort_words_in",

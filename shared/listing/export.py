@@ -26,8 +26,8 @@ from starlette.types import Message, Receive, Scope, Send
 from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, today
-from shared.errors import Problem
-from shared.http import Input
+from shared.errors import Overloaded, Problem
+from shared.http import problems
 from shared.limits import AtMost
 from shared.listing.columns import Column, cell, harmless
 from shared.listing.question import Question, Search, Sort
@@ -41,14 +41,6 @@ MEDIA_TYPES: dict[Format, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "ndjson": "application/x-ndjson",
 }
-# How the answer of an export is documented.
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file. CSV is UTF-8 with a byte order mark, its days as 2026-11-30 and hours of Viet Nam.",
-        "content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()},
-    }
-}
-
 # Rows that are read at once; intake waits no longer than it takes to write these.
 _ROWS = 200
 # A sheet holds 1,048,576 rows, its titles included.
@@ -63,15 +55,11 @@ _LEAST_BYTES_A_SECOND = 4_096
 _NOT_XML = re.compile("[\ufffe\uffff]")
 
 
-class Export(Input):
-    """As which file, and the oldest or the newest first."""
+class ExportQuery(Search):
+    """All of what was searched as which file, the oldest or the newest first."""
 
     format: Annotated[Format, Query()] = "csv"
     sort: Annotated[Sort, Query()] = "oldest"
-
-
-class ExportQuery(Search, Export):
-    """A file of a kind of record, by whatever its room adds."""
 
 
 class TooManyRows(Problem):
@@ -84,12 +72,21 @@ class TooManyRows(Problem):
     )
 
 
+# How the answers of an export are documented.
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file. CSV is UTF-8 with a byte order mark, its days as 2026-11-30 and hours of Viet Nam.",
+        "content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()},
+    },
+    **problems(TooManyRows, Overloaded),
+}
+
+
 async def export(
     database: Database,
     caller: Identity,
     question: Question,
-    query: Search,
-    asked: Export,
+    query: ExportQuery,
     kind: str,
     columns: list[Column],
     shown: Callable[[asyncpg.Record], BaseModel],
@@ -102,7 +99,7 @@ async def export(
     with ExitStack() as held:
         # Before anything is awaited, or all who come at once would find a place.
         held.enter_context(_AT_ONCE.place())
-        answer = await _made(database, caller, question, query, asked, kind, columns, shown)
+        answer = await _made(database, caller, question, query, kind, columns, shown)
         answer.held = held.pop_all()
     return answer
 
@@ -138,19 +135,18 @@ async def _made(
     database: Database,
     caller: Identity,
     question: Question,
-    query: Search,
-    asked: Export,
+    query: ExportQuery,
     kind: str,
     columns: list[Column],
     shown: Callable[[asyncpg.Record], BaseModel],
 ) -> _Held:
-    if asked.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
+    if query.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)
     # What was looked for in free words may name a person, and a log is no place for that.
     free = {"text", "officer", "format", "sort"}
     filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=free)
-    told = log.bind(kind=kind, format=asked.format, by=caller.subject, filters=filters)
-    pages = question.pages(database, asked.sort, _ROWS)
+    told = log.bind(kind=kind, format=query.format, by=caller.subject, filters=filters)
+    pages = question.pages(database, query.sort, _ROWS)
     # What fails at once is still answered as a problem.
     first = [shown(row) for row in await anext(pages, [])]
 
@@ -166,14 +162,14 @@ async def _made(
         finally:
             told.info("exported", rows=rows, whole=whole)
 
-    if asked.format == "xlsx":
+    if query.format == "xlsx":
         # Written whole before the answer begins, since a workbook's directory stands at its end.
         content = _chunks(await _workbook(records(), kind, columns))
-    elif asked.format == "csv":
+    elif query.format == "csv":
         content = _csv(records(), columns)
     else:
         content = _ndjson(records())
-    return _Held(content, f"{kind}-{today().isoformat()}.{asked.format}", MEDIA_TYPES[asked.format])
+    return _Held(content, f"{kind}-{today().isoformat()}.{query.format}", MEDIA_TYPES[query.format])
 
 
 async def _ndjson(pages: AsyncIterator[list[BaseModel]]) -> AsyncGenerator[bytes, None]:

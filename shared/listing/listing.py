@@ -38,4 +38,4 @@ class Listing(Generic[Shown]):
     async def export(self, database: Database, caller: Identity, query: ExportQuery) -> StreamingResponse:
         """The same list as a file."""
         question = Question(self.records, caller, query)
-        return await export(database, caller, question, query, query, self.file, self.columns, self.shown)
+        return await export(database, caller, question, query, self.file, self.columns, self.shown)

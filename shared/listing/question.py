@@ -48,14 +48,10 @@ class Search(Input):
     to: Annotated[Day | None, Query()] = None
 
 
-class SearchPage(Page):
+class ListQuery(Search, Page):
     """A page of what was searched, the oldest or the newest first."""
 
     sort: Annotated[Sort, Query()] = "oldest"
-
-
-class ListQuery(Search, SearchPage):
-    """A page of a kind of record, by whatever its room adds."""
 
 
 class Count(BaseModel):

@@ -1,7 +1,10 @@
 """Others follow the registry as they follow incidents: `/changes` and webhooks, of the events that teams emits alone."""
 
-import pytest
+import asyncio
 
+from services.incidents import app as incidents
+from services.teams import app as teams
+from shared.service import work
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.receiver import receiving
 from tests.teams import factories as registry
@@ -38,9 +41,7 @@ async def test_an_event_of_another_service_is_no_type_here(antt: Antt) -> None:
     assert "TipReceived" not in types
 
 
-async def test_a_webhook_of_the_registry_gets_its_events_signed_and_in_order(
-    antt: Antt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_webhook_of_the_registry_gets_its_events_signed_and_in_order(antt: Antt) -> None:
     async with receiving() as receiver:
         made = await antt.post(WEBHOOKS, {"url": receiver.url}, antt.token("operator", PROVINCE))
         assert made.status_code == 201, made.text
@@ -52,3 +53,15 @@ async def test_a_webhook_of_the_registry_gets_its_events_signed_and_in_order(
         standing = (await antt.get(f"{WEBHOOKS}/{made.json()['id']}", antt.token("operator", PROVINCE))).json()
         assert standing["delivery"]["dead_letters"] == 0
         assert standing["delivery"]["position"].startswith("teams:1:")
+
+
+async def test_over_kafka_the_process_of_jobs_delivers_for_teams_too(antt_on_kafka: Antt) -> None:
+    # What `antt work` does (deploy/cli.py).
+    working = asyncio.create_task(work({"incidents": incidents.jobs(), "teams": teams.jobs()}))
+    async with receiving() as receiver:
+        made = await antt_on_kafka.post(WEBHOOKS, {"url": receiver.url}, antt_on_kafka.token("operator", PROVINCE))
+        assert made.status_code == 201, made.text
+        team = await registry.team(antt_on_kafka)
+        await eventually(lambda: receiver.subjects == [team])
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)

@@ -98,11 +98,7 @@ async def count_activities(query: Annotated[SearchActivities, Query()], caller: 
     return await reading.ACTIVITIES.count(request.app.state.service.database, caller, query)
 
 
-@reads.get(
-    "/export",
-    response_class=StreamingResponse,
-    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
-)
+@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_activities(
     query: Annotated[ExportActivities, Query()], caller: Caller, request: Request
 ) -> StreamingResponse:

@@ -11,7 +11,7 @@ from services.incidents.attachments.workflow import ADD, BY_TEAM, RECORDS, REMOV
 from services.incidents.tips.models import Tip
 from services.incidents.tips.reading import standing
 from services.incidents.tips.receipts import tip_of_receipt
-from services.incidents.tips.workflow import WRITE
+from services.incidents.tips.workflow import WRITE, also_concerned
 from shared import events
 from shared.access import Identity
 from shared.database import Database
@@ -21,7 +21,7 @@ from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
 from shared.settings import settings
-from shared.workflow import Record, Step, also_concerned, require_may_step
+from shared.workflow import Record, Step, require_may_step
 
 # What is made of a file to look at has a place so far behind the file's own: it takes none of those that are limited.
 _BESIDE = 10_000
@@ -124,7 +124,8 @@ async def _require(
     record: Record = row_of(RECORDS[of], found)
     if caller.role == "team_leader" and of == "activities":
         step = BY_TEAM[step.event]
-    require_may_step(caller, record, step.event, step, reason)
+    # A tip's files are whose police handle it.
+    require_may_step(caller, record, step.event, step, reason, getattr(record, "handled_by", None))
     return record
 
 

@@ -140,11 +140,7 @@ async def count_cases(query: Annotated[SearchCases, Query()], caller: Caller, re
     return await reading.CASES.count(request.app.state.service.database, caller, query)
 
 
-@reads.get(
-    "/export",
-    response_class=StreamingResponse,
-    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
-)
+@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_cases(query: Annotated[ExportCases, Query()], caller: Caller, request: Request) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.CASES.export(request.app.state.service.database, caller, query)

@@ -26,7 +26,7 @@ from services.incidents.tips.schemas import (
     TooManyMessages,
     WriteByReceipt,
 )
-from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE
+from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE, also_concerned
 from shared import events, references, units
 from shared.access import Identity
 from shared.days import day_of, now, today
@@ -35,11 +35,11 @@ from shared.events import Channel
 from shared.http import LeftOut
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
-from shared.workflow import also_concerned, record_step, require_may_step
+from shared.workflow import record_step, require_may_step
 
-# Where a tip goes when its forwarding names nobody: the Criminal Procedure Code, art. 145.
 # What the sender of a tip may write to it; more is for a conversation, and each moves the tip on.
 MOST_MESSAGES = 100
+# Where a tip goes when its forwarding names nobody: the Criminal Procedure Code, art. 145.
 INVESTIGATION_BODY = "Cơ quan Cảnh sát điều tra"
 
 DEFAULT_CHANNEL: dict[str, Channel] = {"anyone": "web", "team_leader": "team", "system": "system"}
@@ -125,13 +125,18 @@ def _require_may_report(caller: Identity, tip: ReportTip, unit: str, supplied_by
         raise invalid("team_id", "missing", "a team's tip names the team")
 
 
+def _require_may(caller: Identity, tip: Tip, command: str, reason: str | None) -> None:
+    """Raise unless whoever handles the tip may take this step now."""
+    require_may_step(caller, tip, command, STEPS[command], reason, tip.handled_by)
+
+
 async def take_step(
     work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None, **values: Any
 ) -> TipOut:
     """Take a tip one step on, with the values that the step gives it. Raises StepNotAllowed where its state does not
     lead there."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, command, STEPS[command], reason)
+    _require_may(caller, tip, command, reason)
     return await _record_step(work, caller, tip, command, reason, values, values)
 
 
@@ -153,7 +158,7 @@ async def acknowledge_forwarding(
     A commune takes it over instead.
     """
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "acknowledge", STEPS["acknowledge"], given.reason)
+    _require_may(caller, tip, "acknowledge", given.reason)
     if tip.outcome is not None:
         raise StepNotAllowed(state=tip.state, step="acknowledge", allowed_from=("forwarded",))
     if units.get(tip.forwarded_to or "") is not None:
@@ -171,14 +176,8 @@ async def answer_forwarding(
     tip = await work.load(Tip, tip_id)
     receiver = tip.forwarded_to or ""
     forwarded_to_commune = units.get(receiver) is not None
-    require_may_step(
-        caller,
-        tip,
-        command,
-        STEPS[command],
-        reason,
-        handled_by=receiver if forwarded_to_commune else None,
-    )
+    unit = receiver if forwarded_to_commune else tip.handled_by
+    require_may_step(caller, tip, command, STEPS[command], reason, unit)
     if command == "take_over" and not forwarded_to_commune:
         raise invalid("tip", "forwarded-to-agency", "an agency acknowledges a tip; only a commune takes it over")
     values = {"handled_by": receiver, "officer": None} if command == "take_over" else {}
@@ -188,7 +187,7 @@ async def answer_forwarding(
 async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
     """Keep that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "notify", STEPS["notify"], reason)
+    _require_may(caller, tip, "notify", reason)
     if tip.state == "forwarded" and units.get(tip.forwarded_to or "") is not None:
         raise invalid("tip", "forwarded-to-commune", "the commune must first take the tip over, or send it back")
     return await _record_step(work, caller, tip, "notify", reason, {}, {})
@@ -197,7 +196,7 @@ async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, rea
 async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID, reason: str | None) -> TipOut:
     """Close a tip as a duplicate of another, which must still stand; only the other counts."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "merge", STEPS["merge"], reason)
+    _require_may(caller, tip, "merge", reason)
     if into == tip_id:
         raise invalid("into", "itself", "a tip is no duplicate of itself")
     other = await work.look_up(Tip, into)
@@ -214,7 +213,7 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
 async def withdraw_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
     """Take a tip back. HasDuplicates while another is merged into it, which would neither count nor be handled."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "withdraw", STEPS["withdraw"], reason)
+    _require_may(caller, tip, "withdraw", reason)
     duplicates = await work.database.fetch("SELECT id FROM tips WHERE merged_into = $1 ORDER BY id LIMIT 10", tip_id)
     if duplicates:
         raise HasDuplicates(tips=[duplicate["id"] for duplicate in duplicates])
@@ -229,7 +228,7 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     """
     tip = await work.load(Tip, tip_id)
     step = CORRECT_BY_SENDER if caller.role == "system" and tip.source_system == caller.subject else STEPS["correct"]
-    require_may_step(caller, tip, "correct", step, correction.reason)
+    require_may_step(caller, tip, "correct", step, correction.reason, tip.handled_by)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, each step tells.
     told = {name: None if name == "content" else str(value) for name, value in values.items()}
@@ -268,7 +267,7 @@ async def _left_behind(work: UnitOfWork, tip: Tip, unit: str, day: date) -> dict
 async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, question: str) -> TipOut:
     """Put a question to the sender, who finds it with the receipt."""
     tip = await work.load(Tip, tip_id)
-    require_may_step(caller, tip, "ask", STEPS["ask"], None)
+    _require_may(caller, tip, "ask", None)
     message = _write(work, tip_id, "question", question, caller.subject)
     return await _record_step(work, caller, tip, "ask", None, {}, {"message": str(message.id)})
 

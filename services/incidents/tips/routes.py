@@ -209,11 +209,7 @@ async def count_tips(query: Annotated[SearchTips, Query()], caller: Caller, requ
     return await reading.TIPS.count(request.app.state.service.database, caller, query)
 
 
-@reads.get(
-    "/export",
-    response_class=StreamingResponse,
-    responses={**listing.ANSWERS, **problems(listing.TooManyRows, Overloaded)},
-)
+@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_tips(query: Annotated[ExportTips, Query()], caller: Caller, request: Request) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON; never who reported a tip."""
     return await reading.TIPS.export(request.app.state.service.database, caller, query)

@@ -1,7 +1,8 @@
 """What may happen to a tip, as DOMAIN.md tells it: from which states a step leads to which, and who may take it."""
 
+from shared import units
 from shared.events import TipState
-from shared.workflow import Step
+from shared.workflow import Record, Step
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
 CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")
@@ -34,3 +35,10 @@ WRITE: Step[TipState] = Step(OPEN, None, "report_tip", "InformantWrote")
 CORRECT_BY_SENDER: Step[TipState] = Step(
     ("received", "reported"), None, "pass_on_tip", "TipCorrected", needs_reason=True
 )
+
+
+def also_concerned(*as_it_was_and_is: Record) -> tuple[str, ...]:
+    """The units beside its own whose police handle a tip, or are asked to; of a case or an activity there are none."""
+    named = {getattr(row, name, None) for row in as_it_was_and_is for name in ("handled_by", "forwarded_to")}
+    others = {unit for unit in named if unit}.difference(row.unit for row in as_it_was_and_is)
+    return tuple(sorted(unit for unit in others if units.get(unit) is not None))
