@@ -1,22 +1,13 @@
 """What searching and duplicates stand on."""
 
+from migrations.parts.search import SEARCH
 from migrations.scripts import run_script
 
 revision = "incidents_0010"
 down_revision = "incidents_0009"
 
 TABLES = """
-CREATE EXTENSION IF NOT EXISTS unaccent;
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
--- Words without diacritics, so that hoà = hòa = hoa.
-CREATE TEXT SEARCH CONFIGURATION vietnamese (COPY = simple);
-ALTER TEXT SEARCH CONFIGURATION vietnamese
-    ALTER MAPPING FOR asciiword, word, numword, asciihword, hword, numhword, hword_part, hword_asciipart, hword_numpart
-    WITH unaccent, simple;
--- The same for a whole text, as shared/units.py folds a name. unaccent() is only stable since its rules could change;
--- a restored database must therefore have been given the same rules.
-CREATE FUNCTION folded(content text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-    RETURN lower(unaccent('unaccent', content));
 
 -- What a tip says, who reaches it and when it was received (services/incidents/tips/reading.py has the same expression).
 -- Intake only appends to the index's list of what is pending; a job sorts that in (services/incidents/jobs.py).
@@ -65,4 +56,5 @@ CREATE INDEX activities_by_team ON activities (team_id, started_at, id) WHERE te
 
 def upgrade() -> None:
     """Bring the tables to this version."""
-    run_script(TABLES)
+    for script in (SEARCH, TABLES):
+        run_script(script)

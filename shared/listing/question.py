@@ -70,23 +70,26 @@ def _without_signs(text: str) -> str:
 class Words(NamedTuple):
     """How records are found by their words, without diacritics (the text search configuration `vietnamese`).
 
-    Beside the words of `text` a GIN index has the units that reach a record, its state, and its spans of 32 and 256 days,
-    so that it finds the words of a place or a time at once. All are SQL; `day` is a date.
+    Of records that come in floods the GIN index has, beside the words of `text`, the units that reach a record, its state,
+    and its spans of 32 and 256 days, so that it finds the words of a place or a time at once. All are SQL; `day` is a date.
     """
 
     text: str
-    units: tuple[str, ...]
-    state: str
-    day: str
+    units: tuple[str, ...] = ()
+    state: str | None = None
+    day: str | None = None
 
     @property
     def indexed(self) -> str:
         """The expression that the index is made of."""
-        since = f"({self.day} - '{_FIRST_DAY}'::date)"
-        facets = [*(f"'@' || {unit}" for unit in self.units), f"'=' || {self.state}"]
-        facets += [f"'{sign}' || ({since} / {days})::text" for sign, days in _DAYS.items()]
+        facets = [f"'@' || {unit}" for unit in self.units]
+        if self.state is not None:
+            facets.append(f"'=' || {self.state}")
+        if self.day is not None:
+            since = f"({self.day} - '{_FIRST_DAY}'::date)"
+            facets += [f"'{sign}' || ({since} / {days})::text" for sign, days in _DAYS.items()]
         words = f"strip(to_tsvector('vietnamese', {_without_signs(self.text)}))"
-        return f"({words} || array_to_tsvector(ARRAY[{', '.join(facets)}]))"
+        return f"({words} || array_to_tsvector(ARRAY[{', '.join(facets)}]))" if facets else words
 
     @property
     def sought(self) -> str:

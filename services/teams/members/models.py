@@ -4,12 +4,13 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
 from shared.events import Role
+from shared.listing import Words
 from shared.outbox import after_create, instant, word
 
 Origin = Literal["ward_guard", "part_time_police", "civil_defence", "recruited"]
@@ -26,6 +27,9 @@ EndedFor = Literal[
     "team_placed",
     "team_dissolved",
 ]
+
+# By what a member is found.
+WORDS = Words("full_name")
 
 
 class Member(TeamsModel, table=True):
@@ -57,6 +61,7 @@ class Member(TeamsModel, table=True):
             postgresql_where="released_on IS NULL AND NOT namesake AND withdrawn_at IS NULL",
         ),
         Index("members_by_person", "name_key", "born_on"),
+        Index("members_by_words", text(WORDS.indexed), postgresql_using="gin"),
     )
 
 

@@ -3,15 +3,23 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field
 
+from shared.listing import Words
 from shared.outbox import Declared, after_create, instant
 
 
 class TeamsModel(Declared, registry=registry()):
     """The tables of teams; their own registry, since other services have tables of the same names."""
+
+
+# By what a team is found: its name, its hamlets, and the numbers of the decisions on it.
+WORDS = Words(
+    "name || ' ' || hamlets || ' ' || decision_number"
+    " || ' ' || coalesce(placement_number, '') || ' ' || coalesce(dissolution_number, '')"
+)
 
 
 class Team(TeamsModel, table=True):
@@ -51,6 +59,7 @@ class Team(TeamsModel, table=True):
             name="teams_placed",
         ),
         Index("teams_by_unit", "unit", "id"),
+        Index("teams_by_words", text(WORDS.indexed), postgresql_using="gin"),
     )
 
 

@@ -3,12 +3,17 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from services.teams.teams.models import TeamsModel
 from shared.events import Role
+from shared.listing import Words
 from shared.outbox import after_create, instant, word
+
+# By what a class is found, and a certificate.
+CLASS_WORDS = Words("title || ' ' || coalesce(organiser, '')")
+CERTIFICATE_WORDS = Words("number")
 
 
 class TrainingClass(TeamsModel, table=True):
@@ -25,7 +30,10 @@ class TrainingClass(TeamsModel, table=True):
     recorded_by: str
     version: int = 1
 
-    __table_args__ = (Index("training_classes_by_unit", "unit", "id"),)
+    __table_args__ = (
+        Index("training_classes_by_unit", "unit", "id"),
+        Index("training_classes_by_words", text(CLASS_WORDS.indexed), postgresql_using="gin"),
+    )
 
 
 after_create(
@@ -65,6 +73,7 @@ class Certificate(TeamsModel, table=True):
             "certificates_by_number", "training_class_id", "number", unique=True, postgresql_where="revoked_on IS NULL"
         ),
         Index("certificates_by_team", "team_id", "id"),
+        Index("certificates_by_words", text(CERTIFICATE_WORDS.indexed), postgresql_using="gin"),
     )
 
 
