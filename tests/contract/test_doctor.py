@@ -1,4 +1,4 @@
-"""`antt doctor`: what is wrong with a set-up is told in words, with what to do, and nothing else is."""
+"""`antt doctor`: what is wrong with a set-up is said in words, with what to do, and nothing else is."""
 
 import io
 import re
@@ -13,7 +13,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rich.console import Console
 
-from deploy.doctor import Finding, Place, doctor, findings, overlooked, variables
+from deploy.doctor import Finding, Installation, doctor, findings
+from deploy.doctor.configuration import overlooked, variables
 from deploy.local.sockets import free_port
 from shared.log_kafka import ensure_topics, topic_of
 from shared.settings import Settings
@@ -37,9 +38,9 @@ async def wrong(port: int = 0) -> list[Finding]:
 
 async def test_nothing_is_wrong_with_a_set_up_that_is_right(databases: dict[str, str]) -> None:
     assert await wrong() == []
-    told = [finding.en for finding in await findings(free_port())]
-    assert any(re.fullmatch(r"teams: tables are at version teams_\d{4}", text) for text in told)
-    assert "The JWKS has 1 keys" in told
+    found = [finding.en for finding in await findings(free_port())]
+    assert any(re.fullmatch(r"teams: tables are at version teams_\d{4}", text) for text in found)
+    assert "The JWKS has 1 keys" in found
 
 
 def write(path: Path, content: bytes, mode: int) -> str:
@@ -158,30 +159,30 @@ async def test_a_database_that_is_not_as_it_should_be_is_named(
     assert found.do_en.startswith(remedy)
 
 
-async def test_two_services_on_one_database_are_told(databases: dict[str, str], monkeypatch: Env) -> None:
+async def test_two_services_on_one_database_are_named(databases: dict[str, str], monkeypatch: Env) -> None:
     monkeypatch.setenv("ANTT_INCIDENTS_DATABASE_URL", databases["teams"])
     assert "incidents and teams share a database" in [finding.en for finding in await wrong()]
 
 
 async def test_a_port_is_free_or_ours_or_somebody_elses(served: str) -> None:
-    told = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
+    found = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
     for service in ("teams", "incidents", "stats"):
-        assert any(words.startswith(f"{service} at ") for words in told)
+        assert any(words.startswith(f"{service} at ") for words in found)
     with socket.create_server(("127.0.0.1", 0)) as other:
-        (found,) = await wrong(other.getsockname()[1])
-    assert found.en.startswith("Another program listens")
+        (other_program,) = await wrong(other.getsockname()[1])
+    assert other_program.en.startswith("Another program listens")
 
 
 @pytest.fixture
 def management_port(monkeypatch: Env) -> None:
-    """What is down is told there, and no longer on the service's own port."""
+    """What is down is shown there, and no longer on the service's own port."""
     monkeypatch.setenv("ANTT_MANAGEMENT_PORT", str(free_port()))
 
 
-async def test_services_that_tell_elsewhere_what_is_down_are_ours(management_port: None, served: str) -> None:
-    told = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
+async def test_services_that_say_elsewhere_what_is_down_are_ours(management_port: None, served: str) -> None:
+    found = [finding.en for finding in await findings(int(served.rpartition(":")[2]))]
     for service in ("teams", "incidents", "stats"):
-        assert any(words.startswith(f"{service} at ") for words in told)
+        assert any(words.startswith(f"{service} at ") for words in found)
 
 
 async def test_topics_that_would_lose_order_or_events_are_named(databases: dict[str, str], kafka_log: Settings) -> None:
@@ -199,7 +200,7 @@ async def test_topics_that_would_lose_order_or_events_are_named(databases: dict[
     ]
 
 
-async def test_a_broker_that_is_gone_is_told(databases: dict[str, str], monkeypatch: Env) -> None:
+async def test_a_broker_that_is_gone_is_named(databases: dict[str, str], monkeypatch: Env) -> None:
     monkeypatch.setenv("ANTT_LOG", "kafka")
     for address in ("127.0.0.1:1", "nonsense"):
         monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", address)
@@ -212,9 +213,9 @@ async def test_of_several_brokers_one_may_be_down(
 ) -> None:
     monkeypatch.setenv("ANTT_KAFKA_BOOTSTRAP", f"127.0.0.1:1,{kafka_log.bootstrap}")
     assert await wrong() == []
-    told = [finding.en for finding in await findings(free_port())]
-    assert f"Kafka answers at {kafka_log.bootstrap}" in told
-    assert "Kafka does not answer at 127.0.0.1:1" in told
+    found = [finding.en for finding in await findings(free_port())]
+    assert f"Kafka answers at {kafka_log.bootstrap}" in found
+    assert "Kafka does not answer at 127.0.0.1:1" in found
 
 
 # What is set beside other hosts' databases, and what is found to be forgotten.
@@ -233,14 +234,14 @@ async def test_what_is_easily_forgotten_in_production_is_named(name: str, monkey
     environment, words = FORGOTTEN[name]
     for variable, value in (FORGOTTEN["nothing"][0] | {"ANTT_HOST": "0.0.0.0"} | environment).items():
         monkeypatch.setenv(variable, value)
-    found = [each async for each in overlooked(Place(Settings(), 8000))]
+    found = [each async for each in overlooked(Installation(Settings(), 8000))]
     named = [each for each in found if each.good is False]
     assert len(named) == len(words)
     assert all(each.en.startswith(begin) and each.do_en for each, begin in zip(named, words, strict=True))
 
 
 async def test_nothing_of_that_is_asked_of_a_local_run(databases: dict[str, str]) -> None:
-    assert [each async for each in overlooked(Place(Settings(), 8000))] == []
+    assert [each async for each in overlooked(Installation(Settings(), 8000))] == []
 
 
 def test_doctor_needs_no_java() -> None:
@@ -248,7 +249,7 @@ def test_doctor_needs_no_java() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_words_come_in_vietnamese_first_and_the_status_tells_too(monkeypatch: Env, tmp_path: Path) -> None:
+def test_the_words_come_in_vietnamese_first_and_the_status_says_so_too(monkeypatch: Env, tmp_path: Path) -> None:
     monkeypatch.setenv("ANTT_DATA", str(tmp_path / "mới"))
     written = io.StringIO()
     assert doctor(free_port(), Console(file=written, soft_wrap=True)) == 0

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from deploy.cli import demo
-from deploy.demo import token_for
+from deploy.demo.counted import token_for
 from deploy.scenarios.diary import Request
 from deploy.scenarios.published import SCENARIOS, Period, Scenario
 from deploy.scenarios.replay import Answer, Connect, Post, Refused, Replay
