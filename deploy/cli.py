@@ -153,7 +153,7 @@ def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
     import uvloop
 
     from deploy.starting import require
-    from shared.log_kafka import relay_for_ever
+    from shared.log.kafka import relay_for_ever
     from shared.settings import settings
 
     require(settings(), service, tokens=False, secret=False)

@@ -132,7 +132,7 @@ async def _read_by(settings: Settings, service: Service) -> dict[str, Mark]:
         if row is not None and row["event_id"] is not None:
             read[reader] = Mark(*row.values())
     if settings.log == "kafka":
-        from shared.log_kafka import last_record
+        from shared.log.kafka import last_record
 
         if (last := await last_record(settings, service)) is not None:
             read["kafka"] = Mark(last.generation, last.seq, last.id, last.recorded_at)

@@ -242,7 +242,7 @@ def kafka_log(broker: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings
 async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> AsyncIterator["Antt"]:
     """The three services on fresh databases, with relays and a consumer on a real broker, in this process."""
     from services.stats.counting import count_for_ever
-    from shared.log_kafka import relay_for_ever
+    from shared.log.kafka import relay_for_ever
 
     app = application()
     async with lifespan(app):

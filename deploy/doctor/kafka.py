@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from deploy.doctor.finding import Finding, Installation
 from deploy.local.kafka import is_ready
 from shared.log import SOURCES
-from shared.log_kafka import topic_of
+from shared.log.kafka import topic_of
 
 
 async def brokers(installation: Installation) -> AsyncIterator[Finding]:

@@ -15,9 +15,8 @@ from sqlmodel import Field
 from services.incidents.models import IncidentsModel
 from shared import events
 from shared.errors import InvalidInput, Problem
-from shared.follower import follow_events
 from shared.jurisdiction import lineage
-from shared.log import Record
+from shared.log import Record, follow_events
 from shared.outbox import UnitOfWork
 from shared.settings import settings
 

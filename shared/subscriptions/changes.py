@@ -14,11 +14,20 @@ from typing import NamedTuple
 import msgspec
 
 from shared.access import Identity
-from shared.cloudevents import cloud_event, outline, source_of
 from shared.database import Database
 from shared.errors import Problem
 from shared.jurisdiction import area as area_of
-from shared.log import CountedBeyondRecovery, Mark, Record, SourceWentBack, newest_mark, read_once
+from shared.log import (
+    CountedBeyondRecovery,
+    Mark,
+    Record,
+    SourceWentBack,
+    cloud_event,
+    newest_mark,
+    outline,
+    read_once,
+    source_of,
+)
 from shared.news import news_of
 from shared.service import Service
 from shared.subscriptions.cursors import cursor_of, mark_of

@@ -8,9 +8,9 @@ from uuid_utils.compat import uuid7
 
 from shared import units
 from shared.access import Identity
-from shared.cloudevents import ping_event, source_of
 from shared.days import now
 from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid
+from shared.log import ping_event, source_of
 from shared.outbox import UnitOfWork
 from shared.settings import Service, settings
 from shared.subscriptions import sending, signing

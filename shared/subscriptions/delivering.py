@@ -19,11 +19,10 @@ import structlog
 from prometheus_client import Counter
 from uuid_utils.compat import uuid7
 
-from shared.cloudevents import cloud_event, source_of, taken_back_event
 from shared.days import now
 from shared.errors import Changed
 from shared.jurisdiction import area as area_of
-from shared.log import CountedBeyondRecovery, Mark, open_log, read_generations
+from shared.log import CountedBeyondRecovery, Mark, cloud_event, open_log, read_generations, source_of, taken_back_event
 from shared.outbox import UnitOfWork, row_of
 from shared.service import Service
 from shared.subscriptions import sending

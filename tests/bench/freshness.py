@@ -26,7 +26,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.days import now
-from shared.log_kafka import ensure_topics, topic_of
+from shared.log.kafka import ensure_topics, topic_of
 from shared.settings import Settings, settings
 from tests.bench import intake, load, stage
 from tests.bench.stage import Figure, Stage

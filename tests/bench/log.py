@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from services.stats import counting
 from shared import events
 from shared.database import Database
-from shared.log_kafka import ensure_topics, relay, topic_of
+from shared.log.kafka import ensure_topics, relay, topic_of
 from shared.settings import Settings, settings
 from tests.bench import history, memory, stage
 from tests.bench.stage import Figure, Stage

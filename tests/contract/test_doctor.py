@@ -16,7 +16,7 @@ from rich.console import Console
 from deploy.doctor import Finding, Installation, doctor, findings
 from deploy.doctor.configuration import overlooked, variables
 from deploy.local.sockets import free_port
-from shared.log_kafka import ensure_topics, topic_of
+from shared.log.kafka import ensure_topics, topic_of
 from shared.settings import Settings
 from tests.conftest import flush
 

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from shared import asyncapi, log_kafka
+from shared import asyncapi
 from shared.events import DATA_VERSION, EVENTS, GONE, Deadline, decode, encode
-from shared.log import Mark, Record
+from shared.log import Mark, Record, kafka
 from shared.outbox import UnitOfWork
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.contract.promises import DOCUMENT, RUN, breaks, lacking, meaning
@@ -150,7 +150,7 @@ def test_a_record_on_kafka_has_the_headers_that_the_document_describes() -> None
         "00-a-b-01",
     )
     source, time = b"/antt/2025:79/incidents", recorded.recorded_at.isoformat().encode()
-    told = {name: value.decode() for name, value in log_kafka._headers(recorded, source, time)}
+    told = {name: value.decode() for name, value in kafka._headers(recorded, source, time)}
     described = validator("CloudEventHeaders")
     described.validate(told)
     assert told.keys() == asyncapi.document()["components"]["schemas"]["CloudEventHeaders"]["properties"].keys()

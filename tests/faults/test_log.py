@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.stats import counting
 from shared.database import Database
 from shared.log import EmbeddedLog, Mark
-from shared.log_kafka import KafkaLog, topic_of
+from shared.log.kafka import KafkaLog, topic_of
 from shared.settings import Service, settings
 from tests.conftest import COMMUNE, Antt, eventually
 from tests.faults.conftest import Installation

@@ -16,8 +16,8 @@ from starlette.types import Message, Scope
 from deploy.local.sockets import free_port
 from deploy.run import is_ready, programs
 from services.stats import counting
-from shared import log_kafka
 from shared.access.secrets import make_secret
+from shared.log import kafka
 from shared.middlewares import Answered
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, eventually
@@ -67,10 +67,10 @@ async def test_a_consumer_that_fails_while_it_is_ended_does_not_begin_again(
             raise ConnectionError("the connection went first") from None
 
     monkeypatch.setattr("services.stats.counting.consuming.run", fails)
-    monkeypatch.setattr(log_kafka, "relay", fails)
+    monkeypatch.setattr(kafka, "relay", fails)
     work = {
         "count": lambda: counting.count_for_ever(settings()),
-        "relay": lambda: log_kafka.relay_for_ever(settings(), "teams"),
+        "relay": lambda: kafka.relay_for_ever(settings(), "teams"),
     }
     working = asyncio.ensure_future(work[consumer]())
     await eventually(lambda: began)

@@ -4,8 +4,7 @@ import asyncio
 
 import asyncpg
 
-from shared.follower import follow_events
-from shared.log import Record
+from shared.log import Record, follow_events
 from shared.service import Service
 from shared.settings import settings
 from tests.conftest import Antt, eventually

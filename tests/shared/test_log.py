@@ -15,7 +15,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 from shared.log import Batch, Log, Mark, open_log
-from shared.log_kafka import ensure_topics, relay
+from shared.log.kafka import ensure_topics, relay
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, Antt
 from tests.stats.writing import sql

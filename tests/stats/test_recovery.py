@@ -14,7 +14,7 @@ from services.stats.proof.verify import NotTheSameOutbox, verify
 from shared.days import now, today
 from shared.errors import ClocksDiffer
 from shared.log import Mark, SourceWentBack
-from shared.log_kafka import KafkaLog, last_record, relay_for_ever
+from shared.log.kafka import KafkaLog, last_record, relay_for_ever
 from shared.settings import Service, Settings, settings
 from tests.clock import at
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually

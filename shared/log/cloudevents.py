@@ -6,8 +6,7 @@ import msgspec
 
 from shared.days import now
 from shared.events import GONE
-from shared.log import Record
-from shared.settings import Service, Settings
+from shared.log.log import Record
 
 
 class _State(msgspec.Struct):
@@ -52,11 +51,6 @@ class _CloudEvent(msgspec.Struct, omit_defaults=True):
 
 _outline = msgspec.json.Decoder(Outline).decode
 _encode = msgspec.json.Encoder().encode
-
-
-def source_of(settings: Settings, service: Service) -> str:
-    """The `source` of a service's events: `/antt/{province}/{service}`; with `id` it names an event in the whole nation."""
-    return f"/antt/{settings.province}/{service}"
 
 
 def outline(record: Record) -> Outline:

@@ -1,7 +1,7 @@
 """The event log: one interface, two transports. A reader asks for batches after a mark and goes on for ever.
 
 The outbox of each service is the record and keeps every event. Embedded, a reader reads it in place;
-in production the relay copies it to Kafka (`shared/log_kafka.py`) and readers read that. Marks,
+in production the relay copies it to Kafka (`kafka.py` beside this file) and readers read that. Marks,
 batches and records are the same in both, so everything above is the same code.
 """
 
@@ -20,7 +20,6 @@ from shared.days import now
 from shared.outbox import Position
 from shared.settings import Service, Settings
 
-SOURCES: tuple[Service, ...] = ("teams", "incidents")
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -219,13 +218,3 @@ def collect_seldom() -> None:
     By default it looks at all of them each 700 objects, which was a third of what relaying and counting cost.
     """
     gc.set_threshold(70_000, 20, 20)
-
-
-def open_log(settings: Settings) -> Log:
-    """The log that this deployment reads."""
-    collect_seldom()
-    if settings.log == "kafka":
-        from shared.log_kafka import KafkaLog
-
-        return KafkaLog(settings)
-    return EmbeddedLog(settings)

@@ -22,9 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared import telemetry
-from shared.cloudevents import source_of
 from shared.database import one_at_a_time
-from shared.log import (
+from shared.log.log import (
     Batch,
     CountedBeyondRecovery,
     EmbeddedLog,
@@ -34,6 +33,7 @@ from shared.log import (
     collect_seldom,
     read_generations,
 )
+from shared.log.source import source_of
 from shared.settings import Service, Settings
 
 log = structlog.get_logger()

@@ -7,7 +7,8 @@ from typing import Any
 import asyncpg
 
 from shared.days import now
-from shared.log import NEVER, CountedBeyondRecovery, Mark, Record, open_log
+from shared.log.log import NEVER, CountedBeyondRecovery, Mark, Record
+from shared.log.opening import open_log
 from shared.settings import Service
 
 

@@ -1,0 +1,50 @@
+"""The event log: how the events of one service reach whoever reads them.
+
+`log.py` says what a reader stands on and reads outboxes in place, `kafka.py` carries them over Kafka, `opening.py` picks
+the one that a deployment has. `cloudevents.py` is an event as another system receives it; `follower.py` takes another
+service's events in.
+"""
+
+from shared.log.cloudevents import cloud_event, outline, ping_event, taken_back_event
+from shared.log.follower import follow_events
+from shared.log.log import (
+    NEVER,
+    Batch,
+    CountedBeyondRecovery,
+    EmbeddedLog,
+    GapInLog,
+    Log,
+    Mark,
+    Record,
+    SourceWentBack,
+    collect_seldom,
+    newest_mark,
+    read_generations,
+    read_once,
+)
+from shared.log.opening import open_log
+from shared.log.source import SOURCES, source_of
+
+__all__ = [
+    "NEVER",
+    "SOURCES",
+    "Batch",
+    "CountedBeyondRecovery",
+    "EmbeddedLog",
+    "GapInLog",
+    "Log",
+    "Mark",
+    "Record",
+    "SourceWentBack",
+    "cloud_event",
+    "collect_seldom",
+    "follow_events",
+    "newest_mark",
+    "open_log",
+    "outline",
+    "ping_event",
+    "read_generations",
+    "read_once",
+    "source_of",
+    "taken_back_event",
+]
