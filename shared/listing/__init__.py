@@ -7,7 +7,7 @@ columns of a file. An export never shows what the list would not.
 from shared.listing.columns import Column, name_of, value_of, word_of
 from shared.listing.export import ANSWERS, ExportQuery
 from shared.listing.listing import Listing
-from shared.listing.question import Count, ListQuery, Question, Records, Search, Words, sort_words_in
+from shared.listing.question import Count, ListQuery, Question, Records, Search, Sought, Words, sort_words_in
 
 __all__ = [
     "ANSWERS",
@@ -19,6 +19,7 @@ __all__ = [
     "Question",
     "Records",
     "Search",
+    "Sought",
     "Words",
     "name_of",
     "sort_words_in",

@@ -14,7 +14,7 @@ from contextlib import ExitStack, aclosing
 from datetime import date, datetime
 from io import StringIO
 from time import monotonic
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, ClassVar, Literal
 
 import asyncpg
 import structlog
@@ -57,6 +57,9 @@ _NOT_XML = re.compile("[\ufffe\uffff]")
 
 class ExportQuery(Search):
     """All of what was searched as which file, the oldest or the newest first."""
+
+    # The fields that hold what somebody wrote, which may name a person: a log is no place for that.
+    free_words: ClassVar[frozenset[str]] = frozenset({"text"})
 
     format: Annotated[Format, Query()] = "csv"
     sort: Annotated[Sort, Query()] = "oldest"
@@ -142,10 +145,9 @@ async def _made(
 ) -> _Held:
     if query.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)
-    # What was looked for in free words may name a person, and a log is no place for that.
-    free = {"text", "officer", "format", "sort"}
-    filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=free)
-    told = log.bind(kind=kind, format=query.format, by=caller.subject, filters=filters)
+    unlogged = {"format", "sort", *query.free_words}
+    filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=unlogged)
+    logged = log.bind(kind=kind, format=query.format, by=caller.subject, filters=filters)
     pages = question.pages(database, query.sort, _ROWS)
     # What fails at once is still answered as a problem.
     first = [shown(row) for row in await anext(pages, [])]
@@ -160,7 +162,7 @@ async def _made(
                 page = [shown(row) for row in await anext(pages, [])]
             whole = True
         finally:
-            told.info("exported", rows=rows, whole=whole)
+            logged.info("exported", rows=rows, whole=whole)
 
     if query.format == "xlsx":
         # Written whole before the answer begins, since a workbook's directory stands at its end.

@@ -1,6 +1,6 @@
 """One question about a kind of record, asked in three ways: as a page, as a number, as an export.
 
-A room tells in a literal table which filters its records have (`Records`); a question is the caller's reach and the
+A room says in a literal table which filters its records have (`Records`); a question is the caller's reach and the
 filters of one query, and everything that is shown, counted or exported comes out of it. So an export never shows what
 a list would not.
 """
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from shared.access import Identity
 from shared.database import Database
@@ -24,7 +24,7 @@ from shared.errors import ForeignArea, invalid
 from shared.http import Input, Page
 from shared.places import served
 from shared.service import Service, Task
-from shared.text import UnitId
+from shared.text import Line, UnitId
 
 Sort = Literal["oldest", "newest"]
 
@@ -36,8 +36,18 @@ _OF_FEW, _OF_MANY = (("~", 2),), (("#", 2), ("~", 3))
 _DAYS = {"#": 32, "~": 256}
 _FIRST_DAY = date(1900, 1, 1)
 
-# The instant or day and the id of a row, which give its place in a list.
-Place = tuple[Any, UUID]
+# What a list is in the order of, of one row: its instant or day and its id, or the id alone.
+Cursor = tuple[Any, ...]
+
+
+def _a_word(text: str) -> str:
+    if not any(letter.isalnum() for letter in text):
+        raise ValueError("at least one word")
+    return text
+
+
+# Words that are looked for; a field `text` of a query is of this type.
+Sought = Annotated[Line, AfterValidator(_a_word)]
 
 
 class Search(Input):
@@ -101,19 +111,22 @@ class Records(NamedTuple):
     """How one kind of record is searched."""
 
     table: str
-    # Lists are in the order of this column and periods are of it: an instant, or a civil day.
+    # Lists are in the order of this column: an instant, a civil day, or `id`, which is the order of entry.
     at: str
     may: str
     # Each field of the query, and the condition that it stands for; the field's name in braces is its value.
     filters: Mapping[str, str]
     # Fields whose values stand for a few records each, by selects of their ids.
     lookups: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    at_is_day: bool = False
+    # The column of civil days that periods are of; without one they are of the instants `at`.
+    day: str | None = None
     # The columns by any of which a record is of an area: its unit first, then what only few records have.
     reach: tuple[str, ...] = ("unit",)
-    # What belongs to no team is not shown to a leader.
-    of_teams: bool = True
-    # What is read of each row, if it is more than the table's columns.
+    # By what a record belongs to the team of a leader; without it no record does.
+    of_team: str | None = "team_id = {own_team}::uuid"
+    # A select whose rows are listed in place of the table's, with its `id`; what the query names stands in braces here too.
+    rows: str | None = None
+    # What is read of each row, if it is more than its columns.
     columns: str = "{table}.*"
     words: Words | None = None
 
@@ -129,19 +142,25 @@ class Question:
     def __init__(self, records: Records, caller: Identity, query: Search) -> None:
         """Raises as `Identity.reach` does; ForeignArea for a leader who asks for what belongs to no team."""
         self._records = records
+        self._from = f"({records.rows}) AS {records.table}" if records.rows is not None else records.table
+        # The columns that a list is in the order of.
+        self._key = tuple(dict.fromkeys((records.at, "id")))
+        self._keys = ", ".join(self._key)
         # Values by the names that stand for them in the conditions.
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, Any] = dict(query)
         self._conditions: list[str] = []
         self._period = query.from_, query.to
         self._text: str | None = getattr(query, "text", None)
         team, self._area = caller.reach(records.may, query.unit)
         self._outside = sorted(served().difference(self._area or ()))
         self._is_nearly_all = self._area is not None and len(self._outside) < len(self._area)
-        if team is not None and not records.of_teams:
-            raise ForeignArea(unit=query.unit or caller.unit)
-        self._where("team_id = {own_team}::uuid", own_team=team)
-        self._where(records.at + " >= {begin}", begin=self._begin(query.from_))
-        self._where(records.at + " < {end}", end=self._begin(query.to and query.to + timedelta(days=1)))
+        if team is not None:
+            if records.of_team is None:
+                raise ForeignArea(unit=query.unit or caller.unit)
+            self._where(records.of_team, own_team=team)
+        period = records.day or records.at
+        self._where(period + " >= {begin}", begin=self._begin(query.from_))
+        self._where(period + " < {end}", end=self._begin(query.to and query.to + timedelta(days=1)))
         for name, condition in records.filters.items():
             self._where(condition, **{name: getattr(query, name)})
         asked = {name: getattr(query, name) for name in records.lookups}
@@ -154,30 +173,32 @@ class Question:
         """At most `limit` rows behind the one named by `after`."""
         if after is None:
             return await self._page(database, sort, limit, None)
-        at, table = self._records.at, self._records.table
-        last = await database.fetchrow(f"SELECT {at} AS at FROM {table} WHERE id = $1", after)
+        if self._key == ("id",):
+            return await self._page(database, sort, limit, (after,))
+        sql, values = self._numbered(f"SELECT {self._keys} FROM {self._from} WHERE id = {{after}}", after=after)
+        last = await database.fetchrow(sql, *values)
         if last is None:
             raise invalid("after", "unknown", "the id of the row that the page before ended with")
-        return await self._page(database, sort, limit, (last["at"], after))
+        return await self._page(database, sort, limit, tuple(last))
 
     async def pages(self, database: Database, sort: Sort, limit: int) -> AsyncIterator[list[asyncpg.Record]]:
         """Every row, page by page; each page shows its rows as they stand when it is read."""
         last = None
         while rows := await self._page(database, sort, limit, last):
             yield rows
-            last = self._place(rows[-1])
+            last = self._cursor(rows[-1])
 
     async def count(self, database: Database) -> int:
         """How many rows there are."""
         facets = self._facets([])
         said = [self._says(facets)] if self._text is not None else []
         sql, values = self._numbered(
-            f"SELECT count(*) FROM {self._records.table} WHERE {self._all(*said, *self._in_reach())}", facets=facets
+            f"SELECT count(*) FROM {self._from} WHERE {self._all(*said, *self._in_reach())}", facets=facets
         )
         return int((await database.fetch(sql, *values))[0][0])
 
-    async def _page(self, database: Database, sort: Sort, limit: int, last: Place | None) -> list[asyncpg.Record]:
-        order = f"{self._records.at}, id" if sort == "oldest" else f"{self._records.at} DESC, id DESC"
+    async def _page(self, database: Database, sort: Sort, limit: int, last: Cursor | None) -> list[asyncpg.Record]:
+        order = self._keys if sort == "oldest" else ", ".join(f"{column} DESC" for column in self._key)
         # Part of the statement, for a plan without it would expect a tenth of all rows.
         first = f"ORDER BY {order} LIMIT {limit:d}"
         if self._text is None:
@@ -187,40 +208,38 @@ class Question:
         rows: list[asyncpg.Record] = []
         # Words are not indexed in the order of time, so they are looked for in ever longer times until the page is full.
         for spans in await self._spans(database, sort, last):
-            place, facets = self._place(rows[-1]) if rows else last, self._facets(spans)
-            conditions = self._all(self._says(facets), *self._in_reach(), self._behind(sort, place))
+            cursor, facets = self._cursor(rows[-1]) if rows else last, self._facets(spans)
+            conditions = self._all(self._says(facets), *self._in_reach(), self._behind(sort, cursor))
             # OFFSET 0: all that hold the words shall be looked up, not the order of time gone through for them.
-            found = f"SELECT id, {self._records.at} FROM {self._records.table} WHERE {conditions} OFFSET 0"
-            rows += await self._read(database, found, order, limit - len(rows), place, facets)
+            found = f"SELECT {self._keys} FROM {self._from} WHERE {conditions} OFFSET 0"
+            rows += await self._read(database, found, order, limit - len(rows), cursor, facets)
             if len(rows) == limit:
                 break
         return rows
 
     async def _read(
-        self, database: Database, found: str, order: str, limit: int, last: Place | None, facets: str = ""
+        self, database: Database, found: str, order: str, limit: int, last: Cursor | None, facets: str = ""
     ) -> list[asyncpg.Record]:
-        """The rows of `found`, a select of (id, at), that come first."""
-        table, at = self._records.table, self._records.at
+        """The rows of `found`, a select of what the list is in the order of, that come first."""
         sql, values = self._numbered(
-            f"""SELECT {self._records.columns.format(table=table)}
-            FROM (SELECT id, {at} FROM ({found}) AS found ORDER BY {order} LIMIT {limit:d}) AS page
-            JOIN {table} USING (id, {at}) ORDER BY {order}""",
-            last_at=last and last[0],
-            last_id=last and last[1],
+            f"""SELECT {self._records.columns.format(table=self._records.table)}
+            FROM (SELECT {self._keys} FROM ({found}) AS found ORDER BY {order} LIMIT {limit:d}) AS page
+            JOIN {self._from} USING ({self._keys}) ORDER BY {order}""",
+            **{f"last_{column}": value for column, value in zip(self._key, last or (), strict=bool(last))},
             facets=facets,
         )
         return await database.fetch(sql, *values)
 
     def _branches(self, behind: str, first: str) -> Iterator[str]:
-        """Selects of (id, at), each of which reads an index in the order of time and ends after a page."""
-        select = f"SELECT id, {self._records.at} FROM {self._records.table} WHERE"
+        """Selects of what the list is in the order of, each of which reads an index so and ends after a page."""
+        select = f"SELECT {self._keys} FROM {self._from} WHERE"
         if self._area is None or self._is_looked_up:
             yield f"{select} {self._all(*self._in_reach(), behind)}"
             return
         own, *others = self._reaches()
         if len(self._area) <= _FEW:
             yield f"""SELECT each.* FROM unnest({{area}}::text[]) AS its(unit)
-                CROSS JOIN LATERAL ({select} {self._all("unit = its.unit", behind)} {first}) AS each"""
+                CROSS JOIN LATERAL ({select} {self._all(f"{self._records.reach[0]} = its.unit", behind)} {first}) AS each"""
         else:
             yield f"{select} {self._all(own, behind)}"
         for reach in others:
@@ -228,23 +247,25 @@ class Question:
 
     def _reaches(self) -> list[str]:
         """The conditions of which one must hold so that a record is of the area."""
-        unit, *others = (f"{column} = ANY({{area}}::text[])" for column in self._records.reach)
+        unit = self._records.reach[0]
+        own, *others = (f"{column} = ANY({{area}}::text[])" for column in self._records.reach)
         if not self._is_nearly_all:
-            return [unit, *others]
-        # Nearly every record is of the area: the few units outside tell it in fewer words, and planning costs words.
-        rest = [f"{other} AND unit = ANY({{outside}}::text[])" for other in others]
-        return ["unit <> ALL({outside}::text[])", *rest] if self._outside else ["true"]
+            return [own, *others]
+        # Nearly every record is of the area: the few units outside say it in fewer words, and planning costs words.
+        rest = [f"{other} AND {unit} = ANY({{outside}}::text[])" for other in others]
+        return [f"{unit} <> ALL({{outside}}::text[])", *rest] if self._outside else ["true"]
 
     def _in_reach(self) -> list[str]:
         return [f"({' OR '.join(self._reaches())})"] if self._area is not None else []
 
-    def _behind(self, sort: Sort, last: Place | None) -> str:
+    def _behind(self, sort: Sort, last: Cursor | None) -> str:
         if last is None:
             return "true"
-        return f"({self._records.at}, id) {'>' if sort == 'oldest' else '<'} ({{last_at}}, {{last_id}})"
+        values = ", ".join(f"{{last_{column}}}" for column in self._key)
+        return f"({self._keys}) {'>' if sort == 'oldest' else '<'} ({values})"
 
-    def _place(self, row: asyncpg.Record) -> Place:
-        return row[self._records.at], row["id"]
+    def _cursor(self, row: asyncpg.Record) -> Cursor:
+        return tuple(row[column] for column in self._key)
 
     def _says(self, facets: str) -> str:
         """The condition that a record holds every word of the text, and what stands beside the words in their index."""
@@ -254,14 +275,19 @@ class Question:
 
     def _facets(self, spans: list[str]) -> str:
         """A tsquery of what stands beside the words: units that reach a record, its state, its span; empty: any will do."""
-        units = self._area if self._area is not None and len(self._area) <= _FEW else []
+        words = self._records.words
+        if words is None:
+            return ""
+        units = self._area if words.units and self._area is not None and len(self._area) <= _FEW else []
         either = [[f"'@{unit}'" for unit in units], spans]
-        if "state" in self._values:
+        if words.state is not None and self._values["state"] is not None:
             either.append([f"'={self._values['state']}'"])
         return " & ".join(f"({' | '.join(facets)})" for facets in either if facets)
 
-    async def _spans(self, database: Database, sort: Sort, last: Place | None) -> list[list[str]]:
+    async def _spans(self, database: Database, sort: Sort, last: Cursor | None) -> list[list[str]]:
         """Ever longer times to look for words in, each as the spans that stand beside the words; at last any time."""
+        if self._records.words is None or self._records.words.day is None:
+            return [[]]
         begin, end = self._period
         if sort == "oldest" and last is None and begin is None:
             table, at = self._records.table, self._records.at
@@ -272,7 +298,7 @@ class Question:
         edge = day_of(last[0]) if last is not None else begin if sort == "oldest" else min(end or tomorrow, tomorrow)
         assert edge is not None
         few = self._area is not None and len(self._area) <= _FEW
-        # A longer time may begin with a shorter one that was looked through; what was found there lies before its place.
+        # A longer time may begin with a shorter one that was looked through; what was found there lies before its cursor.
         return [
             *(
                 self._span(length, span_of(edge, length), how_many, sort)
@@ -307,7 +333,7 @@ class Question:
         return numbered, [values[name] for name in numbers]
 
     def _begin(self, day: date | None) -> datetime | date | None:
-        if day is None or self._records.at_is_day:
+        if day is None or self._records.day is not None:
             return day
         return datetime.combine(day, time(), VIETNAM)
 

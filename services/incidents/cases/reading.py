@@ -30,7 +30,7 @@ _LINKED_TO = (
 _RECORDS = Records(
     "cases",
     at="found_on",
-    at_is_day=True,
+    day="found_on",
     may="read_records",
     filters={
         "kind": "kind = {kind}",
@@ -40,7 +40,7 @@ _RECORDS = Records(
             WHEN {_LINKED.format("patrol")} THEN 'patrol' ELSE 'other' END""",
         **{f"{kind}_id": _LINKED_TO.format(kind) for kind in ("tip", "patrol", "activity")},
     },
-    of_teams=False,
+    of_team=None,
     columns=COLUMNS,
 )
 

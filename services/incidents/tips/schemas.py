@@ -1,11 +1,11 @@
 """What crosses HTTP about tips."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Strict
+from pydantic import AwareDatetime, BaseModel, Field, Strict
 
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from shared.days import Day, Instant
@@ -13,7 +13,7 @@ from shared.errors import Problem
 from shared.events import Channel, SuppliedBy, TipClass, TipState
 from shared.http import Input, LeftOut, Output
 from shared.http import Step as StepInput
-from shared.listing import ExportQuery, ListQuery, Search
+from shared.listing import ExportQuery, ListQuery, Search, Sought
 from shared.text import Line, Text, UnitId, Word
 
 
@@ -161,15 +161,6 @@ class TipPage(BaseModel):
     items: list[TipShown]
 
 
-def _a_word(text: str) -> str:
-    if not any(letter.isalnum() for letter in text):
-        raise ValueError("at least one word")
-    return text
-
-
-Words = Annotated[Line, AfterValidator(_a_word)]
-
-
 class SearchTips(Search):
     """Which tips: all that is given must hold. The period is of the day of receipt.
 
@@ -177,7 +168,7 @@ class SearchTips(Search):
     `text`: words, all of which the tip must hold, in any order; diacritics and the place of a tone make no difference.
     """
 
-    text: Annotated[Words | None, Query()] = None
+    text: Annotated[Sought | None, Query()] = None
     state: Annotated[TipState | None, Query()] = None
     classified_as: Annotated[TipClass | None, Query()] = None
     topic: Annotated[Word | None, Query()] = None
@@ -193,6 +184,8 @@ class ListTips(SearchTips, ListQuery):
 
 class ExportTips(SearchTips, ExportQuery):
     """A file of them."""
+
+    free_words: ClassVar = frozenset({"text", "officer"})
 
 
 class AskDuplicates(Input):
