@@ -8,7 +8,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from deploy.doctor.finding import Finding, Installation
-from shared.store import open_store
+from shared.files.store import open_store
 
 
 async def store(installation: Installation) -> AsyncIterator[Finding]:

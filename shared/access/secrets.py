@@ -101,7 +101,7 @@ def unseal(purpose: bytes, record: bytes, sealed: bytes) -> bytes:
 
 
 def file_cipher(purpose: bytes, record: bytes) -> AESGCM:
-    """What seals one record's file, block by block (shared/access/sealing.py)."""
+    """What seals one record's file, block by block (shared/files/sealing.py)."""
     return AESGCM(keyed(b"file " + purpose, record))
 
 

@@ -14,6 +14,7 @@ from shared.access.secrets import keyed
 from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
+from shared.files.store import delete, put_capped
 from shared.importing import uploads
 from shared.importing.models import Format, Import
 from shared.importing.rejections import FileRefused, NotXlsx
@@ -21,7 +22,6 @@ from shared.importing.schemas import ImportOut, NewImport
 from shared.importing.workflow import ENDED, overseen
 from shared.outbox import UnitOfWork, row_of
 from shared.service import Service
-from shared.store import delete, put_capped
 
 # Bytes that a seal adds to a file at most, a block of it at least being there.
 _SEAL = 1 << 20

@@ -25,6 +25,7 @@ from shared import references
 from shared.access import Identity
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
+from shared.files.store import StoreUnavailable, delete, kept_under, size_of
 from shared.importing import commands
 from shared.importing.formats import READERS, Entry
 from shared.importing.kinds import Kind, Kinds, Learner
@@ -49,7 +50,6 @@ from shared.outbox import Alone, UnitOfWork, decide_and_commit, row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
 from shared.service import Service, Task
-from shared.store import StoreUnavailable, delete, kept_under, size_of
 
 log = structlog.get_logger()
 

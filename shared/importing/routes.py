@@ -22,6 +22,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
+from shared.files.store import StoreUnavailable
 from shared.http import CommandRoute, Work, language_of, link_next, problems
 from shared.importing import commands, reading
 from shared.importing.commands import DigestWrong, NotUtf8
@@ -36,7 +37,6 @@ from shared.importing.schemas import (
     RejectedPage,
     asked_of,
 )
-from shared.store import StoreUnavailable
 
 
 class UnknownFormat(Problem):

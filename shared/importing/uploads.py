@@ -12,11 +12,11 @@ from cryptography.exceptions import InvalidTag
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from shared.access import sealing
-from shared.access.sealing import TAG
 from shared.access.secrets import file_cipher, old_file_cipher
+from shared.files import sealing
+from shared.files.sealing import TAG
+from shared.files.store import StoreUnavailable, open_store, read_range
 from shared.service import Service
-from shared.store import StoreUnavailable, open_store, read_range
 
 BLOCK = sealing.BLOCK
 FOLDER = "imports/"

@@ -27,11 +27,11 @@ from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, today
 from shared.errors import Overloaded, Problem
+from shared.files.store import StoreUnavailable
 from shared.http import problems
 from shared.limits import AtMost
 from shared.listing.columns import Column, cell, harmless
 from shared.listing.question import Question, Search, Sort
-from shared.store import StoreUnavailable
 
 log = structlog.get_logger()
 

@@ -19,10 +19,10 @@ from deploy.local import s3
 from services.incidents import app as incidents
 from services.incidents.attachments import sweep
 from services.incidents.attachments.receiving import OLD, cipher_of, key_of
-from shared.access.sealing import BLOCK, sealed
+from shared.files.sealing import BLOCK, sealed
+from shared.files.store import delete, open_store, put_capped
 from shared.service import Service
 from shared.settings import settings
-from shared.store import delete, open_store, put_capped
 from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_patrol, a_team, kind_of, opened
 from tests.incidents.files import a_film, a_heic, a_picture, a_wav, an_amr, an_ogg

@@ -19,12 +19,12 @@ from obstore.store import ObjectStore
 from shared.access import Identity
 from shared.access.tokens import Tokens
 from shared.database import Database
+from shared.files.store import StoreUnavailable, read_range, size_of
 from shared.importing import job, uploads
 from shared.importing.commands import rename_old
 from shared.importing.kinds import Kinds
 from shared.importing.models import Import
 from shared.service import Service
-from shared.store import StoreUnavailable, read_range, size_of
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.incidents.conftest import (
     ACTIVITIES,

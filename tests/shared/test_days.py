@@ -10,8 +10,8 @@ from shared.access.issuer import issue_token
 from shared.access.tokens import Tokens
 from shared.days import Day, Instant, now, today
 from shared.errors import Unauthenticated
+from shared.files.store import open_store, remove_half_written
 from shared.settings import settings
-from shared.store import open_store, remove_half_written
 from tests.clock import at
 from tests.conftest import COMMUNE
 

@@ -26,12 +26,12 @@ from starlette.requests import ClientDisconnect
 
 from services.incidents.attachments.naming import harmless_name
 from services.incidents.attachments.schemas import FileRefused, NotAForm
-from shared.access.sealing import sealed, sealed_size
 from shared.access.secrets import file_cipher, keyed, old_file_cipher
 from shared.errors import BodyTooLarge, invalid
+from shared.files.sealing import sealed, sealed_size
+from shared.files.store import StoreUnavailable, put_capped, size_of, store_of
 from shared.limits import InTurn
 from shared.service import Service
-from shared.store import StoreUnavailable, put_capped, size_of, store_of
 
 log = structlog.get_logger()
 

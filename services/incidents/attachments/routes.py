@@ -25,7 +25,6 @@ from services.incidents.attachments.schemas import (
 from services.incidents.tips.receipts import TooManyWrongReceipts
 from services.incidents.tips.routes import Receipt
 from shared.access import Caller
-from shared.access.sealing import unsealed
 from shared.errors import (
     BodyTooLarge,
     Changed,
@@ -38,11 +37,12 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
+from shared.files.sealing import unsealed
+from shared.files.store import StoreUnavailable, store_of
 from shared.http import ClientAddress, CommandRoute, Work, position_text, problems
 from shared.limits import network_of
 from shared.outbox import UnitOfWork, decide_and_commit
 from shared.service import Service
-from shared.store import StoreUnavailable, store_of
 
 _SEEN = (Unauthenticated, Forbidden, ForeignArea, NotFound)
 _TAKEN = (

@@ -7,11 +7,11 @@ from datetime import timedelta
 import structlog
 
 from services.incidents.attachments.receiving import OLD, cipher_of, key_of, name_now
-from shared.access.sealing import sealed, sealed_size, unsealed
 from shared.database import Database
 from shared.errors import Problem
+from shared.files.sealing import sealed, sealed_size, unsealed
+from shared.files.store import delete, kept_under, put_capped, remove_half_written, size_of, store_of
 from shared.service import Service
-from shared.store import delete, kept_under, put_capped, remove_half_written, size_of, store_of
 
 log = structlog.get_logger()
 

@@ -55,7 +55,7 @@ def open_store(settings: Settings) -> ObjectStore:
     Raises what obstore says of an address that names no store; an S3 store is not asked anything yet.
     """
     if settings.store and not settings.store.startswith("file:"):
-        # A store that is down is told within seconds, and the client comes again; obstore would try for minutes.
+        # A store that is down is reported within seconds, and the client comes again; obstore would try for minutes.
         return from_url(
             settings.store,
             client_options={"connect_timeout": "3s", "timeout": "60s", "allow_http": True},
@@ -100,7 +100,7 @@ async def put_capped(store: ObjectStore, key: str, chunks: AsyncIterable[bytes],
             sha256.update(chunk)
             yield chunk
 
-    with _told():
+    with _as_unavailable():
         await obstore.put_async(store, key, counted(), chunk_size=_PART, max_concurrency=2)
         if isinstance(store, LocalStore):
             await asyncio.to_thread(_flush, store, key)
@@ -112,7 +112,7 @@ async def chunks_of(store: ObjectStore, key: str, start: int = 0, end: int | Non
 
     Raises StoreUnavailable, also where nothing is under the key: what we have put must be there.
     """
-    with _told():
+    with _as_unavailable():
         found = await obstore.get_async(
             store, key, options={"range": {"offset": start} if end is None else (start, end)}
         )
@@ -122,7 +122,7 @@ async def chunks_of(store: ObjectStore, key: str, start: int = 0, end: int | Non
 
 async def size_of(store: ObjectStore, key: str) -> int | None:
     """How many bytes are under `key`; None where there is nothing. Raises StoreUnavailable."""
-    with _told():
+    with _as_unavailable():
         try:
             return (await obstore.head_async(store, key))["size"]
         except FileNotFoundError:
@@ -131,13 +131,13 @@ async def size_of(store: ObjectStore, key: str) -> int | None:
 
 def read_range(store: ObjectStore, key: str, start: int, end: int) -> bytes:
     """The bytes from `start` to before `end`, for a thread that reads a file here and there. Raises StoreUnavailable."""
-    with _told():
+    with _as_unavailable():
         return bytes(obstore.get_range(store, key, start=start, end=end))
 
 
 async def kept_under(store: ObjectStore, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
     """Each key that begins with the prefix, which ends with `/`, and when it was put. Raises StoreUnavailable."""
-    with _told():
+    with _as_unavailable():
         async for found in obstore.list(store, prefix):
             for each in found:
                 yield each["path"], each["last_modified"]
@@ -145,7 +145,7 @@ async def kept_under(store: ObjectStore, prefix: str) -> AsyncIterator[tuple[str
 
 async def delete(store: ObjectStore, key: str) -> None:
     """Leave nothing under `key`, whether there was something or not. Raises StoreUnavailable."""
-    with _told():
+    with _as_unavailable():
         try:
             await obstore.delete_async(store, key)
         except FileNotFoundError:
@@ -167,12 +167,12 @@ async def remove_half_written(store: ObjectStore, older: timedelta) -> None:
             if path.name.rpartition("#")[2].isdigit() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
-    with _told():
+    with _as_unavailable():
         await asyncio.to_thread(remove)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_unavailable() -> Iterator[None]:
     """Turn what a store raises into StoreUnavailable; the log has its words, which may name keys but no content."""
     try:
         yield

@@ -1,7 +1,7 @@
 """Files that lie sealed: AES-GCM block by block, so that one is written as it comes in and read from any place.
 
 A cipher must be of one content alone, for a block's number is its nonce; who makes one takes the secret that is outside
-every database and store (shared/access/secrets.py), so a stolen disk or bucket tells nothing.
+every database and store (shared/access/secrets.py), so a stolen disk or bucket reveals nothing.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator
@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from obstore.store import ObjectStore
 
-from shared.store import StoreUnavailable, chunks_of
+from shared.files.store import StoreUnavailable, chunks_of
 
 log = structlog.get_logger()
 

@@ -16,8 +16,7 @@ from obstore.store import ObjectStore
 
 from deploy.local import s3
 from shared.errors import BodyTooLarge
-from shared.settings import Settings, settings
-from shared.store import (
+from shared.files.store import (
     Stored,
     StoreUnavailable,
     chunks_of,
@@ -27,6 +26,7 @@ from shared.store import (
     remove_half_written,
     size_of,
 )
+from shared.settings import Settings, settings
 from tests.local.conftest import is_root
 
 MEGABYTE = 1024 * 1024
@@ -104,7 +104,7 @@ async def test_a_file_of_two_hundred_megabytes_is_streamed(store: ObjectStore) -
     await delete(store, "much")
 
 
-async def test_a_store_that_is_down_is_told_and_comes_back(
+async def test_a_store_that_is_down_is_reported_and_comes_back(
     s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3_server.variables.items():
@@ -120,7 +120,7 @@ async def test_a_store_that_is_down_is_told_and_comes_back(
     assert (await put_capped(store, "a", parts(b"a"), 1)).bytes == 1
 
 
-async def test_a_bucket_that_is_none_and_a_wrong_key_are_told(
+async def test_a_bucket_that_is_none_and_a_wrong_key_are_reported(
     s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3_server.variables.items():
@@ -132,7 +132,7 @@ async def test_a_bucket_that_is_none_and_a_wrong_key_are_told(
         await put_capped(open_store(Settings(store="s3://antt/a")), "a", parts(b"a"), 1)
 
 
-async def test_a_folder_that_refuses_is_told(tmp_path: Path) -> None:
+async def test_a_folder_that_refuses_is_reported(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     store = open_store(Settings(store=(tmp_path / "store").as_uri()))
     # Root may write wherever it likes, so a file stands where a folder would have to be.
@@ -156,7 +156,7 @@ async def test_what_a_killed_process_has_half_written_is_removed_once_it_is_old(
     program = f"""
 import asyncio
 from shared.settings import Settings
-from shared.store import open_store, put_capped
+from shared.files.store import open_store, put_capped
 async def slowly():
     for _ in range(20):
         yield bytes(1024 * 1024)
