@@ -12,7 +12,7 @@ from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
 from services.teams.errors import RecordWithdrawn
-from services.teams.teams.models import TeamsModel
+from services.teams.tables.teams import TeamsModel
 from shared.access import Identity
 from shared.database import Database
 from shared.days import now

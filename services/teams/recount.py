@@ -1,4 +1,4 @@
-"""What the tables of teams hold for each indicator, told once more in SQL that shares nothing with the counting."""
+"""What the tables of teams hold for each indicator, counted once more in SQL that shares nothing with the counting."""
 
 from shared.recount import recount_room
 

@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 import services.incidents.app
 import services.teams.app  # noqa: F401
 from services.incidents.tips.models import Tip
-from services.teams.teams.models import Team
+from services.teams.tables.teams import Team
 from shared.outbox.rows import table_of
 from shared.subscriptions.models import Webhook
 

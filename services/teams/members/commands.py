@@ -17,7 +17,6 @@ from services.teams.errors import (
     TermsOutsideTeam,
     TermsOverlap,
 )
-from services.teams.members.models import Member, MemberTerm
 from services.teams.members.reading import member_out
 from services.teams.members.schemas import (
     ChangeMember,
@@ -28,7 +27,10 @@ from services.teams.members.schemas import (
     ReleaseMember,
     TransferMember,
 )
-from services.teams.members.terms import (
+from services.teams.placing import require_standing, unit_of
+from services.teams.tables.members import Member, MemberTerm
+from services.teams.tables.teams import Team
+from services.teams.terms import (
     END,
     begin_term,
     correct_term,
@@ -38,9 +40,6 @@ from services.teams.members.terms import (
     realign_certificates,
     withdraw_term,
 )
-from services.teams.teams.commands import require_standing
-from services.teams.teams.models import Team
-from services.teams.teams.placing import unit_of
 from shared import units
 from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
@@ -90,7 +89,7 @@ async def change_member(work: UnitOfWork, caller: Identity, member_id: UUID, cha
         )
         assert first is not None
         _require_eligible(after.born_on, first["on"], after.over_70_decision)
-    # Who the person is stays here; that something was set right is told, so that the write has its position.
+    # Who the person is stays here; that something was set right is an event, so that the write has its position.
     work.emit("MemberChanged", term.id, fact(term), fact(term), member_id=member_id, team_id=term.team_id)
     return member_out(after, term)
 

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.members.models import Member, MemberTerm
 from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
+from services.teams.tables.members import Member, MemberTerm
 from shared.access import Identity
 from shared.database import Database
 from shared.decisions import decision_of

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel
 
 from services.teams.corrections import Reason
-from services.teams.members.models import EndedFor, Gender, Ground, Origin
+from services.teams.tables.members import EndedFor, Gender, Ground, Origin
 from shared.days import Day
 from shared.decisions import Decision
 from shared.events import Role

@@ -9,13 +9,13 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
-from services.teams.errors import DayTooEarly, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
-from services.teams.members.models import Member, MemberTerm
-from services.teams.members.terms import begin_term, correct_term, end_of, end_term, realign_certificates, withdraw_term
-from services.teams.teams.models import Team
-from services.teams.teams.placing import facts, unit_of
+from services.teams.errors import DayTooEarly, TermsOutlastTeam, TermsOutsideTeam
+from services.teams.placing import facts, require_standing, unit_of
+from services.teams.tables.members import Member, MemberTerm
+from services.teams.tables.teams import Team
 from services.teams.teams.reading import team_out
 from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
+from services.teams.terms import begin_term, correct_term, end_of, end_term, realign_certificates, withdraw_term
 from shared import events, units
 from shared.access import Identity
 from shared.decisions import Decision
@@ -43,7 +43,7 @@ async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> T
         decision_signer=team.decision.signer,
         recorded_by=caller.subject,
     )
-    _tell(work, "TeamCreated", None, row)
+    _emit(work, "TeamCreated", None, row)
     return team_out(row)
 
 
@@ -55,7 +55,7 @@ async def change_team(work: UnitOfWork, caller: Identity, team_id: UUID, changes
     if changes.hamlets is not None:
         values["hamlets"] = _json(changes.hamlets)
     changed = work.change(team, values)
-    _tell(work, "TeamChanged", team, changed)
+    _emit(work, "TeamChanged", team, changed)
     return team_out(changed)
 
 
@@ -84,7 +84,7 @@ async def dissolve_team(work: UnitOfWork, caller: Identity, team_id: UUID, disso
         work.change(row_of(Member, row)).released_on = until_on
     for term in terms:
         end_term(work, term, "MemberReleased", until_on, "team_dissolved", dissolution.decision)
-    _tell(work, "TeamDissolved", team, dissolved)
+    _emit(work, "TeamDissolved", team, dissolved)
     return team_out(dissolved)
 
 
@@ -105,7 +105,7 @@ async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placemen
     placed = work.change(team, placement.decision.columns("placement"))
     placed.unit, placed.left_unit, placed.placed_on = placement.unit, team.unit, placement.from_on
     await _move_members(work, caller, placed, placement.decision)
-    _tell(work, "TeamPlaced", team, placed)
+    _emit(work, "TeamPlaced", team, placed)
     return team_out(placed)
 
 
@@ -138,7 +138,7 @@ async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correc
     if taken_back:
         terms = await _take_members_back(work, caller, team, terms, correction.reason)
     await _move_terms(work, caller, after, terms.values(), correction.reason)
-    _tell(work, "TeamCorrected", team, after)
+    _emit(work, "TeamCorrected", team, after)
     return team_out(after)
 
 
@@ -148,7 +148,7 @@ async def withdraw_team(work: UnitOfWork, caller: Identity, team_id: UUID, withd
     if await _terms_of(work, team_id):
         raise TermsOutsideTeam(team_id=team_id)
     withdrawn = withdraw(work, caller, "team", team, withdrawal.reason)
-    _tell(work, "TeamWithdrawn", team, None)
+    _emit(work, "TeamWithdrawn", team, None)
     return team_out(withdrawn)
 
 
@@ -276,19 +276,12 @@ def _json(hamlets: list[str]) -> str:
     return msgspec.json.encode(hamlets).decode()
 
 
-def require_standing(team: Team) -> None:
-    """Raise TeamDissolved or RecordWithdrawn unless the team still exists."""
-    require_not_withdrawn(team)
-    if team.until_on is not None:
-        raise TeamDissolved(team_id=team.id, until_on=team.until_on)
-
-
-def _tell(work: UnitOfWork, type: str, before: Team | None, after: Team | None) -> None:
-    """An event for each of its units in which something changed; the last one tells where the team is now."""
-    told: list[tuple[events.Team | None, events.Team | None]] = list(
+def _emit(work: UnitOfWork, type: str, before: Team | None, after: Team | None) -> None:
+    """An event for each of its units in which something changed; the last one says where the team is now."""
+    each_unit: list[tuple[events.Team | None, events.Team | None]] = list(
         zip_longest(facts(before) if before else [], facts(after) if after else [])
     )
-    changed = [pair for pair in told if pair[0] != pair[1]] or told[-1:]
+    changed = [pair for pair in each_unit if pair[0] != pair[1]] or each_unit[-1:]
     team = after or before
     assert team is not None
     for was, now_is in sorted(changed, key=lambda pair: pair[1] is not None):

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.teams.models import Team
+from services.teams.tables.teams import Team
 from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
 from shared.access import Identity
 from shared.database import Database

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from services.teams import terms
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
-from services.teams.members import terms
-from services.teams.teams.models import Team
-from services.teams.teams.placing import unit_of
-from services.teams.training.models import Certificate, TrainingClass
+from services.teams.placing import unit_of
+from services.teams.tables.teams import Team
+from services.teams.tables.training import Certificate, TrainingClass
 from services.teams.training.schemas import (
     CertificateOut,
     CorrectCertificate,

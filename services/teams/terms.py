@@ -8,10 +8,10 @@ from uuid_utils.compat import uuid7
 
 from services.teams.corrections import set_right, withdraw
 from services.teams.errors import CertificateStands
-from services.teams.members.models import EndedFor, MemberTerm
-from services.teams.teams.models import Team
-from services.teams.teams.placing import unit_of
-from services.teams.training.models import Certificate
+from services.teams.placing import unit_of
+from services.teams.tables.members import EndedFor, MemberTerm
+from services.teams.tables.teams import Team
+from services.teams.tables.training import Certificate
 from shared import events, units
 from shared.access import Identity
 from shared.decisions import Decision
@@ -40,7 +40,7 @@ def begin_term(
     decision: Decision,
     ends_as: MemberTerm | None = None,
 ) -> MemberTerm:
-    """A new term of a member, and the event that tells of it; `ends_as`: the term whose end it has, where it has one."""
+    """A new term of a member, and its event; `ends_as`: the term whose end it has, where it has one."""
     require_not_future(decision.signed_on)
     term = work.add(
         MemberTerm,
@@ -72,7 +72,7 @@ def end_term(
     decision: Decision,
     reason: str | None = None,
 ) -> MemberTerm:
-    """The term with its last day, and the event that tells of it."""
+    """The term with its last day, and its event."""
     ended = work.change(term, decision.columns("end_decision"))
     ended.until_on, ended.ended_for, ended.end_reason = until_on, ended_for, reason
     work.emit(event, term.id, fact(term), fact(ended), member_id=term.member_id, team_id=term.team_id)
@@ -80,7 +80,7 @@ def end_term(
 
 
 def correct_term(work: UnitOfWork, caller: Identity, term: MemberTerm, reason: str, **values: object) -> MemberTerm:
-    """The term with what was entered wrongly set right, and the event that tells of it."""
+    """The term with what was entered wrongly set right, and its event."""
     corrected = set_right(work, caller, "term", term, reason, values)
     links = {"member_id": term.member_id, "team_id": term.team_id}
     work.emit("MemberTermCorrected", term.id, fact(term), fact(corrected), **links)
@@ -88,7 +88,7 @@ def correct_term(work: UnitOfWork, caller: Identity, term: MemberTerm, reason: s
 
 
 def withdraw_term(work: UnitOfWork, caller: Identity, term: MemberTerm, reason: str) -> MemberTerm:
-    """The term as one that never was, and the event that tells of it."""
+    """The term as one that never was, and its event."""
     links = {"member_id": term.member_id, "team_id": term.team_id}
     work.emit("MemberTermWithdrawn", term.id, fact(term), None, **links)
     return withdraw(work, caller, "term", term, reason)
@@ -123,7 +123,7 @@ async def realign_certificates(
 def correct_certificate(
     work: UnitOfWork, caller: Identity, certificate: Certificate, reason: str, **values: object
 ) -> Certificate:
-    """The certificate with what was entered wrongly set right, and the event that tells of it."""
+    """The certificate with what was entered wrongly set right, and its event."""
     corrected = set_right(work, caller, "certificate", certificate, reason, values)
     before, after = certificate_fact(certificate), certificate_fact(corrected)
     work.emit("CertificateCorrected", certificate.id, before, after, **links_of(corrected))

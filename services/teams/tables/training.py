@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from services.teams.teams.models import TeamsModel
+from services.teams.tables.teams import TeamsModel
 from shared.events import Role
 from shared.listing import Words
 from shared.outbox import after_create, instant, word

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
-from services.teams.teams.models import TeamsModel
+from services.teams.tables.teams import TeamsModel
 from shared.events import Role
 from shared.listing import Words
 from shared.outbox import after_create, instant, word

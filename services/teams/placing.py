@@ -1,8 +1,10 @@
-"""Where a team is on which day: a decision may place one anew whose commune was split."""
+"""Whether a team stands, and where it is on which day: a decision may place one anew whose commune was split."""
 
 from datetime import date, timedelta
 
-from services.teams.teams.models import Team
+from services.teams.corrections import require_not_withdrawn
+from services.teams.errors import TeamDissolved
+from services.teams.tables.teams import Team
 from shared import events
 from shared.places import unit_on
 
@@ -22,3 +24,10 @@ def facts(team: Team) -> list[events.Team]:
         events.Team(team.left_unit, team.from_on, team.placed_on - timedelta(days=1)),
         events.Team(team.unit, team.placed_on, team.until_on),
     ]
+
+
+def require_standing(team: Team) -> None:
+    """Raise TeamDissolved or RecordWithdrawn unless the team still exists."""
+    require_not_withdrawn(team)
+    if team.until_on is not None:
+        raise TeamDissolved(team_id=team.id, until_on=team.until_on)
