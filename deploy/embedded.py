@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.incidents.app import create_app as incidents
 from services.stats.app import create_app as stats
 from services.teams.app import create_app as teams
-from shared.middlewares import middlewares
+from shared.http import middlewares
 
 
 def create_app() -> ASGIApp:

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Generic, TypeVar
 
 from shared.access.tokens import Tokens
 from shared.errors import Overloaded, Problem, TooManyRequests
 from shared.settings import Settings
+
+Result = TypeVar("Result")
 
 
 @lru_cache(maxsize=10_000)
@@ -149,6 +152,36 @@ class PerMinute:
         return 0
 
 
+class Together(Generic[Result]):
+    """Reads once for all who ask the same at the same time.
+
+    Whoever asks while the same is being read waits for the next reading, which begins when that one is over: so an
+    answer is never older than its question, and a question that many ask costs the database one statement at a time.
+    """
+
+    def __init__(self) -> None:
+        self._reading: dict[Hashable, asyncio.Task[Result]] = {}
+        self._next: dict[Hashable, asyncio.Task[Result]] = {}
+
+    async def read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        """What `read` gives when it is called after this question came."""
+        waiting = self._next.get(question)
+        if waiting is None:
+            waiting = self._next[question] = asyncio.create_task(self._read(question, read))
+        # Who goes away does not take the answer from the others.
+        return await asyncio.shield(waiting)
+
+    async def _read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        if before := self._reading.get(question):
+            await asyncio.wait({before})
+        mine = self._reading[question] = self._next.pop(question)
+        try:
+            return await read()
+        finally:
+            if self._reading[question] is mine:
+                del self._reading[question]
+
+
 class Strangers:
     """Limits requests without a valid token, by address and all together, in this process.
 
@@ -170,7 +203,7 @@ class Strangers:
                 await self._tokens.identity(authorization)
                 return
             except Problem:
-                # It is told where the caller is asked for.
+                # It is answered where the caller is asked for.
                 pass
         network, now = network_of(client), time.monotonic()
         if not self._loopback_counts and is_loopback(network):

@@ -14,13 +14,14 @@ from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement, receipts
 from services.incidents.tips import routes as tips
-from shared import asyncapi, importing, news, outbox, service, subscriptions
+from shared import application, asyncapi, importing, news, outbox, subscriptions
 from shared.jobs import in_turn
 from shared.listing import sort_words_in
+from shared.service import Task
 from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
-JOBS: dict[str, service.Task] = {
+JOBS: dict[str, Task] = {
     "imports": importing.work_off(imports.KINDS),
     "words": sort_words_in("tips_by_words"),
     "webhooks": subscriptions.deliver,
@@ -34,7 +35,7 @@ def create_app() -> FastAPI:
     """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
     # Broken deadlines are told at the start, not at the first tip.
     rules.check(settings())
-    app = service.create_app(
+    app = application.create_app(
         "incidents",
         "Tin báo, vụ việc và hoạt động · incidents",
         rooms=[
@@ -70,6 +71,6 @@ def create_app() -> FastAPI:
     return app
 
 
-def jobs() -> dict[str, service.Task]:
+def jobs() -> dict[str, Task]:
     """What incidents does beside answering requests, in whichever process has its turn."""
     return in_turn(JOBS)

@@ -5,20 +5,21 @@ from fastapi import FastAPI
 from services.stats import counting, listening
 from services.stats.counters import routes as counters
 from services.stats.counters.permissions import public_indicators
-from shared import news, service
+from shared import application, news
+from shared.service import Service, Task
 from shared.settings import settings
 
 
 def create_app() -> FastAPI:
     """The application. Embedded it counts by itself; beside Kafka `antt count` does."""
     public_indicators()  # a name that is none fails the start, not the first reader
-    tasks: dict[str, service.Task] = {
+    tasks: dict[str, Task] = {
         "listening": listening.listen,
         "news": lambda service: news.listen(service, "counted"),
     }
     if settings().log == "embedded":
         tasks["counting"] = lambda service: counting.run(service.settings, service.database)
-    return service.create_app(
+    return application.create_app(
         "stats",
         "Thống kê · stats",
         rooms=[counters.router, counters.streams],
@@ -28,7 +29,7 @@ def create_app() -> FastAPI:
     )
 
 
-async def make_first_counters(service: service.Service) -> None:
+async def make_first_counters(service: Service) -> None:
     """An empty installation answers with zeros from its first second on."""
     async with service.database.connection() as connection:
         await counting.serving_set(connection)

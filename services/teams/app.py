@@ -7,17 +7,18 @@ from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
-from shared import asyncapi, news, outbox, service, subscriptions
+from shared import application, asyncapi, news, outbox, subscriptions
 from shared.jobs import in_turn
+from shared.service import Task
 from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
-JOBS: dict[str, service.Task] = {"webhooks": subscriptions.deliver}
+JOBS: dict[str, Task] = {"webhooks": subscriptions.deliver}
 
 
 def create_app() -> FastAPI:
     """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
-    return service.create_app(
+    return application.create_app(
         "teams",
         "Tổ bảo vệ ANTT · teams",
         rooms=[
@@ -42,6 +43,6 @@ def create_app() -> FastAPI:
     )
 
 
-def jobs() -> dict[str, service.Task]:
+def jobs() -> dict[str, Task]:
     """What teams does beside answering requests, in whichever process has its turn."""
     return in_turn(JOBS)

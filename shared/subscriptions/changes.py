@@ -16,6 +16,7 @@ import msgspec
 from shared.access import Identity
 from shared.database import Database
 from shared.errors import Problem
+from shared.http import Reader
 from shared.jurisdiction import area as area_of
 from shared.log import (
     CountedBeyondRecovery,
@@ -29,7 +30,6 @@ from shared.log import (
     source_of,
 )
 from shared.news import news_of
-from shared.service import Service
 from shared.subscriptions.cursors import cursor_of, mark_of
 from shared.subscriptions.schemas import ReadChanges
 
@@ -83,8 +83,9 @@ async def place(database: Database, cursor: str) -> Mark:
     raise ChangesLost(begin_after=cursor_of(begin))
 
 
-async def changes(service: Service, caller: Identity, query: ReadChanges) -> bytes:
+async def changes(reader: Reader, query: ReadChanges) -> bytes:
     """The page as JSON, at once or as soon as an event comes within the time to wait."""
+    caller, service = reader.caller, reader.service
     caller.require_role("read_changes")
     until = monotonic() + query.wait
     mark = await place(service.database, query.after)

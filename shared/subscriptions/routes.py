@@ -16,8 +16,7 @@ from shared.errors import (
     Unauthenticated,
     UnknownUnit,
 )
-from shared.http import CommandRoute, Page, Work, link_next, problems
-from shared.queries import QueryRoute
+from shared.http import CommandRoute, Page, QueryRoute, Reader, Work, link_next, problems
 from shared.settings import Service
 from shared.subscriptions import commands, reading
 from shared.subscriptions.changes import ChangesLost
@@ -57,13 +56,13 @@ def rooms(source: Service) -> list[APIRouter]:
 
     # mypy does not follow classes that are made.
     @changes_router.get("/changes", response_model=ChangesPage)
-    async def changes(query: Annotated[ReadIt, Query()], caller: Caller, request: Request) -> Response:  # type: ignore[valid-type]
+    async def changes(query: Annotated[ReadIt, Query()], reader: Reader) -> Response:  # type: ignore[valid-type]
         """Every event of the service that concerns the caller's area, in the order of the commits, as CloudEvents 1.0.
 
         Begin with `start`, or with `now` before a first full export; then go on with each answer's `next`, for ever. An
         event may come twice after a fault on the way: its `id` tells.
         """
-        body = await read_changes(request.app.state.service, caller, query)
+        body = await read_changes(reader, query)
         return Response(body, media_type="application/json")
 
     @router.post("", status_code=201, responses=problems(UnknownUnit, HostNotAllowed, TooManyWebhooks, ChangesLost))

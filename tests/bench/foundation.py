@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from migrations.run import configuration
 from services.incidents.tips.receipts import receipt_hash, receipt_of
-from shared import events, service
+from shared import application, events
 from shared.access import Caller
 from shared.days import Instant, day_of, now
 from shared.http import CommandRoute, Input, Work
@@ -114,7 +114,7 @@ async def report_tip(tip: FoundationReport, caller: Caller, work: Work) -> Found
 
 def create_app() -> FastAPI:
     """The foundation's intake alone."""
-    return service.create_app("incidents", "foundation", [router], {"writer": lambda service: service.writer.run()})
+    return application.create_app("incidents", "foundation", [router], {"writer": lambda service: service.writer.run()})
 
 
 async def migrate(url: str) -> None:

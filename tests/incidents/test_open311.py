@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from services.incidents.open311.reading import STATES
 from services.incidents.open311.topics import TOPICS
+from shared.application import untraced
 from shared.database import Database
 from shared.events import TipState
-from shared.service import untraced
 from shared.text import Word
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.test_places import NEIGHBOURS, THREE, put

@@ -17,8 +17,8 @@ from deploy.local.sockets import free_port
 from deploy.run import is_ready, programs
 from services.stats import counting
 from shared.access.secrets import make_secret
+from shared.http import Answered
 from shared.log import kafka
-from shared.middlewares import Answered
 from shared.settings import Settings, settings
 from tests.conftest import COMMUNE, eventually
 

@@ -12,10 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import telemetry
 from shared.access import Caller
+from shared.application import Application
 from shared.errors import Forbidden
-from shared.http import CommandRoute, Input, Step, Work
-from shared.queries import QueryRoute
-from shared.service import Application
+from shared.http import CommandRoute, Input, QueryRoute, Reader, Step, Work
 
 
 class Said(BaseModel):
@@ -38,7 +37,7 @@ async def plain(step: Step, caller: Caller, work: Work) -> Said:
     return Said()
 
 
-async def asked(query: Annotated[Asked, Query()], caller: Caller, request: Request) -> Response:
+async def asked(query: Annotated[Asked, Query()], reader: Reader) -> Response:
     return Response(b"yes")
 
 
@@ -78,7 +77,11 @@ async def later(step: Step, work: Work, tasks: BackgroundTasks) -> Said:
     return Said()
 
 
-async def two_questions(query: Annotated[Asked, Query()], caller: Caller, also: int = 1) -> Response:
+async def of_caller(query: Annotated[Asked, Query()], caller: Caller) -> Response:
+    return Response(b"yes")
+
+
+async def two_questions(query: Annotated[Asked, Query()], reader: Reader, also: int = 1) -> Response:
     return Response(b"yes")
 
 
@@ -100,6 +103,8 @@ def test_a_question_takes_one_model_of_queries() -> None:
         router.get("/wrong")(two_questions)
     with pytest.raises(TypeError, match="/wrong"):
         router.get("/wrong", dependencies=[Depends(forbid)])(asked)
+    with pytest.raises(TypeError, match="/wrong"):
+        router.get("/wrong")(of_caller)
 
 
 def test_a_dependency_of_a_router_however_it_is_given_is_refused_and_never_passed_by() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.queries import Together
+from shared.limits import Together
 
 
 async def test_whoever_asks_while_the_same_is_being_read_gets_the_next_reading() -> None:

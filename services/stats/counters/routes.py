@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.stats.counters import answering
@@ -18,10 +18,8 @@ from services.stats.counters.schemas import (
     SeriesOut,
 )
 from services.stats.indicators import INDICATORS, Flow
-from shared.access import Caller
 from shared.errors import Forbidden, NotYetCounted, Unauthenticated
-from shared.http import problems
-from shared.queries import QueryRoute
+from shared.http import QueryRoute, Reader, problems
 
 router = APIRouter(
     tags=["counters"], route_class=QueryRoute, responses=problems(Unauthenticated, Forbidden, NotYetCounted)
@@ -47,44 +45,44 @@ async def indicators() -> list[IndicatorOut]:
 
 
 @router.get("/counters", response_model=CountersOut, responses=_UNCHANGED)
-async def counters(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
+async def counters(query: Annotated[Figures, Query()], reader: Reader) -> Response:
     """The figures of one unit over one range, both days included.
 
     Without a token, and for callers of another area: public indicators of the province in whole months, as known now or
     at the end of a month.
     """
-    return _answer(await answering.counters(request.app.state.service, permitted(caller, query)))
+    return _answer(await answering.counters(reader.service, permitted(reader.caller, query)))
 
 
 @router.get("/series", response_model=SeriesOut, responses=_UNCHANGED)
-async def series(query: Annotated[Series, Query()], caller: Caller, request: Request) -> Response:
+async def series(query: Annotated[Series, Query()], reader: Reader) -> Response:
     """The figures of one unit by day, month, quarter or year; at most 400 periods."""
-    return _answer(await answering.series(request.app.state.service, permitted(caller, query)))
+    return _answer(await answering.series(reader.service, permitted(reader.caller, query)))
 
 
 @router.get("/breakdown", response_model=BreakdownOut, responses=_UNCHANGED)
-async def breakdown(query: Annotated[Figures, Query()], caller: Caller, request: Request) -> Response:
+async def breakdown(query: Annotated[Figures, Query()], reader: Reader) -> Response:
     """The figures of the units right below a unit, a row each, of what belongs to none of them alone, and of its own.
 
     Without a token: public indicators of today's province in whole months, as known now, without small figures.
     """
-    return _answer(await answering.breakdown(request.app.state.service, permitted_breakdown(caller, query)))
+    return _answer(await answering.breakdown(reader.service, permitted_breakdown(reader.caller, query)))
 
 
-def _permitted(query: Annotated[Figures, Query()], caller: Caller) -> Permitted[Figures]:
+def _permitted(query: Annotated[Figures, Query()], reader: Reader) -> Permitted[Figures]:
     """The question of a stream. What is wrong with it is raised before the stream begins, for then it is a problem."""
-    return permitted(caller, query)
+    return permitted(reader.caller, query)
 
 
 @streams.get("/live", response_class=EventSourceResponse)
 async def live(
-    asked: Annotated[Permitted[Figures], Depends(_permitted)], request: Request
+    asked: Annotated[Permitted[Figures], Depends(_permitted)], reader: Reader
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-Sent Events: what /counters answers, now and on each change, at most four times a second.
 
     It ends with the caller's token; its last event is `token-expired`, and the next stream needs a new one.
     """
-    async for answer in answering.live(request.app.state.service, asked):
+    async for answer in answering.live(reader.service, asked):
         yield ServerSentEvent(raw_data=answer)
     yield ServerSentEvent(event="token-expired", raw_data="{}")
 

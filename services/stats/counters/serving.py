@@ -12,9 +12,9 @@ from services.stats.counters.reading import CountedSet, Found, Wanted
 from services.stats.counters.schemas import Answer, Figures, positions_of
 from services.stats.indicators import INDICATORS
 from shared.errors import NotYetCounted, Problem
+from shared.limits import Together
 from shared.news import news_of
 from shared.outbox import Position
-from shared.queries import Together
 from shared.service import Service
 from shared.settings import settings
 

@@ -1,28 +1,29 @@
 """The edge of reads that are asked all day: a question at a fixed path, answered without FastAPI's routing.
 
 Most reads are plain FastAPI routes. `QueryRoute` is for those that dashboards repeat: FastAPI documents them
-from their signature `(query, caller, request) -> response`; at run time the query string is checked once
+from their signature `(query, reader) -> response`; at run time the query string is checked once
 and remembered, for the same questions come again and again.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Set
+from collections.abc import Callable, Set
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, get_origin
+from typing import Any, get_origin
 from urllib.parse import parse_qsl, unquote_plus
 
-from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import InvalidInput, MethodNotAllowed
-from shared.http import invalid_input, repeated, require_honoured
+from shared.http.commands import require_honoured
+from shared.http.problems import invalid_input, repeated
+from shared.http.reader import reader_from, service_of
 
 
 class QueryRoute(APIRoute):
-    """A GET whose function takes one query model, the caller and the request."""
+    """A GET whose function takes one query model and the reader."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -34,43 +35,10 @@ class QueryRoute(APIRoute):
             raise MethodNotAllowed()
         # FastAPI writes a model behind Query() as it is annotated: the first argument of Annotated.
         query = parsed(self.endpoint.__annotations__["query"].__origin__, scope["query_string"])
-        request = Request(scope, receive)
-        caller = await scope["app"].state.service.tokens.identity(request.headers.get("authorization"))
-        response = await self.endpoint(query=query, caller=caller, request=request)
+        service = service_of(scope)
+        caller = await service.tokens.identity(Headers(scope=scope).get("authorization"))
+        response = await self.endpoint(query=query, reader=reader_from(service, caller))
         await response(scope, receive, send)
-
-
-Result = TypeVar("Result")
-
-
-class Together(Generic[Result]):
-    """Reads once for all who ask the same at the same time.
-
-    Whoever asks while the same is being read waits for the next reading, which begins when that one is over: so an
-    answer is never older than its question, and a question that many ask costs the database one statement at a time.
-    """
-
-    def __init__(self) -> None:
-        self._reading: dict[Hashable, asyncio.Task[Result]] = {}
-        self._next: dict[Hashable, asyncio.Task[Result]] = {}
-
-    async def read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
-        """What `read` gives when it is called after this question came."""
-        waiting = self._next.get(question)
-        if waiting is None:
-            waiting = self._next[question] = asyncio.create_task(self._read(question, read))
-        # Who goes away does not take the answer from the others.
-        return await asyncio.shield(waiting)
-
-    async def _read(self, question: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
-        if before := self._reading.get(question):
-            await asyncio.wait({before})
-        mine = self._reading[question] = self._next.pop(question)
-        try:
-            return await read()
-        finally:
-            if self._reading[question] is mine:
-                del self._reading[question]
 
 
 def parsed(model: type[BaseModel], query_string: bytes) -> BaseModel:

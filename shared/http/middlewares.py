@@ -16,7 +16,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import EncodingUnsupported, Problem, ProcessEnded
-from shared.http import client_of, render
+from shared.http.problems import render
+from shared.http.reader import client_of, service_of
 from shared.settings import settings
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ class Measured:
 
 
 class Guarded:
-    """Adds what tells browsers and caches how to keep an answer, where its route has not said so itself.
+    """Adds how browsers and caches may keep an answer, where its route has not said so itself.
 
     Nothing is stored but what anyone may read and a tag is given for; a route that keeps figures says `private`.
     """
@@ -77,7 +78,7 @@ class Guarded:
                     if not (open_read and b"etag" in said and message["status"] < 400):
                         headers.append(_NO_STORE)
                 elif not open_read and not (b"private" in keeps or b"no-store" in keeps):
-                    # FastAPI's streams say `no-cache`, which lets a cache keep what they told.
+                    # FastAPI's streams say `no-cache`, which lets a cache keep what they sent.
                     headers = [pair for pair in headers if pair[0].lower() != b"cache-control"] + [_NO_STORE]
                 headers += [pair for pair in self.always if pair[0] not in said]
                 # A route's own Vary stands beside it.
@@ -91,7 +92,7 @@ class Guarded:
 _CREDENTIALS = {b"authorization", b"antt-receipt"}
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY = (b"vary", b"Authorization, Antt-Receipt")
-# A problem is told in the reader's language.
+# A problem is rendered in the client's language.
 _VARY_OF_A_PROBLEM = (b"vary", b"Authorization, Antt-Receipt, Accept-Language")
 _GUARDS = [
     (b"x-content-type-options", b"nosniff"),
@@ -190,7 +191,7 @@ class Bounded:
             if not named and scope["method"] == "POST" and scope["path"].startswith(self.forms):
                 scope["antt.uncounted"] = True
             else:
-                await scope["app"].state.service.strangers.let_in(client_of(scope), named or None)
+                await service_of(scope).strangers.let_in(client_of(scope), named or None)
         await self.app(scope, receive, send)
 
 
