@@ -262,13 +262,13 @@ def load_boundaries(file: PlacesFile, data: Data = None) -> None:
     """Replace the boundaries of one edition by those of a GeoJSON file; ends with 1 if something in it is wrong."""
     from deploy.places import load
 
-    sys.exit(load("boundaries", file, "", None))
+    sys.exit(load("boundaries", file, None, None))
 
 
 @places.command("hamlets")
 def load_hamlets(
     file: PlacesFile,
-    edition: Annotated[Literal["2024", "2025"], typer.Option(help="Of the units in a CSV file")] = "2025",
+    edition: Annotated[str | None, typer.Option(help="Of the units in a CSV file; today's unless given")] = None,
     decision: Annotated[str | None, typer.Option(help="What the list in a CSV file rests on")] = None,
     data: Data = None,
 ) -> None:

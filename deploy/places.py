@@ -1,4 +1,4 @@
-"""What `antt places` does: send a province's files of boundaries and hamlets to incidents, and tell what came of it."""
+"""What `antt places` does: send a province's files of boundaries and hamlets to incidents, and report what came of it."""
 
 import io
 import json
@@ -10,7 +10,9 @@ import httpx
 from rich.console import Console
 
 from deploy.local import NotStarted
+from shared import units
 from shared.access.issuer import issue_token
+from shared.days import today
 from shared.settings import settings
 from shared.tables import BrokenCsv, rows_of
 
@@ -18,15 +20,15 @@ _COLUMNS = ("code", "name", "unit")
 _console = Console(highlight=False)
 
 
-def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str, decision: str | None) -> int:
-    """Load the file in place of what was there; each row that is wrong is told. The exit code.
+def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str | None, decision: str | None) -> int:
+    """Load the file in place of what was there; each row that is wrong is named. The exit code.
 
     Boundaries are GeoJSON; hamlets are CSV with the columns code, name and unit as a spreadsheet
     saves it, or JSON as the API takes it.
     """
     content = file.read_bytes()
     if kind == "hamlets" and file.suffix.lower() == ".csv":
-        content = _from_csv(content, edition, decision)
+        content = _from_csv(content, edition or units.edition_on(today()), decision)
     configuration = settings()
     token = configuration.token or issue_token(configuration, "operator", configuration.province)
     try:
@@ -40,15 +42,15 @@ def load(kind: Literal["boundaries", "hamlets"], file: Path, edition: str, decis
         raise NotStarted(
             f"incidents không trả lời: xem ANTT_INCIDENTS_URL · incidents does not answer: see ANTT_INCIDENTS_URL\n      {error}"
         ) from error
-    told = answer.json()
+    answered = answer.json()
     if answer.status_code != 200:
-        _console.print(told["title"])
-        for wrong in told.get("errors", ()):
+        _console.print(answered["title"])
+        for wrong in answered.get("errors", ()):
             _console.print(f"  {wrong['at']}: {wrong['message']} ({wrong['code']})", markup=False)
         return 1
-    missing = told["missing"]
+    missing = answered["missing"]
     _console.print(
-        f"Đã nạp {told['entries']}, phiên bản {told['version']} · loaded, version {told['version']}\n"
+        f"Đã nạp {answered['entries']}, phiên bản {answered['version']} · loaded, version {answered['version']}\n"
         f"Còn thiếu {len(missing)} xã, phường · communes without: {', '.join(missing) or '0'}"
     )
     return 0

@@ -16,20 +16,20 @@ def require_place(unit: str, day: date) -> None:
     if unit not in served():
         raise UnknownUnit(unit=unit) if units.get(unit) is None else UnitNotServed(unit=unit)
     require_not_future(day)
-    if unit[:4] != units.edition_on(day):
+    if units.edition_of(unit) != units.edition_on(day):
         raise UnitNotInForce(unit=unit, day=day, edition=units.edition_on(day))
 
 
 def unit_on(unit: str, day: date) -> str:
-    """The unit in which a fact of `day` belongs to a body of `unit`, which may be of the edition before.
+    """The unit in which a fact of `day` belongs to a body of `unit`, which may be of an earlier edition.
 
     The unit itself while its edition holds; then the one commune that it became, or their province where that is
-    not known, so that the province's figures stay exact.
+    not known, so that the province's figures stay exact. Where no unit has its facts any more it stays the last that
+    had them, which `require_place` refuses.
     """
-    if unit[:4] == units.edition_on(day):
-        return unit
-    became = units.successors(unit)
-    return became[0] if len(became) == 1 else units.successors(units.ancestors(unit)[-1])[0]
+    while units.last_day(units.edition_of(unit)) < day and (inherits := units.heir(unit)) is not None:
+        unit = inherits
+    return unit
 
 
 def require_not_future(day: date) -> None:

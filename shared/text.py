@@ -91,5 +91,5 @@ Line = Annotated[str, Field(max_length=500), AfterValidator(clean), AfterValidat
 Text = Annotated[str, Field(max_length=20_000), AfterValidator(clean), AfterValidator(_not_empty)]
 # A short word of a list that provinces extend: a topic, a channel, a kind of case.
 Word = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]+$")]
-# A unit of either edition: `2024:74`.
+# A unit of any edition: `2024:74`.
 UnitId = Annotated[str, Field(pattern=r"^\d{4}:\d{2,5}$", examples=["2025:25942"])]

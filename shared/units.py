@@ -1,64 +1,113 @@
-"""Provinces, districts and communes of both editions: what lies under what, and what became what in 2025.
+"""Provinces, districts and communes of every edition: what lies under what, and what became what.
 
-A unit is named `edition:code`, e.g. `2024:74`, since codes were reused. Both editions are read from `data/`
-once, on first use. Where an argument must name a unit, one that `get` does not know raises KeyError.
+An edition is how the state divided the country from one day on, and it is data (`shared.register`). A unit is named
+`edition:code`, e.g. `2024:74`, since codes were reused. The files are read once, on first use. Where an argument must
+name a unit, one that `get` does not know raises KeyError.
 """
 
-import csv
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from sys import intern
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
+from pydantic_core import PydanticKnownError, core_schema
+
+from shared.days import today
+from shared.register import SHIPPED, Register, read
+from shared.register import Level as Level
+from shared.register import Unit as Unit
 from shared.text import without_unseen
 
-Level = Literal["province", "district", "commune"]
-
-# Each edition with its first day, in order. Facts older than the 2024 edition are told in it.
-EDITIONS = {"2024": date.min, "2025": date(2025, 7, 1)}
-
-
-class Unit(NamedTuple):
-    """A province, district or commune as one edition knows it."""
-
-    id: str
-    edition: str
-    code: str
-    name: str
-    type: str
-    level: Level
-    parent: str | None
+_known: Register | None = None
+_forget: list[Callable[[], None]] = []
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 
 
-class _Register(NamedTuple):
-    """Every unit by its id, in the order of ids, and the ids that it leads to."""
+def load(folder: Path = SHIPPED) -> Register:
+    """Read the register of another folder in place of the one known. ValueError names what in its files is wrong."""
+    global _known
+    register = read(folder)
+    _known = register
+    for forget in _forget:
+        forget()
+    return register
 
-    units: dict[str, Unit]
-    children: dict[str, tuple[str, ...]]
-    successors: dict[str, tuple[str, ...]]
-    predecessors: dict[str, tuple[str, ...]]
+
+def remembered(function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """The function, whose answers follow from its arguments and the register alone: kept until another is loaded."""
+    kept = cache(function)
+    _forget.append(kept.cache_clear)
+    return cast(Callable[_Given, _Found], kept)
+
+
+def _register() -> Register:
+    return _known or load()
+
+
+def editions() -> tuple[str, ...]:
+    """The names of the editions, the earliest first."""
+    return tuple(_register().editions)
+
+
+def edition_of(id: str) -> str:
+    """The edition that a unit's id names."""
+    return id.partition(":")[0]
 
 
 def edition_on(day: date) -> str:
-    """The edition that holds on a day: "2024" up to 2025-06-30, "2025" after."""
-    return [edition for edition, first_day in EDITIONS.items() if first_day <= day][-1]
+    """The edition that holds on a day; the first one holds for all days before, too."""
+    return [edition for edition, first in _register().editions.items() if first <= day][-1]
 
 
-@cache
+def first_day(edition: str) -> date:
+    """The first day on which an edition holds; of the first edition `date.min`."""
+    return _register().editions[edition]
+
+
+@remembered
 def last_day(edition: str) -> date:
-    """The last day on which an edition holds: the day before the next one's first."""
-    later = [first_day for first_day in EDITIONS.values() if first_day > EDITIONS[edition]]
+    """The last day on which an edition holds: the day before the next one's first; `date.max` of the last edition."""
+    later = [first for first in _register().editions.values() if first > first_day(edition)]
     return min(later) - timedelta(days=1) if later else date.max
 
 
-def get(id: str) -> Unit | None:
-    """The unit of this id, or None."""
-    return _register().units.get(id)
+class _EditionName:
+    """The names of the editions that are known when a value is looked at, or a document written."""
+
+    @staticmethod
+    def _check(given: object) -> object:
+        if given not in editions():
+            *others, last = map(repr, editions())
+            raise PydanticKnownError(
+                "literal_error", {"expected": " or ".join(filter(None, (", ".join(others), last)))}
+            )
+        return given
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> dict[str, Any]:
+        return {"type": "string", "enum": list(editions())}
+
+
+# The name of an edition as it enters and leaves; any other is refused with the names that there are.
+Edition = Annotated[str, _EditionName()]
+
+
+def get(id: str, on: date | None = None) -> Unit | None:
+    """The unit of this id under its name of a day, today's unless given; None where there is no such unit."""
+    register = _register()
+    unit = register.units.get(id)
+    if unit is not None and id in register.former:
+        day = on or today()
+        for former in register.former[id]:
+            if day <= former.last_day:
+                return unit._replace(name=former.name, type=former.type)
+    return unit
 
 
 def is_province(id: str) -> bool:
@@ -77,84 +126,144 @@ def ancestors(id: str) -> tuple[str, ...]:
     return (parent, *ancestors(parent)) if parent else ()
 
 
+def province_of(id: str) -> str:
+    """The province that it is or lies in."""
+    return (id, *ancestors(id))[-1]
+
+
 def successors(id: str) -> tuple[str, ...]:
-    """What a 2024 province or commune became, by Decision 19/2025/QĐ-TTg; nothing for a district."""
+    """What it became in the next edition, by the decision that made that one; nothing for a district."""
     return _register().successors[id]
 
 
 def predecessors(id: str) -> tuple[str, ...]:
-    """Which 2024 provinces or communes became it, wholly or in part."""
+    """Which units of the edition before became it, wholly or in part."""
     return _register().predecessors[id]
 
 
+@remembered
+def later(id: str) -> frozenset[str]:
+    """All that it became, alone or with others, in every later edition."""
+    return frozenset(successors(id)).union(*map(later, successors(id)))
+
+
+@remembered
+def earlier(id: str) -> frozenset[str]:
+    """All that became it, wholly or in part, of every earlier edition."""
+    return frozenset(predecessors(id)).union(*map(earlier, predecessors(id)))
+
+
+def heir(id: str) -> str | None:
+    """The unit of the next edition that has its facts: the only one that it became, else the province around those.
+
+    The province is that of all its successors, or where none is on record the only one that its own province became;
+    None where that is no single one, as for every unit of the last edition.
+    """
+    became = successors(id)
+    if len(became) == 1:
+        return became[0]
+    provinces = {*map(province_of, became)} or {*successors(province_of(id))}
+    return provinces.pop() if len(provinces) == 1 else None
+
+
+def counterpart(id: str, edition: str) -> str | None:
+    """The unit of another edition that stands for it, or None where no single one does.
+
+    In a later edition the only one that it became; in an earlier one the only one that became it, and became it alone.
+    """
+    forward = first_day(edition) > first_day(edition_of(id))
+    while edition_of(id) != edition:
+        found = successors(id) if forward else predecessors(id)
+        if len(found) != 1 or not (forward or successors(found[0]) == (id,)):
+            return None
+        id = found[0]
+    return id
+
+
 def unattributed(province: str) -> str:
-    """The row of a 2025 province for old facts that no single commune of it inherits; it is no unit."""
+    """The row of a province for facts of an edition before that no single commune of it inherits; it is no unit."""
     return f"{province}/unattributed"
 
 
-@cache
+@remembered
 def spread(id: str) -> tuple[str, ...]:
     """Every row that a fact of this unit is counted in, itself first, each once.
 
-    A 2024 fact also goes to the new province, and there to the one commune that its commune became; the fact
-    of a district, or of a commune with several successors or none on record, goes to the unattributed row
-    instead. A fact of a whole province goes to nothing below the new province.
+    Edition by edition a fact also goes to the unit's heir and what lies above it. Once that is a province which more
+    became than the unit itself, the fact is unattributed there, and in the province's heirs. A fact of a whole province
+    goes to nothing below the next one.
     """
-    unit = _register().units[id]
-    own_edition = (id, *ancestors(id))
-    if unit.edition != "2024":
-        return own_edition
-    (new_province,) = successors(own_edition[-1])
-    if unit.level == "province":
-        return (*own_edition, new_province)
-    became = successors(id)
-    return (*own_edition, became[0] if len(became) == 1 else unattributed(new_province), new_province)
+    rows, here, attributed = [id, *ancestors(id)], id, True
+    while (inherits := heir(here)) is not None:
+        attributed = attributed and successors(here) == (inherits,)
+        rows += [inherits, *ancestors(inherits)] if attributed else [unattributed(inherits), inherits]
+        here = inherits
+    return tuple(rows)
 
 
-@cache
+@remembered
 def served(province: str) -> frozenset[str]:
-    """The units whose facts a deployment of this province takes, of both editions.
+    """The units whose facts a deployment of this province takes, of every edition.
 
-    A 2024 province: its units, the communes that its communes became, and their province, of which that may
-    be a part (`is_partial`). A 2025 province: its units, and all units of the provinces that became it. An
-    island commune that had only a district before has no predecessor on record: only its 2025 province
-    serves it.
+    Its units and what they became in later editions, of which some may be a part of it only (`is_partial`); and what
+    became its units, with all that lay under it where that became this alone. An island commune that had only a
+    district before has no predecessor on record: a deployment of an earlier province does not serve it.
     """
-    own = list(_within(province))
-    if _register().units[province].edition == "2024":
-        return frozenset(own).union(*(successors(id) for id in own))
-    return frozenset(own).union(*(_within(old) for old in predecessors(province)))
+    own = frozenset(_within(province))
+    found, before = own, own
+    while before:
+        old = {unit for id in before for unit in predecessors(id)}
+        before = frozenset(old.union(*(_within(unit) for unit in old if len(successors(unit)) == 1))) - found
+        found |= before
+    return found.union(*map(later, own))
 
 
+@remembered
 def is_partial(id: str, province: str) -> bool:
-    """Whether a deployment of this province does not serve the whole of a 2025 unit, itself and all that
-    became it. A 2024 unit never is partial."""
-    is_new = _register().units[id].edition == "2025"
-    return is_new and not served(province).issuperset((id, *predecessors(id)))
+    """Whether a deployment of this province does not serve the whole of a unit: all under it, and all that became it."""
+    return not served(province).issuperset((*_within(id), *earlier(id)))
 
 
-def is_exact(id: str) -> bool:
-    """Whether a unit's series across 2025-07-01 is exact: a 2025 commune's only if it has predecessors, and
-    each became it alone. An island commune had only a district before, whose facts it does not inherit."""
-    unit = _register().units[id]
-    if unit.edition == "2024" or unit.level == "province":
-        return True
-    return bool(predecessors(id)) and all(successors(old) == (id,) for old in predecessors(id))
+def is_exact(id: str, since: date = date.min) -> bool:
+    """Whether a unit's series from a day on is exact: it has no facts of units that were split after that day, and lacks none.
 
-
-@lru_cache(maxsize=4096)
-def area(id: str) -> frozenset[str]:
-    """The units on whose records an officer of this unit may act, in both editions.
-
-    A province: what its deployment serves, but no 2025 unit that is partly another old province's. Below it:
-    the unit, all under it, and across the editions only where a 2024 commune has a sole successor.
+    So before its edition each unit that became it must have become it alone, and there must be one: an island commune
+    had only a district before, whose facts it does not inherit.
     """
-    if _register().units[id].level == "province":
+    if first_day(_register().units[id].edition) <= since:
+        return True
+    before = predecessors(id)
+    return bool(before) and all(successors(old) == (id,) and is_exact(old, since) for old in before)
+
+
+@remembered
+def area(id: str) -> frozenset[str]:
+    """The units on whose records an officer of this unit may act, in every edition.
+
+    A province: what its deployment serves, but nothing of which it serves a part. Below it: the unit and all under it,
+    what each became in later editions while that is only one, and what became each alone in earlier ones.
+    """
+    if is_province(id):
         return frozenset(unit for unit in served(id) if not is_partial(unit, id))
-    own = frozenset(_within(id))
-    became = (successors(unit) for unit in own)
-    was = (old for unit in own for old in predecessors(unit) if len(successors(old)) == 1)
-    return own.union(was, *(sole for sole in became if len(sole) == 1))
+    found = set[str]()
+    for unit in _within(id):
+        found.add(unit)
+        found.update(_only_one_each(unit))
+        found.update(_each_alone(unit))
+    return frozenset(found)
+
+
+def _only_one_each(id: str) -> Iterator[str]:
+    while len(successors(id)) == 1:
+        (id,) = successors(id)
+        yield id
+
+
+def _each_alone(id: str) -> Iterator[str]:
+    for old in predecessors(id):
+        if len(successors(old)) == 1:
+            yield old
+            yield from _each_alone(old)
 
 
 def search(
@@ -168,21 +277,21 @@ def search(
 ) -> list[Unit]:
     """The first `limit` units in the order of their ids, beginning behind the id `after`.
 
-    Every word of `name` occurs in the unit's name, in any order, whatever the diacritics; `parent` is the
+    Every word of `name` occurs in a name of the unit, in any order, whatever the diacritics; `parent` is the
     unit directly above. What is left empty restricts nothing; what is unknown finds nothing.
     """
     words = fold(name).split()
     found = (
         unit
-        for unit, folded_name in _folded_names()
+        for unit, folded_names in _folded_names()
         if unit.id > after
         and parent in ("", unit.parent)
         and level in ("", unit.level)
         and edition in ("", unit.edition)
         and code in ("", unit.code)
-        and all(word in folded_name for word in words)
+        and any(all(word in folded for word in words) for folded in folded_names)
     )
-    return list(islice(found, limit))
+    return [get(unit.id) or unit for unit in islice(found, limit)]
 
 
 def fold(text: str) -> str:
@@ -215,36 +324,10 @@ def _within(id: str) -> Iterator[str]:
         yield from _within(child)
 
 
-@cache
-def _folded_names() -> list[tuple[Unit, str]]:
-    return [(unit, fold(unit.name)) for unit in _register().units.values()]
-
-
-@cache
-def _register() -> _Register:
-    units = {unit.id: unit for unit in sorted(_read_units())}
-    under, became, was = defaultdict(list), defaultdict(list), defaultdict(list)
-    for unit in units.values():
-        if unit.parent:
-            under[unit.parent].append(unit.id)
-    for _, code_2024, code_2025 in sorted(_rows("unit_successors.csv")):
-        old, new = units[f"2024:{code_2024}"].id, units[f"2025:{code_2025}"].id
-        became[old].append(new)
-        was[new].append(old)
-    links = ({id: tuple(linked.get(id, ())) for id in units} for linked in (under, became, was))
-    return _Register(units, *links)
-
-
-def _read_units() -> Iterator[Unit]:
-    # The texts that many units share are kept once.
-    for edition, code, name, type, level, parent in _rows("units.csv"):
-        parent_id = intern(f"{edition}:{parent}") if parent else None
-        id = intern(f"{edition}:{code}")
-        yield Unit(id, intern(edition), code, name, intern(type), cast(Level, intern(level)), parent_id)
-
-
-def _rows(file_name: str) -> Iterator[list[str]]:
-    with (Path(__file__).parent / "data" / file_name).open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        next(rows)
-        yield from rows
+@remembered
+def _folded_names() -> list[tuple[Unit, tuple[str, ...]]]:
+    register = _register()
+    return [
+        (unit, tuple(fold(named.name) for named in (unit, *register.former.get(unit.id, ()))))
+        for unit in register.units.values()
+    ]

@@ -150,7 +150,7 @@ def _holds(term: MemberTerm, day: date) -> bool:
 
 async def _unit_of(work: UnitOfWork, term: MemberTerm, day: date) -> str:
     # A term's unit is that of its first day; if the edition holds on the certificate's day too, so is the certificate's.
-    if term.unit[:4] == units.edition_on(day):
+    if units.edition_of(term.unit) == units.edition_on(day):
         return term.unit
     team = await work.look_up(Team, term.team_id)
     assert team is not None

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import unicodedata
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ import pytest
 
 from services.incidents.tips import acknowledgement
 from services.incidents.tips.acknowledgement import code_of, tip_id_of
+from shared import units
 from shared.database import Database
 from shared.settings import settings
 from tests.conftest import COMMUNE, Antt
@@ -72,6 +74,17 @@ async def test_the_paper_has_the_form_of_the_decree_and_tells_when_and_where(ant
         assert line in text, (line, text)
     # It is the same paper each time.
     assert (await paper(antt, tip["receipt"])).content == answer.content
+
+
+@pytest.mark.parametrize(
+    ("received_at", "named"),
+    [("2026-04-29T16:59:00+00:00", "tỉnh Đồng Nai"), ("2026-04-29T17:00:00+00:00", "thành phố Đồng Nai")],
+)
+def test_the_paper_names_a_province_as_it_was_named_on_its_day(data: Path, received_at: str, named: str) -> None:
+    commune = units.children("2025:75")[0]
+    text = text_of(acknowledgement.draw(uuid4(), commune, datetime.fromisoformat(received_at)))
+    assert f"CÔNG AN {named.upper()} " in text
+    assert f", {named}." in text
 
 
 async def test_the_paper_tells_nothing_of_content_sender_or_receipt(antt: Antt) -> None:

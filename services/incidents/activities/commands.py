@@ -162,7 +162,7 @@ def _require_sent_out(activity: Mobilisation, held_on: date) -> None:
     require_not_future(activity.order.signed_on)
     if units.get(activity.sent_to) is None:
         raise UnknownUnit(unit=activity.sent_to)
-    if activity.sent_to[:4] != units.edition_on(held_on):
+    if units.edition_of(activity.sent_to) != units.edition_on(held_on):
         raise UnitNotInForce(unit=activity.sent_to, day=held_on, edition=units.edition_on(held_on))
     if activity.sent_to in area_of(activity.unit):
         raise invalid("sent_to", "own-area", "a mobilisation sends a team outside its own area")

@@ -1,7 +1,6 @@
 """The verb of Open311: report a tip in the standard's words."""
 
 import re
-from functools import cache
 
 from pydantic import ValidationError
 
@@ -110,7 +109,7 @@ def _guessed(address_string: str) -> str | None:
     if len(meant) != 1:
         return None
     _, _, behind = address.rpartition(f" {named[meant[0]]} ")
-    ours, others = _above()
+    ours, others = _above(served())
     rest = f" {behind.strip()} "
     elsewhere = any(f" {name} " in rest for name in others) and not any(f" {name} " in rest for name in ours)
     return None if elsewhere else meant[0]
@@ -121,9 +120,9 @@ def _plain(text: str) -> str:
     return f" {' '.join(_SHORT.get(word, word) for word in words)} "
 
 
-@cache
-def _above() -> tuple[frozenset[str], frozenset[str]]:
-    """The names of the provinces and districts of either edition as they end an address: ours, and those of others alone."""
+@units.remembered
+def _above(served: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the provinces and districts of every edition as they end an address: ours, and those of others alone."""
     ours, others = set[str](), set[str]()
     for level in ("province", "district"):
         for unit in units.search(level=level, limit=10_000):
@@ -131,13 +130,13 @@ def _above() -> tuple[frozenset[str], frozenset[str]]:
             full = _plain(unit.name).strip()
             bare = re.sub(r"^(tinh|thanh pho|thanh xa|thi xa|huyen|quan|tp|tx) ", "", full)
             names = {full, bare} if not bare.isdigit() else {full}
-            (ours if unit.id in served() else others).update(names)
+            (ours if unit.id in served else others).update(names)
     return frozenset(ours), frozenset(others - ours)
 
 
 def _communes(edition: str) -> dict[str, str]:
     """The names of the communes served, as they are searched."""
-    known = (units.get(unit) for unit in served() if unit[:4] == edition)
+    known = (units.get(unit) for unit in served() if units.edition_of(unit) == edition)
     return {unit.id: units.fold(unit.name) for unit in known if unit is not None and unit.level == "commune"}
 
 

@@ -174,7 +174,7 @@ async def caller_of(request: Request) -> Identity:
 
 
 def require_jurisdiction(named: str | None) -> None:
-    """Raise for a jurisdiction that is not this installation's: the province by its id in either edition."""
+    """Raise for a jurisdiction that is not this installation's: the province by its id in any edition."""
     ours = {id for id in served() if (unit := units.get(id)) is not None and unit.level == "province"}
     if named is not None and named not in {*ours, settings().province}:
         raise JurisdictionUnknown()

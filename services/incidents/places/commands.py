@@ -61,7 +61,7 @@ async def load_boundaries(database: Database, caller: Identity, content: bytes, 
         caller,
         ("boundaries", edition, None),
         if_match,
-        "DELETE FROM boundaries WHERE left(unit, 4) = $1",
+        "DELETE FROM boundaries WHERE starts_with(unit, $1 || ':')",
         "INSERT INTO boundaries (unit, shape) SELECT * FROM unnest($1::text[], $2::bytea[])",
         rows,
     )
@@ -154,7 +154,9 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
             errors.tell(f"features.{max(pair)}.geometry", "overlap", f"{one} and {other} overlap")
     if errors:
         raise InvalidInput(errors=errors)
-    return next(iter(shapes))[:4], [(unit, geometry.to_keep(shape)) for unit, shape in sorted(shapes.items())]
+    return units.edition_of(next(iter(shapes))), [
+        (unit, geometry.to_keep(shape)) for unit, shape in sorted(shapes.items())
+    ]
 
 
 def _unit_of(properties: dict[str, Any], at: str, errors: _Errors) -> str | None:
@@ -174,7 +176,7 @@ def _is_right_unit(unit: str, before: Iterable[str], at: str, errors: _Errors) -
         errors.tell(at, "unit-not-served", "the unit is outside the province served")
     elif units.children(unit):
         errors.tell(at, "not-a-commune", "the unit is no commune")
-    elif unit[:4] != next(iter(before), unit)[:4]:
+    elif units.edition_of(unit) != units.edition_of(next(iter(before), unit)):
         errors.tell(at, "other-edition", "all must be of one edition")
     else:
         return True
@@ -192,7 +194,7 @@ def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str
         at = f"hamlets.{number}"
         if units.get(hamlet.unit) is None:
             errors.tell(at, "unknown-unit", "there is no such unit")
-        elif _is_right_unit(hamlet.unit, (), at, errors) and hamlet.unit[:4] != given.edition:
+        elif _is_right_unit(hamlet.unit, (), at, errors) and units.edition_of(hamlet.unit) != given.edition:
             errors.tell(at, "other-edition", "all must be of the edition named")
         if hamlet.code in codes:
             errors.tell(at, "duplicate", "this code again")

@@ -6,6 +6,8 @@ from typing import Any
 import numpy
 import shapely
 
+from shared.units import edition_of
+
 # Viet Nam with its islands, Hoàng Sa and Trường Sa among them: west, south, east, north.
 VIETNAM = (102.0, 6.0, 118.0, 24.0)
 # The outline of a commune 50 km around, drawn each half metre.
@@ -53,7 +55,7 @@ def communes_of(kept: Mapping[str, bytes]) -> dict[str, Communes]:
     """The communes of each edition, from what is kept of each unit."""
     editions: dict[str, dict[str, shapely.Geometry]] = {}
     for unit, shape in kept.items():
-        editions.setdefault(unit[:4], {})[unit] = shapely.from_wkb(shape)
+        editions.setdefault(edition_of(unit), {})[unit] = shapely.from_wkb(shape)
     return {edition: Communes(boundaries) for edition, boundaries in editions.items()}
 
 

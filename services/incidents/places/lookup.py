@@ -77,7 +77,7 @@ class Places:
 
     def has_boundary(self, unit: str) -> bool:
         """Whether the boundary of a commune is loaded."""
-        communes = self._communes.get(unit[:4])
+        communes = self._communes.get(units.edition_of(unit))
         return communes is not None and unit in communes.units
 
     def hamlet(self, code: str, edition: str) -> Hamlet | None:
@@ -90,7 +90,7 @@ class Places:
 
     def neighbours(self, unit: str) -> frozenset[str]:
         """The communes whose boundaries touch the unit's, within some 50 m; none where boundaries are not loaded."""
-        communes = self._communes.get(unit[:4])
+        communes = self._communes.get(units.edition_of(unit))
         return communes.neighbours.get(unit, frozenset()) if communes else frozenset()
 
 

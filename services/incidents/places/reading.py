@@ -52,7 +52,7 @@ async def loaded(database: Database, kind: Kind, edition: str) -> Loaded:
 
 def communes(edition: str) -> list[str]:
     """The communes served of this edition, and the districts that have none below them."""
-    return sorted(unit for unit in served() if unit[:4] == edition and not units.children(unit))
+    return sorted(unit for unit in served() if units.edition_of(unit) == edition and not units.children(unit))
 
 
 async def boundaries(database: Database, edition: str) -> tuple[int, bytes]:
@@ -60,7 +60,7 @@ async def boundaries(database: Database, edition: str) -> tuple[int, bytes]:
     async with database.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         now = await version(connection, "boundaries", edition)
         rows = await connection.fetch(
-            "SELECT unit, shape FROM boundaries WHERE left(unit, 4) = $1 ORDER BY unit", edition
+            "SELECT unit, shape FROM boundaries WHERE starts_with(unit, $1 || ':') ORDER BY unit", edition
         )
     return now, await asyncio.to_thread(_collection, [(row["unit"], row["shape"]) for row in rows])
 
@@ -78,7 +78,7 @@ async def list_hamlets(database: Database, query: ListHamlets) -> HamletPage:
     """A page of hamlets. UnknownUnit for a unit that is none."""
     if query.unit is not None and units.get(query.unit) is None:
         raise UnknownUnit(unit=query.unit)
-    edition = query.edition or (query.unit[:4] if query.unit else units.edition_on(today()))
+    edition = query.edition or (units.edition_of(query.unit) if query.unit else units.edition_on(today()))
     rows = await database.fetch(
         """SELECT code, name, unit FROM hamlets
         WHERE edition = $1 AND ($2::text[] IS NULL OR unit = ANY($2)) AND ($3::text IS NULL OR code > $3)

@@ -9,7 +9,6 @@ from services.incidents.places import commands, lookup, reading
 from services.incidents.places.schemas import (
     AskPlace,
     BoundariesOut,
-    Edition,
     HamletPage,
     ListHamlets,
     Loaded,
@@ -87,7 +86,7 @@ async def load_boundaries(caller: Caller, request: Request, response: Response, 
 async def read_boundaries(
     caller: Caller,
     request: Request,
-    edition: Edition | None = None,
+    edition: units.Edition | None = None,
 ) -> BoundariesOut:
     """The boundaries of an edition's communes, today's unless told; megabytes, so only for who has a token."""
     caller.require_role("read_records")

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from shared.days import Day
 from shared.http import Input
 from shared.text import Line, UnitId
+from shared.units import Edition
 
-Edition = Literal["2024", "2025"]
 Kind = Literal["boundaries", "hamlets"]
 # The province's own code of a hamlet; there is no national one.
 HamletCode = Annotated[str, Field(max_length=40, pattern=r"^[0-9A-Za-z._-]+$", examples=["25942-03"])]
@@ -69,7 +69,7 @@ class HamletPage(BaseModel):
 
 
 class ListHamlets(Input):
-    """Hamlets of an edition, today's unless told, in a unit and all below it, behind the code `after`."""
+    """Hamlets of an edition, today's unless given, in a unit and all below it, behind the code `after`."""
 
     edition: Edition | None = None
     unit: Annotated[UnitId | None, Query()] = None
@@ -78,7 +78,7 @@ class ListHamlets(Input):
 
 
 class AskPlace(Input):
-    """A point in WGS84, and the day, today unless told, whose edition is meant."""
+    """A point in WGS84, and the day, today unless given, whose edition is meant."""
 
     longitude: Annotated[Longitude, Query()]
     latitude: Annotated[Latitude, Query()]

@@ -7,7 +7,7 @@ nobody without the key can tell which codes are some tip's: of a million million
 import asyncio
 import html
 import io
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,7 +23,7 @@ from services.incidents.tips.routes import Receipt
 from shared import units
 from shared.access.secrets import secret_for
 from shared.database import Database
-from shared.days import VIETNAM
+from shared.days import VIETNAM, day_of
 from shared.errors import NotFound, Overloaded
 from shared.http import ClientAddress, page, problems
 from shared.limits import AtMost
@@ -89,7 +89,9 @@ async def check_acknowledgement(
     if tip is None:
         raise NotFound()
     response.headers.update({"Cache-Control": "no-store", "Vary": "Accept"})
-    return Acknowledged(valid=True, received_at=tip.received_at, unit=tip.unit, unit_name=_name(tip.unit))
+    return Acknowledged(
+        valid=True, received_at=tip.received_at, unit=tip.unit, unit_name=_name(tip.unit, day_of(tip.received_at))
+    )
 
 
 def code_of(tip_id: UUID) -> str:
@@ -136,18 +138,18 @@ def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
     received = received_at.astimezone(VIETNAM)
     qr = io.BytesIO()
     segno.make(address, error="m", micro=False).save(qr, kind="svg", xmldecl=False, border=0, scale=4)
-    above = units.ancestors(unit)
+    above, day = units.ancestors(unit), received.date()
     number = settings().acknowledgement_number
-    for field, value in (("{code}", code[:8]), ("{year}", f"{received:%Y}"), ("{unit}", unit[5:])):
+    for field, value in (("{code}", code[:8]), ("{year}", f"{received:%Y}"), ("{unit}", unit.partition(":")[2])):
         number = number.replace(field, value)
     given = {
         "title": settings().acknowledgement_title,
         "number": number,
-        "above": _police(above[0]).upper() if above else "BỘ CÔNG AN",
-        "police": _police(unit).upper(),
-        "receiver": _police(unit),
-        "unit": ", ".join([_police(unit), *(_in_a_sentence(_name(higher)) for higher in above)]),
-        "place": _place(unit),
+        "above": _police(above[0], day).upper() if above else "BỘ CÔNG AN",
+        "police": _police(unit, day).upper(),
+        "receiver": _police(unit, day),
+        "unit": ", ".join([_police(unit, day), *(_in_a_sentence(_name(higher, day)) for higher in above)]),
+        "place": _place(unit, day),
         "dated": _dated(received),
         "received": f"{received:%H} giờ {received:%M} phút, {_dated(received)}",
         "code": "-".join([code[:6], *(code[at : at + 5] for at in range(6, _LENGTH, 5))]),
@@ -183,23 +185,23 @@ def _fonts() -> "typst.Fonts":
     return typst.Fonts(include_system_fonts=False)
 
 
-def _name(unit: str) -> str:
-    named = units.get(unit)
+def _name(unit: str, day: date) -> str:
+    named = units.get(unit, day)
     return named.name if named else unit
 
 
-def _police(unit: str) -> str:
-    """The police of a unit: Công an phường Dĩ An."""
-    return f"Công an {_in_a_sentence(_name(unit))}"
+def _police(unit: str, day: date) -> str:
+    """The police of a unit, under its name of a day: Công an phường Dĩ An."""
+    return f"Công an {_in_a_sentence(_name(unit, day))}"
 
 
 def _in_a_sentence(name: str) -> str:
     return name[0].lower() + name[1:]
 
 
-def _place(unit: str) -> str:
+def _place(unit: str, day: date) -> str:
     """The unit's name without its type, as a paper names the place; one that is a number keeps it: Phường 1."""
-    named = units.get(unit)
+    named = units.get(unit, day)
     if named is None:
         return unit
     bare = named.name.removeprefix("Thành phố ") if named.level == "province" else named.name
@@ -219,7 +221,7 @@ def _page(tip: Tip | None) -> Response:
     else:
         received = tip.received_at.astimezone(VIETNAM)
         told = (
-            f"{_police(tip.unit)} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
+            f"{_police(tip.unit, received.date())} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
             f"{_dated(received)}. · A tip was received then by the police of this unit."
         )
     written = (

@@ -5,7 +5,6 @@ allows the least likeness: so it costs what a commune and its neighbours receive
 """
 
 from datetime import datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
 from services.incidents.places import lookup
@@ -104,16 +103,14 @@ def _same(unit: str) -> frozenset[str]:
     return area_of(unit) if known is not None and known.level == "commune" else frozenset((unit,))
 
 
-@lru_cache(maxsize=4096)
+@units.remembered
 def neighbours_on_record(unit: str) -> frozenset[str]:
     """The communes taken for neighbours while no boundaries are loaded: those of the same district, and after its
     abolition those that came from the same districts. None of a district or a province."""
     known = units.get(unit)
     if known is None or known.level != "commune":
         return frozenset()
-    before = units.predecessors(unit) if known.edition != "2024" else (unit,)
-    districts = {units.ancestors(old)[0] for old in before}
-    siblings = {commune for district in districts for commune in units.children(district)}
-    if known.edition != "2024":
-        siblings = {new for old in siblings for new in units.successors(old)}
-    return frozenset(siblings - {unit})
+    if known.parent is not None and not units.is_province(known.parent):
+        return frozenset(units.children(known.parent)) - {unit}
+    before = {near for old in units.predecessors(unit) for near in (old, *neighbours_on_record(old))}
+    return frozenset(new for near in before for new in units.successors(near)) - {unit}

@@ -75,7 +75,7 @@ async def _breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
     """What lies outside the area of a caller who does not oversee the unit is one row."""
     query, unit, area = asked.query, asked.unit, area_of(asked.caller.unit)
     # What no single commune inherits is not the new province's own.
-    beside = [units.unattributed(unit.id)] if (unit.level, unit.edition) == ("province", "2025") else []
+    beside = [units.unattributed(unit.id)] if unit.level == "province" and units.predecessors(unit.id) else []
     below = [*units.children(unit.id), *beside]
     found = await read(service, asked, Wanted([unit.id, *below], query.from_, _until(asked), query.known_at))
     names, figures = found.names, found.figures
@@ -219,8 +219,8 @@ def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, An
     if last > units.last_day(unit.edition):
         return {"exact": False, "inexact": "outside-edition"}
     # A flow holds nothing of what was before its first day; a level holds all of it.
-    inherits = first < units.EDITIONS[unit.edition] or any(name in STOCKS for name in names)
-    return {"exact": False, "inexact": "split"} if inherits and not units.is_exact(id) else {}
+    since = date.min if any(name in STOCKS for name in names) else first
+    return {} if units.is_exact(id, since) else {"exact": False, "inexact": "split"}
 
 
 def _answer(query: Figures, found: Found, figures: dict[str, Any]) -> Answer:

@@ -76,14 +76,14 @@ def permitted_breakdown(caller: Identity, query: Figures) -> Permitted[Figures]:
 def _shown(query: Question) -> Question:
     """A unit is shown in another edition as the one unit that it became, or that alone became it."""
     unit = units.get(query.unit)
-    if unit is None or query.edition in (None, unit.edition):
+    if unit is None or query.edition is None or query.edition == unit.edition:
         return query
-    found = units.successors(unit.id) if query.edition == "2025" else units.predecessors(unit.id)
-    if len(found) != 1 or (query.edition == "2024" and units.successors(found[0]) != (unit.id,)):
+    found = units.counterpart(unit.id, query.edition)
+    if found is None:
         raise InvalidInput(
             errors=[{"at": "edition", "code": "no-single-counterpart", "message": "no one unit stands for it there"}]
         )
-    return query.model_copy(update={"unit": found[0], "edition": None})
+    return query.model_copy(update={"unit": found, "edition": None})
 
 
 def _ends_a_month(day: date) -> bool:

@@ -13,6 +13,7 @@ from shared.http import Input
 from shared.log import SOURCES
 from shared.outbox import Position
 from shared.text import UnitId
+from shared.units import Edition
 
 _POSITION = re.compile(rf"^({'|'.join(SOURCES)}):(\d{{1,9}}):(\d{{1,18}})$")
 _NAMES = {indicator.name for indicator in INDICATORS}
@@ -51,7 +52,7 @@ class Figures(Input):
     from_: Annotated[Day, Field(alias="from")]
     to: Day
     indicator: Annotated[tuple[IndicatorName, ...], Query()] = ()
-    edition: Literal["2024", "2025"] | None = None
+    edition: Edition | None = None
     known_at: Day | None = None
     counted: Annotated[str, Field(max_length=200), AfterValidator(_positions)] | None = None
 

@@ -1,15 +1,13 @@
 """What crosses HTTP about administrative units."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel
 
 from shared.http import Input
 from shared.text import UnitId
-from shared.units import Level
-
-Edition = Literal["2024", "2025"]
+from shared.units import Edition, Level
 
 
 class UnitOut(BaseModel):
