@@ -7,12 +7,12 @@ from services.incidents.activities import routes as activities
 from services.incidents.attachments import routes as attachments
 from services.incidents.attachments import sweep
 from services.incidents.cases import routes as cases
+from services.incidents.deadlines import commands as deadline_commands
 from services.incidents.deadlines import routes as deadlines
 from services.incidents.deadlines import rules
-from services.incidents.deadlines.commands import tell_missed
 from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
-from services.incidents.tips import acknowledgement, receipts
+from services.incidents.tips import acknowledgement, following, receipts
 from services.incidents.tips import routes as tips
 from shared import application, asyncapi, importing, news, outbox, subscriptions
 from shared.jobs import in_turn
@@ -20,12 +20,15 @@ from shared.listing import sort_words_in
 from shared.service import Task
 from shared.settings import settings
 
+# What else changes when a tip comes in or takes a step; a row here is all that a new one needs.
+following.follow(deadline_commands.FOLLOWS)
+
 # Each job by its name, run for ever; a row here is all that a new one needs.
 JOBS: dict[str, Task] = {
     "imports": importing.work_off(imports.KINDS),
     "words": sort_words_in("tips_by_words"),
     "webhooks": subscriptions.deliver,
-    "deadlines": tell_missed,
+    "deadlines": deadline_commands.record_missed,
     "attachments sweep": sweep.run,
     "receipts": receipts.forget,
 }
@@ -33,7 +36,7 @@ JOBS: dict[str, Task] = {
 
 def create_app() -> FastAPI:
     """The application, configured by the environment. Embedded it does its jobs by itself; elsewhere `antt work` does."""
-    # Broken deadlines are told at the start, not at the first tip.
+    # Broken deadlines are found at the start, not at the first tip.
     rules.check(settings())
     app = application.create_app(
         "incidents",

@@ -1,4 +1,4 @@
-"""A deadline that passes is told exactly once: whichever processes look, whatever is killed, however long nobody looked."""
+"""A deadline that passes is recorded exactly once: whichever processes look, whatever is killed, however long nobody looked."""
 
 import asyncio
 import os
@@ -23,9 +23,9 @@ MANY = 1_000
 # What `antt work` does beside the other jobs, in a process that can be killed.
 JOB = """
 import asyncio
-from services.incidents.deadlines.commands import tell_missed
+from services.incidents.deadlines.commands import record_missed
 from shared import service
-asyncio.run(service.work({"incidents": {"deadlines": tell_missed}}))
+asyncio.run(service.work({"incidents": {"deadlines": record_missed}}))
 """
 
 
@@ -50,8 +50,8 @@ async def passed(databases: dict[str, str], how_many: int = MANY) -> asyncpg.Con
     return connection
 
 
-async def told(connection: asyncpg.Connection) -> list[str]:
-    """Of which deadlines it was told that they are missed, in the order of the outbox."""
+async def recorded(connection: asyncpg.Connection) -> list[str]:
+    """Of which deadlines it was recorded that they are missed, in the order of the outbox."""
     return [
         r["subject"]
         for r in await connection.fetch("SELECT subject FROM outbox WHERE type = 'DeadlineMissed' ORDER BY seq")
@@ -77,18 +77,18 @@ async def a_writer() -> AsyncIterator[Writer]:
         await service.database.close()
 
 
-async def test_after_an_outage_all_that_passed_is_told_in_the_order_of_the_ends(databases: dict[str, str]) -> None:
+async def test_after_an_outage_all_that_passed_is_recorded_in_the_order_of_the_ends(databases: dict[str, str]) -> None:
     connection = await passed(databases)
     async with a_writer() as writer:
         while await miss_passed(writer):
             pass
-    assert await told(connection) == await in_order(connection)
+    assert await recorded(connection) == await in_order(connection)
     states = await connection.fetch("SELECT DISTINCT state, to_do, version FROM deadlines")
     assert [tuple(row) for row in states] == [("missed", True, 2)]
     await connection.close()
 
 
-async def test_of_two_that_look_at_once_one_tells(databases: dict[str, str]) -> None:
+async def test_of_two_that_look_at_once_one_records(databases: dict[str, str]) -> None:
     connection = await passed(databases)
     async with a_writer() as one, a_writer() as other:
 
@@ -97,12 +97,12 @@ async def test_of_two_that_look_at_once_one_tells(databases: dict[str, str]) -> 
                 pass
 
         await asyncio.gather(look(one), look(other), look(one))
-    assert sorted(await told(connection)) == sorted(await in_order(connection))
+    assert sorted(await recorded(connection)) == sorted(await in_order(connection))
     await connection.close()
 
 
 @pytest.mark.parametrize("after", [1, 250])
-async def test_a_job_killed_in_the_middle_tells_each_once(databases: dict[str, str], after: int) -> None:
+async def test_a_job_killed_in_the_middle_records_each_once(databases: dict[str, str], after: int) -> None:
     connection = await passed(databases, 3_000)
     everything = await in_order(connection)
 
@@ -110,18 +110,18 @@ async def test_a_job_killed_in_the_middle_tells_each_once(databases: dict[str, s
         return subprocess.Popen([sys.executable, "-c", JOB], env={**os.environ, "ANTT_INTAKE_BATCH": "50"})
 
     async def at_least(how_many: int) -> bool:
-        return len(await told(connection)) >= how_many
+        return len(await recorded(connection)) >= how_many
 
     killed = start()
     await eventually(lambda: at_least(after), seconds=60)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert len(await told(connection)) < len(everything)
+    assert len(await recorded(connection)) < len(everything)
     next_one = start()
     try:
         await eventually(lambda: at_least(len(everything)), seconds=60)
     finally:
         next_one.kill()
         next_one.wait()
-    assert await told(connection) == everything
+    assert await recorded(connection) == everything
     await connection.close()

@@ -15,6 +15,7 @@ from services.incidents.deadlines.schemas import (
     deadline_out,
 )
 from services.incidents.deadlines.workflow import begun, reckon
+from services.incidents.tips.following import Follows
 from services.incidents.tips.models import Tip
 from shared import events
 from shared.access import Identity
@@ -58,10 +59,10 @@ async def on_step(work: UnitOfWork, before: Tip, after: Tip, command: str, done_
             work.put(is_now)
         else:
             work.replace(was, is_now)
-        _tell(work, was, is_now)
+        _emit_change(work, was, is_now)
 
 
-def _tell(work: UnitOfWork, before: Deadline | None, after: Deadline) -> None:
+def _emit_change(work: UnitOfWork, before: Deadline | None, after: Deadline) -> None:
     """Emit what a change means, once there is more to say than that a deadline runs.
 
     One that is done late was missed first, whether or not the job had time to say so.
@@ -82,6 +83,10 @@ def _emit(
     work: UnitOfWork, type: str, deadline: Deadline, before: events.Deadline | None, after: events.Deadline
 ) -> None:
     work.emit(type, deadline.id, before, after, tip_id=deadline.tip_id)
+
+
+# Deadlines begin, move and end in the unit of work of their tip.
+FOLLOWS = Follows(on_received, on_step)
 
 
 async def extend_deadline(
@@ -139,7 +144,7 @@ async def mark_complex(work: UnitOfWork, caller: Identity, tip_id: UUID, name: s
 async def meet_deadline(
     work: UnitOfWork, caller: Identity, tip_id: UUID, name: str, given: MeetDeadline
 ) -> DeadlineOut:
-    """Keep that it was done otherwise than by a step of the tip: told by telephone, handed over in person."""
+    """Keep that it was done otherwise than by a step of the tip: reported by telephone, handed over in person."""
     deadline, _ = await _load(work, caller, tip_id, name, "meet")
     met_at = given.met_at or now()
     require_past(met_at)
@@ -181,16 +186,16 @@ def _put_off(work: UnitOfWork, deadline: Deadline, due_at: datetime) -> Deadline
 def _decided(
     work: UnitOfWork, caller: Identity, command: str, before: Deadline, after: Deadline, given: Decided, **details: str
 ) -> DeadlineOut:
-    told = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True) | details
-    record_step(work, caller, DeadlineStep, command, before, after, given.reason, told, deadline_id=before.id)
+    decided = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True) | details
+    record_step(work, caller, DeadlineStep, command, before, after, given.reason, decided, deadline_id=before.id)
     if command == "meet":
-        _tell(work, before, after)
+        _emit_change(work, before, after)
     else:
         _emit(work, "DeadlineExtended", after, fact(before), fact(after))
     return deadline_out(after)
 
 
-async def tell_missed(service: Service) -> None:
+async def record_missed(service: Service) -> None:
     """Say of each deadline whose end has passed that it is missed, once and in the order of the ends; a job of incidents."""
     while True:
         if not await miss_passed(service.writer):
@@ -216,9 +221,9 @@ async def miss_passed(writer: Writer) -> int:
         missed.state = "missed"
         _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(missed))
         works.append(work)
-    for told in await asyncio.gather(*[writer.commit(work) for work in works], return_exceptions=True):
-        if isinstance(told, BaseException) and not isinstance(told, Changed):
-            raise told
+    for outcome in await asyncio.gather(*[writer.commit(work) for work in works], return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, Changed):
+            raise outcome
     return len(passed)
 
 

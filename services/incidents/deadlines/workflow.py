@@ -39,7 +39,7 @@ def reckon(
     anew = command == "reopen" and stood
     has = {d.name: d for d in wanted(tip.classified_as, tip.handled_by, tip.received_on)} if stands else {}
     if command == "forward" and units.get(tip.forwarded_to or "") is not None:
-        # Another commune is asked to take it over; nobody was told what the law wants told.
+        # Another commune is asked to take it over; nobody was notified of what the law wants notified.
         command = ""
     current: dict[str, Deadline] = {}
     for deadline in sorted(deadlines, key=lambda deadline: deadline.round):

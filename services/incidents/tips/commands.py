@@ -7,9 +7,9 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.incidents import known_teams
-from services.incidents.deadlines import commands as deadlines
 from services.incidents.places.lookup import lies_elsewhere, locate
 from services.incidents.tips import reading
+from services.incidents.tips.following import follows
 from services.incidents.tips.informants import readable, seal, unseal
 from services.incidents.tips.models import Informant, InformantLook, Tip, TipMessage, TipStep
 from services.incidents.tips.receipts import receipt_hash, receipt_of, tip_of_receipt
@@ -55,7 +55,7 @@ SUPPLIED_BY: dict[Channel, events.SuppliedBy] = {
 
 
 async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipReceived:
-    """Receive a tip. Raises for a place or a time that cannot be, a foreign area, a team nobody told of, or a reference
+    """Receive a tip. Raises for a place or a time that cannot be, a foreign area, a team that is not known, or a reference
     that its system has given before."""
     received_at = tip.received_at or now()
     received_on = day_of(received_at)
@@ -100,7 +100,8 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
         informant, left_out = readable(tip.informant)
         work.add(Informant, tip_id=id, sealed=seal(id, informant))
     work.emit("TipReceived", id, None, fact(row), team_id=team_id)
-    deadlines.on_received(work, row)
+    for room in follows():
+        room.on_received(work, row)
     return TipReceived.model_construct(
         id=id, receipt=receipt, unit=unit, state="received", received_at=received_at, left_out=left_out
     )
@@ -153,7 +154,7 @@ async def forward_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, to: Forw
 async def acknowledge_forwarding(
     work: UnitOfWork, caller: Identity, tip_id: UUID, given: AcknowledgeForwarding
 ) -> TipOut:
-    """Keep that the agency has received the tip, also after its informant was told of that and nothing else.
+    """Keep that the agency has received the tip, also after its informant was notified of that and nothing else.
 
     A commune takes it over instead.
     """
@@ -165,8 +166,8 @@ async def acknowledge_forwarding(
         raise invalid("tip", "forwarded-to-commune", "a commune takes a tip over, or sends it back")
     if given.received_on > today():
         raise DayInTheFuture(day=given.received_on)
-    told = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
-    return await _record_step(work, caller, tip, "acknowledge", given.reason, {}, told, given.received_on)
+    details = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True)
+    return await _record_step(work, caller, tip, "acknowledge", given.reason, {}, details, given.received_on)
 
 
 async def answer_forwarding(
@@ -185,7 +186,7 @@ async def answer_forwarding(
 
 
 async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
-    """Keep that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
+    """Keep that the informant was notified of the outcome, or that an agency has the tip; not while a commune is asked."""
     tip = await work.load(Tip, tip_id)
     _require_may(caller, tip, "notify", reason)
     if tip.state == "forwarded" and units.get(tip.forwarded_to or "") is not None:
@@ -230,8 +231,8 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     step = CORRECT_BY_SENDER if caller.role == "system" and tip.source_system == caller.subject else STEPS["correct"]
     require_may_step(caller, tip, "correct", step, correction.reason, tip.handled_by)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
-    # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, each step tells.
-    told = {name: None if name == "content" else str(value) for name, value in values.items()}
+    # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, is in each step.
+    details: dict[str, object] = {name: None if name == "content" else str(value) for name, value in values.items()}
     values["received_on"] = day_of(correction.received_at or tip.received_at)
     unit: str = correction.unit or tip.unit
     if correction.hamlet is not None:
@@ -241,14 +242,14 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     if unit != tip.unit:
         caller.require(step.may, unit)
         forgotten = await _left_behind(work, tip, unit, values["received_on"])
-        values, told = {**forgotten, **values}, {**forgotten, **told}
+        values, details = {**forgotten, **values}, {**forgotten, **details}
     if tip.handled_by == tip.unit:
         values["handled_by"] = unit
     require_past(correction.received_at, correction.occurred_at)
     if correction.team_id is not None:
         await known_teams.require(work, correction.team_id, unit)
         values["supplied_by"] = "team"
-    return await _record_step(work, caller, tip, "correct", correction.reason, values, told)
+    return await _record_step(work, caller, tip, "correct", correction.reason, values, details)
 
 
 async def _left_behind(work: UnitOfWork, tip: Tip, unit: str, day: date) -> dict[str, None]:
@@ -359,7 +360,8 @@ async def _record_step(
         after.merged_into = after.closed_on = None
     record_step(work, caller, TipStep, command, tip, after, reason, details, tip_id=tip.id)
     work.emit(step.event, tip.id, fact(tip), fact(after), also_concerned(tip, after), team_id=after.team_id)
-    await deadlines.on_step(work, tip, after, command, done_on)
+    for room in follows():
+        await room.on_step(work, tip, after, command, done_on)
     return TipOut.model_validate(after)
 
 

@@ -1,4 +1,4 @@
-"""Which tips may tell of the same: near in place, near in time, near in words. A person decides; nothing is merged here.
+"""Which tips may be about the same: near in place, near in time, near in words. A person decides; nothing is merged here.
 
 Only the tips of the place and the days are read (index tips_by_unit_and_time), and of these only those whose length
 allows the least likeness: so it costs what a commune and its neighbours received in these days, whatever lies behind.
@@ -42,14 +42,14 @@ SELECT * FROM (
 
 
 async def duplicates_of(database: Database, caller: Identity, tip_id: UUID, days: int) -> Suggestions:
-    """The tips that may tell of the same as this one, the likeliest first. Raises as `read_tip` does."""
+    """The tips that may be about the same as this one, the likeliest first. Raises as `read_tip` does."""
     tip = await read_tip(database, caller, tip_id)
     caller.require_role("check_duplicates")
     return await _suggest(database, caller, tip.unit, tip.content, tip.received_at, tip.occurred_at, days, tip_id)
 
 
 async def check_duplicates(database: Database, caller: Identity, draft: CheckDuplicates) -> Suggestions:
-    """The tips that may tell of the same as one that is about to be entered. Raises for a place that cannot be."""
+    """The tips that may be about the same as one that is about to be entered. Raises for a place that cannot be."""
     received_at = draft.received_at or now()
     require_place(draft.unit, day_of(received_at))
     caller.require("check_duplicates", draft.unit)

@@ -70,7 +70,7 @@ async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
 
 @asks.post("/duplicates/check")
 async def check_duplicates(draft: CheckDuplicates, caller: Caller, work: Work) -> Suggestions:
-    """Which tips may tell of the same as one that is about to be entered; this changes nothing."""
+    """Which tips may be about the same as one that is about to be entered; this changes nothing."""
     return await duplicates.check_duplicates(work.database, caller, draft)
 
 
@@ -154,7 +154,7 @@ async def reject(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut
 
 @router.post("/{tip_id}/notify")
 async def notify(tip_id: UUID, step: Step, caller: Caller, work: Work) -> TipOut:
-    """Record that the informant was told of the outcome, or that an agency has the tip; not while a commune is asked."""
+    """Record that the informant was notified of the outcome, or that an agency has the tip; not while a commune is asked."""
     return await commands.notify_informant(work, caller, tip_id, step.reason)
 
 
@@ -240,7 +240,7 @@ async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Res
 async def duplicates_of(
     tip_id: UUID, query: Annotated[AskDuplicates, Query()], caller: Caller, request: Request
 ) -> Suggestions:
-    """Which tips of the same commune and its neighbours may tell of the same, with a score and why; a person decides."""
+    """Which tips of the same commune and its neighbours may be about the same, with a score and why; a person decides."""
     return await duplicates.duplicates_of(request.app.state.service.database, caller, tip_id, query.days)
 
 
@@ -254,7 +254,7 @@ async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[Step
 async def tip_messages(tip_id: UUID, caller: Caller, request: Request) -> list[MessageOut]:
     """What was asked of the sender, and what they answered and added; also of the tips merged into this one.
 
-    A team's leader is told what concerns the team's own tips alone.
+    A team's leader sees what concerns the team's own tips alone.
     """
     return await reading.tip_messages(request.app.state.service.database, caller, tip_id)
 

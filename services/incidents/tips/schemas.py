@@ -189,13 +189,13 @@ class ExportTips(SearchTips, ExportQuery):
 
 
 class AskDuplicates(Input):
-    """How many days before and after a tip others may have been received that tell of the same."""
+    """How many days before and after a tip others may have been received that are about the same."""
 
     days: Annotated[int, Query(ge=1, le=30)] = 7
 
 
 class CheckDuplicates(Input):
-    """A tip that is about to be entered; `received_at`: now unless told. Nothing of it is kept."""
+    """A tip that is about to be entered; `received_at`: now if left out. Nothing of it is kept."""
 
     unit: UnitId
     content: Text
@@ -213,7 +213,7 @@ class Why(BaseModel):
 
 
 class SuggestedDuplicate(BaseModel):
-    """A tip that may tell of the same; `score` from 0 to 1. `content` is null for who may not read this tip, such
+    """A tip that may be about the same; `score` from 0 to 1. `content` is null for who may not read this tip, such
     as one of the commune beside theirs."""
 
     id: UUID
@@ -226,7 +226,7 @@ class SuggestedDuplicate(BaseModel):
 
 
 class Suggestions(BaseModel):
-    """At most ten tips that may tell of the same, the likeliest first; whether they do, a person decides."""
+    """At most ten tips that may be about the same, the likeliest first; whether they are, a person decides."""
 
     items: list[SuggestedDuplicate]
 
@@ -259,7 +259,7 @@ class AcknowledgeForwarding(StepInput):
 
 
 class MergeTip(StepInput):
-    """The tip that tells of the same and goes on alone."""
+    """The tip that is about the same and goes on alone."""
 
     into: UUID
 

@@ -1,4 +1,4 @@
-"""What may happen to a tip, as DOMAIN.md tells it: from which states a step leads to which, and who may take it."""
+"""What may happen to a tip, as DOMAIN.md has it: from which states a step leads to which, and who may take it."""
 
 from shared import units
 from shared.events import TipState
@@ -16,7 +16,7 @@ STEPS: dict[str, Step[TipState]] = {
     "verify": Step(("classified",), "verifying", "handle_tip", "TipVerificationStarted"),
     # Forwarded to an agency, which acknowledges it, or to another commune, which takes it over or sends it back.
     "forward": Step(("reported", "classified", "verifying"), "forwarded", "handle_tip", "TipForwarded"),
-    # An agency may acknowledge it after the informant was told that it has it; not once it was decided here.
+    # An agency may acknowledge it after the informant was notified that it has it; not once it was decided here.
     "acknowledge": Step(("forwarded", "notified"), None, "handle_tip", "TipForwardingAcknowledged"),
     "take_over": Step(("forwarded",), "reported", "handle_tip", "TipTakenOver"),
     "send_back": Step(("forwarded",), "verifying", "handle_tip", "TipSentBack", needs_reason=True),
