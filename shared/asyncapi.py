@@ -1,11 +1,11 @@
-"""The AsyncAPI 3 document of all events of all services, made from `shared/events.py` and the golden examples.
+"""The AsyncAPI 3 document of all events of all services, made from `shared/events/` and the golden examples.
 
-It is served by every service that tells events, and kept in docs/integrator/asyncapi.json, so that a review shows what
+It is served by every service that reports events, and kept in docs/integrator/asyncapi.json, so that a review shows what
 changes for subscribers. `make events` writes it anew.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
-from shared.events import DATA_VERSION, EVENTS, GONE, Change, told_by
+from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Change
 
 # One file for each event and each shape that it ever had; what is in the outbox is read for ever.
 GOLDEN = Path(__file__).with_name("data") / "events"
@@ -22,10 +22,10 @@ _REF = "#/components/schemas/"
 _ABOUT = """\
 Sự kiện của các dịch vụ antt: mỗi sự kiện nói điều đã xảy ra, với dữ kiện trước và sau đó, không có dữ liệu cá nhân.
 
-The events of antt's services: each tells what happened, with the fact before and after it, and no personal data.
+The events of antt's services: each reports what happened, with the fact before and after it, and no personal data.
 A flow is counted as measure(after) - measure(before); `links` names records to follow, `concerns` the
 units that must hear of it beside those of the facts. One province, one source, one
-topic of one partition, so the order of a topic is the order of commits; `ce_id` is the same whenever an event is told again,
+topic of one partition, so the order of a topic is the order of commits; `ce_id` is the same whenever an event is sent again,
 and `ce_previoussequence` shows a gap. After `antt recover` a higher `ce_generation` begins after `ce_previoussequence`: events of
 earlier generations with a higher `ce_sequence` no longer stand. Fields and values of enums are only ever added: pass over what you
 do not know. The same events over HTTP: `GET /incidents/v1/changes` and webhooks, as structured CloudEvents.
@@ -38,15 +38,15 @@ _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 # The attributes of a CloudEvent in Kafka's binary mode: each a header, each a text.
 _HEADERS: dict[str, dict[str, Any]] = {
     "ce_specversion": {"type": "string", "const": "1.0"},
-    "ce_id": {**_UUID, "description": "The same whenever the event is told again."},
+    "ce_id": {**_UUID, "description": "The same whenever the event is sent again."},
     "ce_source": {**_TEXT, "description": "/antt/{province}/{service}"},
     "ce_type": {**_TEXT, "description": "What happened, in the past tense."},
     "ce_subject": {**_UUID, "description": "The record that it happened to."},
     "ce_time": {**_TIME, "description": "When it was committed; never earlier than that of the event before."},
     "ce_dataversion": {**_NUMBER, "description": "The version of the data; a higher one than known is not to be read."},
     "ce_generation": {**_NUMBER, "description": "Begins anew when the source's database was restored."},
-    "ce_sequence": {**_NUMBER, "description": "The event's place in its source, rising, with gaps."},
-    "ce_previoussequence": {**_NUMBER, "description": "The place of the event before it."},
+    "ce_sequence": {**_NUMBER, "description": "The event's position in its source, rising, with gaps."},
+    "ce_previoussequence": {**_NUMBER, "description": "The position of the event before it."},
     "content-type": {"type": "string", "const": "application/json"},
     "traceparent": {**_TEXT, "description": "W3C Trace Context, where the request was traced."},
 }
@@ -54,7 +54,7 @@ _NOT_ALWAYS = {"traceparent"}
 
 _WATERMARK: dict[str, Any] = {
     "type": "object",
-    "description": "Whatever was committed before `at` is in the topic of events, up to this place. Told each second.",
+    "description": "Whatever was committed before `at` is in the topic of events, up to this position. Sent each second.",
     "properties": {"generation": {"type": "integer"}, "seq": {"type": "integer"}, "at": _TIME},
     "required": ["generation", "seq", "at"],
 }
@@ -71,7 +71,7 @@ _CONTROL: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def golden(type: str) -> list[dict[str, Any]]:
-    """The golden examples of an event, oldest first: its data, and the facts that it means with every field told."""
+    """The golden examples of an event, oldest first: its data, and the facts that it means with every field shown."""
     files = sorted(GOLDEN.glob(f"{type}.*.json"), key=lambda file: int(file.name.split(".")[1]))
     return [msgspec.json.decode(file.read_bytes()) for file in files]
 
@@ -104,10 +104,11 @@ def document() -> dict[str, Any]:
         "payload": {"$ref": f"{_REF}CloudEvent"},
     }
     messages |= {name: _control(name, summary, data) for name, (summary, data) in _CONTROL.items()}
-    channels = {}
-    for service in ("teams", "incidents"):
-        types = [type for type in EVENTS if told_by(type) == service]
-        channels[service] = _topic(f"antt.{{province}}.{service}", f"All events of {service}, for ever.", types, -1)
+    channels: dict[str, Any] = {}
+    for service, events in EVENTS_OF.items():
+        if not events:
+            continue
+        channels[service] = _topic(f"antt.{{province}}.{service}", f"All events of {service}, for ever.", events, -1)
         channels[f"{service}Watermark"] = _topic(
             f"antt.{{province}}.{service}.watermark",
             f"How fresh the events of {service} are.",
@@ -177,7 +178,7 @@ def _signed() -> dict[str, Any]:
 
 
 def _structured(facts: list[Any]) -> dict[str, Any]:
-    told = [fact.__name__ for fact in facts if any(EVENTS[t] is fact and told_by(t) == "incidents" for t in EVENTS)]
+    sent = [fact.__name__ for fact in facts if fact in EVENTS_OF["incidents"].values()]
     properties = {
         "specversion": {"type": "string", "const": "1.0"},
         "id": _UUID,
@@ -192,7 +193,7 @@ def _structured(facts: list[Any]) -> dict[str, Any]:
             "type": "boolean",
             "description": f"The record no longer stands: no `after`, or its state is one of {', '.join(sorted(GONE))}.",
         },
-        "data": {"anyOf": [{"$ref": f"{_REF}ChangeOf{name}"} for name in told]},
+        "data": {"anyOf": [{"$ref": f"{_REF}ChangeOf{name}"} for name in sent]},
         "traceparent": _TEXT,
     }
     required = [name for name in properties if name not in _NOT_ALWAYS]
@@ -205,7 +206,7 @@ def _structured(facts: list[Any]) -> dict[str, Any]:
 
 
 def _control(name: str, summary: str, data: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    event: dict[str, Any] = {
         "specversion": {"type": "string", "const": "1.0"},
         "id": _UUID,
         "source": _TEXT,
@@ -220,7 +221,7 @@ def _control(name: str, summary: str, data: dict[str, Any]) -> dict[str, Any]:
         "summary": summary,
         "contentType": "application/cloudevents+json",
         "headers": _signed(),
-        "payload": {"type": "object", "properties": told, "required": list(told)},
+        "payload": {"type": "object", "properties": event, "required": list(event)},
     }
 
 
@@ -238,10 +239,11 @@ def _message(type: str, fact: str) -> dict[str, Any]:
 
 
 def _example_headers(type: str) -> dict[str, str]:
+    service = next(service for service, events in EVENTS_OF.items() if type in events)
     return {
         "ce_specversion": "1.0",
         "ce_id": "019a9d0e-6d00-7000-8000-000000000001",
-        "ce_source": f"/antt/2025:79/{told_by(type)}",
+        "ce_source": f"/antt/2025:79/{service}",
         "ce_type": type,
         "ce_subject": "019a9d0e-6d00-7000-8000-000000000002",
         "ce_time": "2026-11-02T13:00:00.000001+00:00",
@@ -253,7 +255,7 @@ def _example_headers(type: str) -> dict[str, str]:
     }
 
 
-def _topic(address: str, description: str, messages: list[str], kept_milliseconds: int) -> dict[str, Any]:
+def _topic(address: str, description: str, messages: Iterable[str], kept_milliseconds: int) -> dict[str, Any]:
     return {
         "address": address,
         "description": description,

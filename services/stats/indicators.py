@@ -11,20 +11,8 @@ An indicator is read without a token only if its row says `public=True` or the p
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from shared.events import (
-    Activity,
-    Case,
-    Certificate,
-    Deadline,
-    Fact,
-    Measure,
-    MemberTerm,
-    SeizedKind,
-    SeizedUnit,
-    Team,
-    Tip,
-    TrainingClass,
-)
+from shared.events import Activity, Case, Certificate, Deadline, Fact, MemberTerm, Team, Tip, TrainingClass
+from shared.events.incidents import Measure, SeizedKind, SeizedUnit
 
 
 def _always(fact: Any) -> bool:

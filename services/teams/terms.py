@@ -35,7 +35,7 @@ def begin_term(
     member_id: UUID,
     team: Team,
     event: str,
-    role: events.Role,
+    role: events.teams.Role,
     from_on: date,
     decision: Decision,
     ends_as: MemberTerm | None = None,

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter, create_model
 
-from shared.events import EVENTS, told_by
+from shared.events import EVENTS_OF
 from shared.http import Input
 from shared.outbox.rows import values_of
 from shared.settings import Service
@@ -192,7 +192,7 @@ class Pinged(BaseModel):
 
 def asked_of(source: Service) -> tuple[type[ReadChanges], type[MakeWebhook], type[ChangeWebhook]]:
     """What is asked about the events of a service: the same, but of no types that the service does not emit."""
-    emitted = sorted(type for type in EVENTS if told_by(type) == source)
+    emitted = sorted(EVENTS_OF[source])
 
     def one(text: str) -> str:
         if text not in emitted:

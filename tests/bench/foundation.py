@@ -72,7 +72,7 @@ class FoundationReceived(BaseModel):
     id: UUID
     receipt: Annotated[str, Field(pattern=r"^\d{16}$")]
     unit: str
-    state: events.TipState
+    state: events.incidents.TipState
     received_at: AwareDatetime
 
 

@@ -19,7 +19,7 @@ Place = tuple[str, date]
 OutboxRow = tuple[Any, str, int, str, str, None]
 
 # A tip's way: the event, and the state it leads to.
-_STEPS: dict[str, tuple[tuple[str, events.TipState], ...]] = {
+_STEPS: dict[str, tuple[tuple[str, events.incidents.TipState], ...]] = {
     "received": (("TipReported", "reported"), ("TipWithdrawn", "withdrawn")),
     "reported": (("TipClassified", "classified"),),
     "classified": (("TipVerificationStarted", "verifying"), ("TipRejected", "rejected")),
@@ -27,9 +27,9 @@ _STEPS: dict[str, tuple[tuple[str, events.TipState], ...]] = {
     "forwarded": (("TipResolved", "resolved"),),
     "resolved": (("InformantNotified", "notified"),),
 }
-_CLASSES: tuple[events.TipClass, ...] = ("crime_report", "administrative", "feedback", "civil")
-_KINDS: tuple[events.ActivityKind, ...] = ("patrol", "patrol", "patrol", "traffic_control", "security_duty")
-_SUPPLIERS: tuple[events.SuppliedBy, ...] = ("citizen", "team", "team", "officer", "system")
+_CLASSES: tuple[events.incidents.TipClass, ...] = ("crime_report", "administrative", "feedback", "civil")
+_KINDS: tuple[events.incidents.ActivityKind, ...] = ("patrol", "patrol", "patrol", "traffic_control", "security_duty")
+_SUPPLIERS: tuple[events.incidents.SuppliedBy, ...] = ("citizen", "team", "team", "officer", "system")
 
 
 @lru_cache

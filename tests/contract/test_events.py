@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from shared import asyncapi
-from shared.events import DATA_VERSION, EVENTS, GONE, Deadline, decode, encode
+from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Attachment, Deadline, decode, encode
 from shared.log import Mark, Record, kafka
 from shared.outbox import UnitOfWork
 from tests.conftest import COMMUNE, PROVINCE, Antt
@@ -50,6 +50,21 @@ def test_an_event_of_any_time_means_for_ever_what_it_meant(file: Path) -> None:
     assert now.keys() == golden["means"].keys()
     for side, fact in golden["means"].items():
         assert {field: now[side].get(field, "gone") for field in fact} == fact
+
+
+def test_an_event_that_several_services_list_means_the_same_of_each() -> None:
+    listed = [item for events in EVENTS_OF.values() for item in events.items()]
+    assert set(listed) == set(EVENTS.items())
+    assert len(set(listed)) == len(EVENTS)
+
+
+def test_a_service_that_lists_its_first_event_is_documented_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "stats" not in asyncapi.document()["channels"]
+    monkeypatch.setattr(asyncapi, "EVENTS_OF", {**EVENTS_OF, "stats": {"AttachmentAdded": Attachment}})
+    channels = asyncapi.document()["channels"]
+    assert list(channels["stats"]["messages"]) == ["AttachmentAdded"]
+    assert channels["statsWatermark"]["address"] == "antt.{province}.stats.watermark"
+    assert "AttachmentAdded" in channels["incidents"]["messages"]
 
 
 def test_every_field_of_every_event_has_a_golden_example() -> None:

@@ -66,13 +66,13 @@ async def counted(antt: Antt, position: str) -> dict[str, int]:
 
 
 def test_every_kind_has_a_name_an_example_and_indicators_in_the_units_that_its_row_names() -> None:
-    assert set(KINDS) == set(get_args(events.ActivityKind)) == set(TOLD)
+    assert set(KINDS) == set(get_args(events.incidents.ActivityKind)) == set(TOLD)
     unit_of = {i.name: i.unit for i in INDICATORS}
     for name, kind in KINDS.items():
         units = {unit_of[indicator] for indicator in {**TOLD[name][1], **SMALLER[name][1]}}
         assert units == {kind.unit_of_count, *kind.quantities.values()}, name
-    assert set(ITEM_UNITS) == set(get_args(events.ItemKind))
-    assert {unit for of in ITEM_UNITS.values() for unit in of} == set(get_args(events.ItemUnit))
+    assert set(ITEM_UNITS) == set(get_args(events.incidents.ItemKind))
+    assert {unit for of in ITEM_UNITS.values() for unit in of} == set(get_args(events.incidents.ItemUnit))
 
 
 async def test_a_patrol_tells_its_form_either_way_but_not_both_ways(antt: Antt) -> None:

@@ -309,10 +309,10 @@ def test_an_event_older_than_the_links_counts_as_before() -> None:
 async def test_the_measures_and_what_may_be_seized_are_told_with_their_official_names(antt: Antt) -> None:
     measures = (await antt.get(f"{CASES}/measures")).json()
     assert {"measure": "fine", "vietnamese": "phạt tiền", "needs_decision": True} in measures
-    assert [row["measure"] for row in measures] == list(get_args(events.Measure))
+    assert [row["measure"] for row in measures] == list(get_args(events.incidents.Measure))
     seizable = (await antt.get(f"{CASES}/seizable")).json()
     assert {"kind": "money", "vietnamese": "tiền", "units": ["dong"]} in seizable
-    assert [row["kind"] for row in seizable] == list(get_args(events.SeizedKind))
+    assert [row["kind"] for row in seizable] == list(get_args(events.incidents.SeizedKind))
 
 
 async def test_a_reopened_case_no_longer_counts_as_resolved_and_says_why(antt: Antt) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.incidents.app import create_app
 from services.incidents.deadlines.rules import NATIONAL, Area, Time, read
-from shared.events import TipClass
+from shared.events.incidents import TipClass
 from shared.settings import settings
 from shared.working_days import BadFile
 

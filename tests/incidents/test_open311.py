@@ -16,7 +16,7 @@ from services.incidents.open311.reading import STATES
 from services.incidents.open311.topics import TOPICS
 from shared.application import untraced
 from shared.database import Database
-from shared.events import TipState
+from shared.events.incidents import TipState
 from shared.text import Word
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.incidents.test_places import NEIGHBOURS, THREE, put

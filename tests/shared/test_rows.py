@@ -17,7 +17,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from services.incidents.tips.models import Tip
-from shared.events import TipState
+from shared.events.incidents import TipState
 from shared.outbox import UnitOfWork
 
 

@@ -23,7 +23,7 @@ from shared import events, references, units
 from shared.access import Identity
 from shared.days import day_of, now
 from shared.errors import UnitNotInForce, UnknownUnit, invalid
-from shared.events import ActivityState
+from shared.events.incidents import ActivityState
 from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of

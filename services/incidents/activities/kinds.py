@@ -1,6 +1,6 @@
 """The kinds of activity: what is told of each, and the table of them. A new kind is one model and one row of KINDS.
 
-A field that the fact of an activity (shared/events.py) has too, by the same name, is what may be counted of
+A field that the fact of an activity (shared/events/incidents.py) has too, by the same name, is what may be counted of
 it; the others are kept and shown. Quantities are whole numbers in the unit that the kind's row names.
 """
 
@@ -14,7 +14,7 @@ from pydantic import Field, Strict, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.days import Day, Instant
-from shared.events import ActivityKind, FireRescueForm, ItemKind, ItemUnit, OutreachForm, PatrolForm
+from shared.events.incidents import ActivityKind, FireRescueForm, ItemKind, ItemUnit, OutreachForm, PatrolForm
 from shared.http import Input
 from shared.text import Line, UnitId, Word
 
@@ -222,7 +222,7 @@ class Kind(NamedTuple):
     longest: timedelta = A_WEEK
 
 
-# A new kind's name also joins ActivityKind (shared/events.py), and what shall be counted of it joins INDICATORS.
+# A new kind's name also joins ActivityKind (shared/events/incidents.py), and what shall be counted of it joins INDICATORS.
 # Routes, commands, the database and the documentation take the rest from here.
 KINDS: dict[ActivityKind, Kind] = {
     "patrol": Kind(Patrol, "tuần tra", "cuộc", {"found_cases": "vụ việc"}),

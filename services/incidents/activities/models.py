@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from shared.events import ActivityKind, ActivityState
+from shared.events.incidents import ActivityKind, ActivityState
 from shared.outbox import instant, word
 from shared.workflow import StepTaken
 

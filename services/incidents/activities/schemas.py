@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.incidents.activities.kinds import OWN_FIELDS, AnyActivity
 from services.incidents.activities.models import Activity
-from shared.events import ActivityKind, ActivityState
+from shared.events.incidents import ActivityKind, ActivityState
 from shared.http import Input
 from shared.listing import ExportQuery, ListQuery, Search
 from shared.outbox.rows import values_of

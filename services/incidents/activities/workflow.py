@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from shared.days import day_of
-from shared.events import ActivityState
+from shared.events.incidents import ActivityState
 from shared.workflow import Step
 from shared.working_days import last_day, working_days_later
 

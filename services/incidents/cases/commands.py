@@ -309,7 +309,7 @@ def fact(case: Case, links: Sequence[Linked]) -> events.Case | None:
     if case.state == "withdrawn":
         return None
     kinds = Counter(link.kind for link in links)
-    seized: Counter[tuple[events.SeizedKind, events.SeizedUnit]] = Counter()
+    seized: Counter[tuple[events.incidents.SeizedKind, events.incidents.SeizedUnit]] = Counter()
     for entry in case.details["seized"]:
         seized[entry["kind"], entry["unit"]] += entry["quantity"]
     return events.Case(

@@ -14,7 +14,7 @@ from services.incidents.cases.models import Case
 from services.incidents.places.schemas import HamletCode
 from shared.days import Day
 from shared.decisions import Decision, decision_of
-from shared.events import CaseState, FoundThrough, LinkKind, Measure, SeizedKind, SeizedUnit
+from shared.events.incidents import CaseState, FoundThrough, LinkKind, Measure, SeizedKind, SeizedUnit
 from shared.http import Input, Output
 from shared.listing import ExportQuery, ListQuery, Search
 from shared.outbox.rows import values_of

@@ -1,6 +1,6 @@
 """What may happen to a case: open → resolved or transferred, and back when it is taken up again."""
 
-from shared.events import CaseState
+from shared.events.incidents import CaseState
 from shared.workflow import Step
 
 STANDING: tuple[CaseState, ...] = ("open", "resolved", "transferred")

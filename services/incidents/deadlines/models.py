@@ -7,7 +7,7 @@ from sqlalchemy import Index, SmallInteger
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from shared.events import DeadlineState, TipClass
+from shared.events.incidents import DeadlineState, TipClass
 from shared.outbox import instant, word
 from shared.workflow import StepTaken
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from services.incidents.tips.workflow import STEPS
 from shared import units
 from shared.days import Day, today
-from shared.events import TipClass
+from shared.events.incidents import TipClass
 from shared.settings import Settings, settings
 from shared.text import Line, Word
 from shared.working_days import (

@@ -12,7 +12,7 @@ from services.incidents.deadlines.models import Deadline
 from services.incidents.deadlines.rules import texts
 from shared.days import Day, Instant
 from shared.decisions import Decision
-from shared.events import DeadlineState, TipClass, TipState
+from shared.events.incidents import DeadlineState, TipClass, TipState
 from shared.http import Input
 from shared.outbox import row_of
 from shared.outbox.rows import values_of

@@ -17,7 +17,7 @@ from services.incidents.deadlines.rules import Wanted, wanted
 from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import OPEN, STEPS
 from shared import units
-from shared.events import DeadlineState
+from shared.events.incidents import DeadlineState
 from shared.outbox.rows import new_row
 
 # Decisions that close a tip, which its reopening undoes: a deadline that they met begins anew.

@@ -31,7 +31,7 @@ from shared import events, references, units
 from shared.access import Identity
 from shared.days import day_of, now, today
 from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServed, UnknownUnit, invalid
-from shared.events import Channel
+from shared.events.incidents import Channel
 from shared.http import LeftOut
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
@@ -43,7 +43,7 @@ MOST_MESSAGES = 100
 INVESTIGATION_BODY = "Cơ quan Cảnh sát điều tra"
 
 DEFAULT_CHANNEL: dict[str, Channel] = {"anyone": "web", "team_leader": "team", "system": "system"}
-SUPPLIED_BY: dict[Channel, events.SuppliedBy] = {
+SUPPLIED_BY: dict[Channel, events.incidents.SuppliedBy] = {
     "web": "citizen",
     "app": "citizen",
     "hotline": "citizen",

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Computed, Index, Text, text
 from sqlmodel import Field
 
 from services.incidents.models import IncidentsModel
-from shared.events import Channel, SuppliedBy, TipClass, TipState
+from shared.events.incidents import Channel, SuppliedBy, TipClass, TipState
 from shared.listing import Words
 from shared.outbox import after_create, instant, word
 from shared.workflow import StepTaken

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, Strict
 from services.incidents.places.schemas import HamletCode, Latitude, Longitude
 from shared.days import Day, Instant
 from shared.errors import Problem
-from shared.events import Channel, SuppliedBy, TipClass, TipState
+from shared.events.incidents import Channel, SuppliedBy, TipClass, TipState
 from shared.http import Input, LeftOut, Output
 from shared.http import Step as StepInput
 from shared.listing import ExportQuery, ListQuery, Search, Sought

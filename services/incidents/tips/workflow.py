@@ -1,7 +1,7 @@
 """What may happen to a tip, as DOMAIN.md has it: from which states a step leads to which, and who may take it."""
 
 from shared import units
-from shared.events import TipState
+from shared.events.incidents import TipState
 from shared.workflow import Record, Step
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")

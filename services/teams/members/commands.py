@@ -43,7 +43,7 @@ from services.teams.terms import (
 from shared import units
 from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
-from shared.events import Role
+from shared.events.teams import Role
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place

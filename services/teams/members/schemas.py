@@ -11,7 +11,7 @@ from services.teams.corrections import Reason
 from services.teams.tables.members import EndedFor, Gender, Ground, Origin
 from shared.days import Day
 from shared.decisions import Decision
-from shared.events import Role
+from shared.events.teams import Role
 from shared.http import Input, Page
 from shared.text import Line, UnitId
 

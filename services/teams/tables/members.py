@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
 from services.teams.tables.teams import TeamsModel
-from shared.events import Role
+from shared.events.teams import Role
 from shared.listing import Words
 from shared.outbox import after_create, instant, word
 

@@ -7,7 +7,7 @@ from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from services.teams.tables.teams import TeamsModel
-from shared.events import Role
+from shared.events.teams import Role
 from shared.listing import Words
 from shared.outbox import after_create, instant, word
 

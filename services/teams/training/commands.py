@@ -25,7 +25,7 @@ from shared import events
 from shared.access import Identity
 from shared.days import today
 from shared.errors import NotFound, StepNotAllowed
-from shared.events import Role
+from shared.events.teams import Role
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place

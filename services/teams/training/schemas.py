@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from services.teams.corrections import Reason
 from shared.days import Day
-from shared.events import Role
+from shared.events.teams import Role
 from shared.http import Input, Output, Page
 from shared.text import Line, UnitId
 

@@ -1,16 +1,11 @@
-"""What services tell each other: the facts that may ever be counted, and the events that change them.
-
-An event carries the fact `before` and `after` it happened, and never personal data: no content, no
-name, no receipt. `links` holds identifiers that subscribers follow and that no counter looks at.
-A field may be added with a default; none is renamed or removed, for the outbox keeps events for ever.
-"""
+"""The facts of tips, cases and activities that may ever be counted, and the events by which incidents reports their changes."""
 
 from datetime import date
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-DATA_VERSION = 1
+from shared.events import files
 
 TipState = Literal[
     "received", "reported", "classified", "verifying", "forwarded", "resolved", "rejected", "notified",
@@ -44,7 +39,6 @@ FireRescueForm = Literal["fire_fighting", "rescue"]
 ItemKind = Literal["weapons", "ammunition", "explosives", "support_tools", "firecrackers"]
 ItemUnit = Literal["piece", "round", "gram", "metre"]
 ActivityState = Literal["entered", "confirmed", "returned"]
-Role = Literal["leader", "deputy", "member"]
 
 
 class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,12 +49,12 @@ class Tip(msgspec.Struct, frozen=True, omit_defaults=True):
     state: TipState
     supplied_by: SuppliedBy
     classified_as: TipClass | None = None
-    # How it was closed, which stays when the informant is told of it.
+    # How it was closed, which stays when the informant is notified of it.
     outcome: Literal["resolved", "rejected"] | None = None
     closed_on: date | None = None
     channel: Channel | None = None
     topic: str | None = None
-    # Whether its sender told who they are; never who.
+    # Whether its sender said who they are; never who.
     named: bool = False
 
 
@@ -102,14 +96,14 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str
     kind: str
     found_on: date
-    # The tip before the patrol, of a case that has both. Events older than the links tell no more than this.
+    # The tip before the patrol, of a case that has both. Events older than the links say no more than this.
     found_through: FoundThrough
     resolved_on: date | None = None
     # How many of each the case is linked to.
     tips: int = 0
     patrols: int = 0
     activities: int = 0
-    # How many of its tips the force supplied, as they said when they were linked; events of before don't tell.
+    # How many of its tips the force supplied, as they said when they were linked; events of before don't say.
     force_tips: int = 0
     transferred_on: date | None = None
     handled_on: date | None = None
@@ -129,7 +123,7 @@ class Item(msgspec.Struct, frozen=True):
 class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     """An activity of the force, counted on the civil day it began once it is confirmed.
 
-    Which kind tells which quantities: services/incidents/activities/kinds.py. `members`: how many took part.
+    Which kind has which quantities: services/incidents/activities/kinds.py. `members`: how many took part.
     """
 
     kind: ActivityKind
@@ -153,50 +147,8 @@ class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed_on: date | None = None
 
 
-class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file of a tip, a case or an activity, in the unit of that record; never its name or its content's hash."""
+Fact = Tip | Deadline | Case | Activity | files.Fact
 
-    unit: str
-    of: Literal["tips", "cases", "activities"]
-    media_type: str
-    bytes: int
-
-
-class Team(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A team (Tổ bảo vệ ANTT) and the days on which it exists, both inclusive."""
-
-    unit: str
-    from_on: date
-    until_on: date | None = None
-
-
-class MemberTerm(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One member's time in one role of one team, both days inclusive."""
-
-    unit: str
-    role: Role
-    from_on: date
-    until_on: date | None = None
-
-
-class TrainingClass(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A training class (lớp tập huấn), counted on its last day."""
-
-    unit: str
-    held_on: date
-
-
-class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A training certificate given to a member, counted on the day of issue."""
-
-    unit: str
-    issued_on: date
-    role: Role
-
-
-Fact = Tip | Deadline | Case | Activity | Attachment | Team | MemberTerm | TrainingClass | Certificate
-
-# Which fact each event tells of. A consumer that meets a type that is not here stops: it is older than its source.
 EVENTS: dict[str, type[Fact]] = {
     "TipReceived": Tip,
     "TipReported": Tip,
@@ -233,69 +185,5 @@ EVENTS: dict[str, type[Fact]] = {
     "ActivityConfirmed": Activity,
     "ActivityReturned": Activity,
     "ActivityCorrected": Activity,
-    "AttachmentAdded": Attachment,
-    "AttachmentRemoved": Attachment,
-    "TeamCreated": Team,
-    "TeamChanged": Team,
-    "TeamPlaced": Team,
-    "TeamDissolved": Team,
-    "TeamCorrected": Team,
-    "TeamWithdrawn": Team,
-    "MemberRecognised": MemberTerm,
-    "MemberChanged": MemberTerm,
-    "MemberReleased": MemberTerm,
-    "MemberRoleChanged": MemberTerm,
-    "MemberPlaced": MemberTerm,
-    "MemberTermCorrected": MemberTerm,
-    "MemberTermWithdrawn": MemberTerm,
-    "TrainingHeld": TrainingClass,
-    "TrainingCorrected": TrainingClass,
-    "TrainingWithdrawn": TrainingClass,
-    "CertificateIssued": Certificate,
-    "CertificateRevoked": Certificate,
-    "CertificateCorrected": Certificate,
+    **files.EVENTS,
 }
-
-# The facts that teams tells of; all others are told by incidents.
-FACTS_OF_TEAMS: tuple[type[Fact], ...] = (Team, MemberTerm, TrainingClass, Certificate)
-
-# States in which a record no longer stands: a subscriber that mirrors records takes it away.
-GONE = frozenset({"withdrawn", "merged", "returned", "removed"})
-
-AnyFact = TypeVar("AnyFact")
-
-
-class Change(msgspec.Struct, Generic[AnyFact], frozen=True, omit_defaults=True):
-    """The data of an event: the fact before and after it, and for subscribers identifiers, and the units that it concerns
-    beside those of its facts: whose police handle the record, or are asked to."""
-
-    before: AnyFact | None = None
-    after: AnyFact | None = None
-    links: dict[str, str] = {}
-    concerns: tuple[str, ...] = ()
-
-
-_encode = msgspec.json.Encoder().encode
-_decoders = {of: msgspec.json.Decoder(Change[of]) for of in set(EVENTS.values())}  # type: ignore[valid-type]
-
-
-def told_by(type: str) -> Literal["teams", "incidents"]:
-    """The service that tells of an event."""
-    return "teams" if EVENTS[type] in FACTS_OF_TEAMS else "incidents"
-
-
-class UnknownEvent(Exception):
-    """An event of a type or version that this code does not know; it is never skipped."""
-
-
-def encode(change: Change[Any]) -> str:
-    """The event's data as it stands in the outbox and on the log: JSON."""
-    return _encode(change).decode()
-
-
-def decode(type: str, version: int, data: bytes) -> Change[Any]:
-    """The change that an event tells of. Raises UnknownEvent, or msgspec.DecodeError when the data is broken."""
-    of = EVENTS.get(type)
-    if of is None or version > DATA_VERSION:
-        raise UnknownEvent(f"{type} version {version}")
-    return _decoders[of].decode(data)
