@@ -14,6 +14,7 @@ from sqlmodel import Field as Column
 from sqlmodel import SQLModel
 from uuid_utils.compat import uuid7
 
+from migrations.parts.outbox import CLOCKS, SECRET_CHECK
 from migrations.run import configuration
 from services.incidents.tips.receipts import receipt_hash, receipt_of
 from shared import application, events
@@ -124,6 +125,9 @@ async def migrate(url: str) -> None:
         config = configuration("incidents")
         config.attributes["connection"] = connection
         command.upgrade(config, VERSION)
+        # What today's writer and today's service ask of any database.
+        connection.exec_driver_sql(CLOCKS)
+        connection.exec_driver_sql(SECRET_CHECK)
         connection.commit()
 
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
