@@ -1,5 +1,6 @@
 """What of an imported row was left out, and what became of each sheet of a workbook."""
 
+from migrations.parts.imports import LEFT_OUT
 from migrations.scripts import run_script
 
 revision = "incidents_0015"
@@ -8,4 +9,4 @@ down_revision = "incidents_0014"
 
 def upgrade() -> None:
     """Bring the tables to this version."""
-    run_script("ALTER TABLE imports ADD left_out int NOT NULL DEFAULT 0, ADD sheets jsonb")
+    run_script(LEFT_OUT)

@@ -1,8 +1,9 @@
 """What was sent is known again by keyed hashes alone; those made without a key are marked or emptied, for here is no key.
 
-The jobs of incidents, which have the secret, name the marked ones anew at their start (attachments/sweep.py, imports/job.py).
+The jobs of incidents, which have the secret, name the marked ones anew at their start (attachments/sweep.py, shared/importing/job.py).
 """
 
+from migrations.parts.imports import KEYED
 from migrations.scripts import run_script
 
 revision = "incidents_0021"
@@ -15,13 +16,9 @@ UPDATE attachments SET content = 'sha256:' || content;
 UPDATE attachment_contents SET content = 'sha256:' || content;
 -- The name of a file may be a person's.
 UPDATE attachments SET name = '' WHERE removed_at IS NOT NULL;
-
--- An empty one is any content, so that a repeated upload is still the first one.
-ALTER TABLE imports DROP sha256, ADD content bytea NOT NULL DEFAULT '';
-UPDATE imports SET key = 'old:'::bytea || key WHERE key IS NOT NULL;
 """
 
 
 def upgrade() -> None:
     """Bring the tables to this version."""
-    run_script(SCRIPT)
+    run_script(SCRIPT + KEYED)

@@ -1,5 +1,6 @@
 """Constraints have names of their own, and no column a default that only filled the rows of its day."""
 
+from migrations.parts.imports import WITHOUT_DEFAULTS
 from migrations.scripts import run_script
 
 revision = "incidents_0023"
@@ -16,11 +17,10 @@ ALTER TABLE attachments RENAME CONSTRAINT attachments_check TO attachments_remov
 
 ALTER TABLE cases ALTER details DROP DEFAULT;
 ALTER TABLE case_links ALTER by_force DROP DEFAULT;
-ALTER TABLE imports ALTER content DROP DEFAULT, ALTER left_out DROP DEFAULT;
 ALTER TABLE known_teams ALTER withdrawn DROP DEFAULT;
 """
 
 
 def upgrade() -> None:
     """Bring the tables to this version."""
-    run_script(SCRIPT)
+    run_script(SCRIPT + WITHOUT_DEFAULTS)
