@@ -56,3 +56,8 @@ MAY: dict[str, dict[str, str]] = {
     "handle_imports": {"province_officer": AREA, "operator": AREA},
     "recount": {"system:figures": AREA, "operator": AREA},
 }  # fmt: skip
+
+
+def scopes_for(action: str) -> frozenset[str]:
+    """The scopes each of which lets another system do this."""
+    return frozenset(role.removeprefix("system:") for role in MAY[action] if role.startswith("system:"))

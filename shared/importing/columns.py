@@ -1,14 +1,14 @@
 """What the columns of a table mean: a row of CSV or XLSX becomes the JSON that a single request would have.
 
-A column is named as the field, with dots for what is inside another: `informant.phone`, `items.0.quantity`. Numbers and
-days may be written as people here write them: 2501 or 2.501; 30/11/2026 or 2026-11-30. A time without an offset is one of
-Viet Nam.
+A column is named as the field, with dots for what is inside another: `informant.phone`, `items.0.quantity`; a kind of row
+may have a flat name for it besides. Numbers and days may be written as people here write them: 2501 or 2.501; 30/11/2026
+or 2026-11-30. A time without an offset is one of Viet Nam.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -120,7 +120,7 @@ _CONVERTERS: dict[type, Convert] = {
 
 
 def fields_of(annotation: Any, name: str = "") -> Iterator[tuple[str, Convert]]:
-    """Each column that an input may have, `0` for the place in a list, and how its cells are read."""
+    """Each column that an input may have, `0` for the number in a list, and how its cells are read."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from fields_of(get_args(annotation)[0], name)
@@ -140,7 +140,7 @@ def fields_of(annotation: Any, name: str = "") -> Iterator[tuple[str, Convert]]:
         yield name, _CONVERTERS.get(annotation, _text)
 
 
-def any_column(heading: Sequence[Cell], fields: dict[str, Convert]) -> bool:
+def any_column(heading: Sequence[Cell], fields: Collection[str]) -> bool:
     """Whether any cell of a heading names a field."""
     return any(_NUMBERED.sub("0", _name(cell)) in fields for cell in heading if cell is not None)
 
@@ -148,20 +148,27 @@ def any_column(heading: Sequence[Cell], fields: dict[str, Convert]) -> bool:
 class Columns:
     """The columns of one file, by its heading. Raises UnknownColumn or DuplicateColumn, for either spoils every row."""
 
-    def __init__(self, heading: Sequence[Cell], fields: dict[str, Convert]) -> None:
+    def __init__(
+        self, heading: Sequence[Cell], fields: Mapping[str, Convert], flat: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.names = [_name(cell) for cell in heading]
         while self.names and not self.names[-1]:
             self.names.pop()
         self._paths: list[tuple[str, ...]] = []
         self._convert: list[Convert] = []
-        for number, name in enumerate(self.names):
-            convert = fields.get(_NUMBERED.sub("0", name))
+        # What the file calls a field that has another name.
+        self.headings: dict[str, str] = {}
+        columns = [flat.get(name, name) for name in self.names]
+        for number, (name, field) in enumerate(zip(self.names, columns, strict=True)):
+            convert = fields.get(_NUMBERED.sub("0", field))
             if convert is None:
-                near = nearest(name, tuple(fields))
+                near = nearest(name, (*fields, *flat))
                 raise UnknownColumn(number=number + 1, **({"near": near} if near else {}))
-            if name in self.names[:number]:
+            if field in columns[:number]:
                 raise DuplicateColumn(column=name)
-            self._paths.append(tuple(name.split(".")))
+            if field != name:
+                self.headings[field] = name
+            self._paths.append(tuple(field.split(".")))
             self._convert.append(convert)
         if not self.names:
             raise UnknownColumn(number=1)

@@ -96,7 +96,7 @@ async def start_import(
 
     checked = _zip(counted()) if format == "xlsx" else _text(counted())
     most = service.settings.import_bytes + _SEAL
-    await put_capped(store, uploads.path_of(id), uploads.sealed(checked, id), most)
+    await put_capped(store, uploads.path_of(service, id), uploads.sealed(checked, id), most)
     work = UnitOfWork(service.database)
     hashed = _hashed(caller, key) if key is not None else None
     row = work.add(
@@ -128,7 +128,7 @@ async def start_import(
     try:
         await service.writer.commit(work)
     except Conflict:
-        await delete(store, uploads.path_of(id))
+        await delete(store, uploads.path_of(service, id))
         found = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
         if found is None:
             raise

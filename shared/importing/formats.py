@@ -1,12 +1,13 @@
 """Reads a file row by row, whatever its format: each row with its line, as the input of a command or as what is wrong."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
 from shared.importing.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
-from shared.importing.kinds import Kind
+from shared.importing.kinds import AnyKind
 from shared.importing.models import Format
 from shared.importing.rejections import Errors, FileRefused, errors_of_input, row_error
 from shared.tables import BrokenCsv, rows_of
@@ -18,7 +19,8 @@ LONGEST_ROW = 65_536
 class Entry(NamedTuple):
     """A row of a file: its line, what it says or what is wrong with it, its size in bytes, and of XLSX its sheet.
 
-    `place`: where it comes in the file; of a further sheet beyond every line of those before.
+    `order`: the number by which rows of a file are sorted; of a further sheet beyond every line of those before.
+    `headings`: what the file calls a field that has another name there.
     """
 
     line: int
@@ -26,7 +28,12 @@ class Entry(NamedTuple):
     errors: Errors
     size: int
     sheet: str | None = None
-    place: int = 0
+    order: int = 0
+    headings: Mapping[str, str] = MappingProxyType({})
+
+    def heading_of(self, column: str) -> str:
+        """What the file calls a field."""
+        return self.headings.get(column, column)
 
 
 # More lines than a sheet, or a file, has.
@@ -46,7 +53,7 @@ class NoSheet(FileRefused):
     vi, en = "Tệp không có trang tính nào đang hiển thị.", "The file has no sheet that is visible."
 
 
-def read_ndjson(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
+def read_ndjson(file: BinaryIO, kind: AnyKind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
     """A JSON object a line, as a single request would have it; empty lines are passed over."""
     number = 0
     while line := file.readline(LONGEST_ROW + 1):
@@ -60,18 +67,18 @@ def read_ndjson(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Ite
             yield _entry(number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, kind)
 
 
-def read_csv(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
+def read_csv(file: BinaryIO, kind: AnyKind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
     """Rows under a heading of columns (columns.py), as spreadsheets save them (shared/tables.py)."""
     rows = rows_of(file, LONGEST_ROW)
     try:
-        columns = Columns(next(rows, (1, []))[1], kind.fields)
+        columns = Columns(next(rows, (1, []))[1], kind.fields, kind.flat)
         for line, cells in rows:
             yield _row(line, cells, columns, kind)
     except BrokenCsv as broken:
         raise UnreadableCsv(line=broken.line) from None
 
 
-def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
+def read_xlsx(file: BinaryIO, kind: AnyKind, sheets: list[dict[str, str]]) -> Iterator[Entry]:
     """Rows of each visible sheet under a heading of columns (columns.py); what became of each sheet is added to `sheets`.
 
     A hidden sheet is left out, and so is a visible one of which no column is a field: a cover, a list of codes. One that
@@ -90,9 +97,9 @@ def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Itera
             rows = workbook.rows(sheet)
             heading = next((cells for _, cells in rows if any(cell not in (None, "") for cell in cells)), [])
             try:
-                columns = Columns(heading, kind.fields)
+                columns = Columns(heading, kind.fields, kind.flat)
             except UnknownColumn as refusal:
-                if any_column(heading, kind.fields):
+                if any_column(heading, {**kind.fields, **kind.flat}):
                     raise UnknownColumn(**refusal.members, sheet=sheet.name[:31]) from None
                 named["state"] = "no-columns" if heading else "empty"
                 first_refusal = first_refusal or refusal
@@ -101,20 +108,20 @@ def read_xlsx(file: BinaryIO, kind: Kind, sheets: list[dict[str, str]]) -> Itera
             for number, cells in rows:
                 if any(cell not in (None, "") for cell in cells):
                     entry = _row(number, cells, columns, kind)
-                    yield entry._replace(sheet=named["name"], place=begins + number)
+                    yield entry._replace(sheet=named["name"], order=begins + number)
             begins += _LINES_OF_A_SHEET
         if not seen:
             raise first_refusal or NoSheet()
 
 
-READERS: dict[Format, Callable[[BinaryIO, Kind, list[dict[str, str]]], Iterator[Entry]]] = {
+READERS: dict[Format, Callable[[BinaryIO, AnyKind, list[dict[str, str]]], Iterator[Entry]]] = {
     "ndjson": read_ndjson,
     "csv": read_csv,
     "xlsx": read_xlsx,
 }
 
 
-def _row(line: int, cells: Sequence[Cell], columns: Columns, kind: Kind) -> Entry:
+def _row(line: int, cells: Sequence[Cell], columns: Columns, kind: AnyKind) -> Entry:
     wrong = columns.too_many(cells)
     for name, cell in zip(columns.names, cells, strict=False):
         if cell is FORMULA:
@@ -126,10 +133,10 @@ def _row(line: int, cells: Sequence[Cell], columns: Columns, kind: Kind) -> Entr
     row = columns.json_of(cells)
     if len(row) > LONGEST_ROW:
         return _wrong(line, "line-too-long", f"a row has at most {LONGEST_ROW} bytes")
-    return _entry(line, row, kind)
+    return _entry(line, row, kind)._replace(headings=columns.headings)
 
 
-def _entry(line: int, row: bytes, kind: Kind) -> Entry:
+def _entry(line: int, row: bytes, kind: AnyKind) -> Entry:
     try:
         return Entry(line, kind.input.validate_json(row), [], len(row))
     except ValidationError as error:

@@ -1,7 +1,8 @@
 """What a service imports: each kind of row, the command of single requests that it goes through, and what corrects one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -10,55 +11,74 @@ from shared.importing.columns import Convert, fields_of
 from shared.importing.known import Known
 from shared.outbox import UnitOfWork
 
-# Corrects a known record (a row of the kind's table) where an input differs from it; whether it did.
-Correct = Callable[[UnitOfWork, Identity, Any, Any, str], Awaitable[bool]]
+
+class Row(Protocol):
+    """The input that a row is: what a command of single requests takes."""
+
+    @property
+    def reference(self) -> str | None:
+        """What the sending system calls it."""
+
+    def model_dump(self, *, include: set[str], exclude_unset: bool, exclude_none: bool) -> dict[str, Any]:
+        """Its fields by their names."""
 
 
-class Learner(Protocol):
-    """What is learnt for one import, a chunk of rows at a time, so that no row asks by itself."""
+InputT = TypeVar("InputT", bound=Row)
+RecordT = TypeVar("RecordT")
 
-    async def learn(self, known: Known, caller: Identity, rows: Sequence[Any]) -> None:
-        """Look up at once what the commands will ask about these inputs."""
+# Makes a record of an input, and corrects a known one where an input differs from it: whether it did.
+Create = Callable[[UnitOfWork, Identity, InputT], Awaitable[object]]
+Correct = Callable[[UnitOfWork, Identity, RecordT, InputT, str], Awaitable[bool]]
 
-    def check(self, row: Any) -> None:
+
+class Learner(Generic[InputT]):
+    """What is learnt for one import, a chunk of rows at a time, so that no row asks by itself. This one learns nothing."""
+
+    async def learn(self, known: Known, caller: Identity, rows: Sequence[InputT]) -> None:
+        """Look up at once what the commands will ask about these inputs; what was remembered is in the database by now."""
+
+    def check(self, row: InputT) -> None:
         """Raise what is known to be wrong with a row before its command is asked."""
 
+    def check_new(self, row: InputT) -> None:
+        """Raise what keeps a row from becoming a record, be it in the database or in the rows before it in the chunk."""
 
-class NothingToLearn:
-    """The learner of a kind whose commands ask nothing that can be asked at once."""
-
-    async def learn(self, known: Known, caller: Identity, rows: Sequence[Any]) -> None:
-        """Learn nothing."""
-
-    def check(self, row: Any) -> None:
-        """Find nothing wrong."""
+    def remember(self, row: InputT) -> None:
+        """This row becomes a record when its chunk is committed."""
 
 
-class Kind(NamedTuple):
+class Kind(NamedTuple, Generic[RecordT, InputT]):
     """One kind of row: its table, its input and columns, the command that makes a record of it, and what corrects one.
 
-    `tags`: the names by which an input of several shapes tells them apart, which are no columns.
+    `action`: what a sender must be allowed to do. `flat`: columns of files that have names of their own, and the fields
+    that they are. `tags`: the names of an input's several shapes, which are no columns.
     """
 
-    model: type[object]
-    input: TypeAdapter[Any]
-    fields: dict[str, Convert]
-    create: Callable[..., Awaitable[Any]]
-    correct: Correct
-    learner: Callable[[], Learner] = NothingToLearn
+    action: str
+    model: type[RecordT]
+    input: TypeAdapter[InputT]
+    fields: Mapping[str, Convert]
+    create: Create[InputT]
+    correct: Correct[RecordT, InputT]
+    learner: Callable[[], Learner[InputT]] = Learner
+    flat: Mapping[str, str] = MappingProxyType({})
     tags: frozenset[str] = frozenset()
 
 
-Kinds = Mapping[str, Kind]
+AnyKind = Kind[Any, Any]
+Kinds = Mapping[str, AnyKind]
 
 
 def kind(
-    model: type[object],
+    action: str,
+    model: type[RecordT],
     input: Any,
-    create: Callable[..., Awaitable[Any]],
-    correct: Correct,
-    learner: Callable[[], Learner] = NothingToLearn,
+    create: Create[InputT],
+    correct: Correct[RecordT, InputT],
+    learner: Callable[[], Learner[InputT]] = Learner,
+    flat: Mapping[str, str] = MappingProxyType({}),
     tags: frozenset[str] = frozenset(),
-) -> Kind:
+) -> Kind[RecordT, InputT]:
     """A kind whose columns are the fields of its input."""
-    return Kind(model, TypeAdapter(input), dict(fields_of(input)), create, correct, learner, tags)
+    fields = dict(fields_of(input))
+    return Kind(action, model, TypeAdapter(input), fields, create, correct, learner, flat, tags)

@@ -1,12 +1,15 @@
 """What commands ask while a chunk of rows is decided: the same question gets the same answer, and is asked once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
+from shared import references
 from shared.database import Database
+from shared.outbox.rows import table_of
+from shared.outbox.statements import record_of
 
 
 class Known(Database):
@@ -31,3 +34,20 @@ class Known(Database):
         if found is not None:
             self.answers[asked] = found
         return found
+
+    async def learn_references(
+        self, model: type[object], system: str, named: Collection[str]
+    ) -> dict[str, asyncpg.Record]:
+        """Learn which records have these references of a system, and which references nobody has; the records."""
+        if not named:
+            return {}
+        table = table_of(model)
+        found = await self.fetch(
+            f"SELECT * FROM {table.name} WHERE source_system = $1 AND reference = ANY($2)", system, list(named)
+        )
+        records = {record["reference"]: record for record in found}
+        for reference in named:
+            self.answers[(references.record_of(table), system, reference)] = records.get(reference)
+        for record in found:
+            self.answers[(record_of(table), record["id"])] = record
+        return records

@@ -29,7 +29,7 @@ class Import(PlatformModel, table=True):
     atomic: bool | None = None
     filename: str | None = None
     size_bytes: int = Field(sa_type=BigInteger)
-    # Keyed, so that a repeated upload is known by it and nobody tells from it what a file held. Empty: any.
+    # Keyed, so that a repeated upload is known by it and nobody learns from it what a file held. Empty: any.
     content: bytes
     # As whom each row is decided.
     role: str
@@ -67,6 +67,6 @@ class ImportRejection(PlatformModel, table=True):
 
     __tablename__ = "import_rejections"
     import_id: UUID = Field(primary_key=True, foreign_key="imports.id")
-    # Where it comes in the file, a further sheet behind those before; `why` tells the sheet and its row.
+    # Where it comes in the file, a further sheet behind those before; `why` names the sheet and its row.
     line: int = Field(primary_key=True)
     why: dict[str, Any] = Field(sa_type=JSONB)

@@ -1,4 +1,4 @@
-"""Why a row or a file was not taken, or waits, as the report tells it."""
+"""Why a row or a file was not taken, or waits, as the report shows it."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -84,9 +84,9 @@ class FileGone(FileRefused):
     )
 
 
-# What a report shows of a file: only what tells of nobody, whichever column it slipped into. A number shorter than any
+# What a report shows of a file: only what identifies nobody, whichever column it slipped into. A number shorter than any
 # telephone, a day or an instant, a unit, and a UUID.
-_TELLS_OF_NOBODY = re.compile(
+_IDENTIFIES_NOBODY = re.compile(
     r"[+-]?(\d[.,]?){1,6}|(\d{1,2}/\d{1,2}/(19|20)\d\d|(19|20)\d\d-\d\d-\d\d)([T ]\d{1,2}:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?"
     r"|20\d\d:\d{2,5}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.ASCII,
@@ -105,8 +105,8 @@ def nearest(name: str, fields: tuple[str, ...]) -> str | None:
 
 
 def errors_of_input(error: ValidationError, fields: Iterable[str], tags: Collection[str]) -> Errors:
-    """What pydantic found in a row whose columns should be these, as the report tells it; `tags` are no columns."""
-    told: Errors = []
+    """What pydantic found in a row whose columns should be these, as the report shows it; `tags` are no columns."""
+    errors: Errors = []
     looked = False
     for found in error.errors(include_url=False, include_context=False)[:_ERRORS_OF_A_ROW]:
         at = [str(part) for part in found["loc"]]
@@ -121,27 +121,27 @@ def errors_of_input(error: ValidationError, fields: Iterable[str], tags: Collect
         elif found["type"] == "union_tag_invalid":
             # Pydantic's own words for an unknown kind would repeat it.
             message = "none of the known kinds"
-        told.append(row_error(column, found["type"], message, value))
-    return told
+        errors.append(row_error(column, found["type"], message, value))
+    return errors
 
 
 def errors_of_problem(problem: Problem, row: Any) -> Errors:
-    """What a command raised, as the report tells it: with the columns that the problem names."""
-    told = problem.members.get("errors")
-    if told:
-        return [row_error(e["at"], e["code"], e["message"], _value_at(row, e["at"])) for e in told[:_ERRORS_OF_A_ROW]]
+    """What a command raised, as the report shows it: with the columns that the problem names."""
+    named = problem.members.get("errors")
+    if named:
+        return [row_error(e["at"], e["code"], e["message"], _value_at(row, e["at"])) for e in named[:_ERRORS_OF_A_ROW]]
     columns = [name for name in problem.members if hasattr(row, name)]
     return [row_error(name, problem.name, problem.en, getattr(row, name), problem.vi) for name in columns[:1] or [""]]
 
 
 def row_error(column: str, code: str, message: str, value: Any = None, vi: str | None = None) -> dict[str, Any]:
-    """One reason why a row was not taken, in both languages. The value is shown where by its form it tells of nobody.
+    """One reason why a row was not taken, in both languages. The value is shown where its form identifies nobody.
 
     Its column says nothing of that: where cells have shifted, a name or a telephone stands under any heading.
     """
     plain = value.isoformat() if isinstance(value, date) else value
     text = str(plain) if isinstance(plain, str | int | float | UUID) else ""
-    shown = isinstance(plain, bool) or (len(text) <= _LONGEST_SHOWN and _TELLS_OF_NOBODY.fullmatch(text))
+    shown = isinstance(plain, bool) or (len(text) <= _LONGEST_SHOWN and _IDENTIFIES_NOBODY.fullmatch(text))
     said = {"message": message, "vi": vi or in_vietnamese(message)}
     return {"column": column, "code": code, **said, "value": text if shown else None}
 

@@ -73,7 +73,7 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 def _sha256(content_digest: str | None) -> bytes | None:
-    """The SHA-256 that a Content-Digest tells, None when it tells none."""
+    """The SHA-256 that a Content-Digest names, None when it names none."""
     found = re.search(r"sha-256=:([A-Za-z0-9+/=]*):", content_digest or "")
     try:
         return base64.b64decode(found[1], validate=True) if found else None
@@ -130,12 +130,13 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
         content_digest: Annotated[str | None, Header(max_length=1_000)] = None,
     ) -> ImportOut:
-        """Send a file, as the body; a job takes its rows, `Location` tells how far it is.
+        """Send a file, as the body; a job takes its rows, `Location` shows how far it is.
 
         Each row is decided as a single request of the same caller would be. `Content-Digest: sha-256=:…:` (RFC 9530)
         makes sure that the file came whole.
         """
         caller.require_role("import_records")
+        caller.require_role(kinds[asked.of].action)  # type: ignore[attr-defined]
         format = MEDIA_TYPES.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
         if format is None:
             raise UnknownFormat()

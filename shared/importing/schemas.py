@@ -26,7 +26,7 @@ class NewImport(Input):
     `create`: each row is a new record. `upsert`: a row whose `reference` is known corrects that record where it
     differs; what the row leaves out stays.
     `dry_run`: decide every row and write none. `atomic`: all rows or none, for files of at most 10,000 rows and 16 MiB,
-    which are atomic unless told otherwise; larger ones are taken row by row.
+    which are atomic unless asked otherwise; larger ones are taken row by row.
     """
 
     of: Annotated[str, Query()]
@@ -96,7 +96,7 @@ class ListImports(Page):
 class RowError(BaseModel):
     """One reason: the column (a field's dotted name, `?` for one that is none), a code as the API's problems have it.
 
-    The value only where by its form it tells of nobody (a short number, a day, a unit, a UUID), never text.
+    The value only where its form identifies nobody (a short number, a day, a unit, a UUID), never text.
     """
 
     column: str
@@ -134,7 +134,7 @@ class LeftOutPage(BaseModel):
 
 
 class ListRejected(Input):
-    """At most `limit` rows behind the place `after`, which a `Link: rel="next"` gives."""
+    """At most `limit` rows behind the number `after`, which a `Link: rel="next"` gives."""
 
     limit: Annotated[int, Query(ge=1, le=500)] = 50
     after: Annotated[int, Query(ge=0, le=2_147_483_647)] = 0

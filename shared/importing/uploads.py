@@ -5,7 +5,8 @@ it is written as it comes in and read from any place without ever lying open.
 """
 
 import io
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection
+from datetime import timedelta
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -13,13 +14,14 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from shared.access.secrets import file_cipher, old_file_cipher
+from shared.days import now
 from shared.files import sealing
 from shared.files.sealing import TAG
-from shared.files.store import StoreUnavailable, open_store, read_range
+from shared.files.store import StoreUnavailable, delete, kept_under, move, open_store, read_range
 from shared.service import Service
 
 BLOCK = sealing.BLOCK
-FOLDER = "imports/"
+_FOLDER = "imports/"
 
 
 def store_of(service: Service) -> ObjectStore:
@@ -30,9 +32,9 @@ def store_of(service: Service) -> ObjectStore:
         raise StoreUnavailable() from error
 
 
-def path_of(id: UUID) -> str:
-    """Under which name the store keeps an import's file."""
-    return f"{FOLDER}{id}"
+def path_of(service: Service, id: UUID) -> str:
+    """Under which name the store keeps an import's file: services that share a store have a folder each."""
+    return f"{_FOLDER}{service.name}/{id}"
 
 
 def sealed(chunks: AsyncIterable[bytes], id: UUID) -> AsyncIterator[bytes]:
@@ -41,13 +43,13 @@ def sealed(chunks: AsyncIterable[bytes], id: UUID) -> AsyncIterator[bytes]:
 
 
 class SealedFile(io.RawIOBase):
-    """A file in the store, opened: readable from any place, a block of it in memory at a time.
+    """An import's file in the store, opened: readable from any byte on, a block of it in memory at a time.
 
-    `kept`: how many bytes the store has of it. Raises StoreUnavailable, or InvalidTag for a file that was changed.
+    `kept`: how many bytes the store has under `path`. Raises StoreUnavailable, or InvalidTag for a file that was changed.
     """
 
-    def __init__(self, store: ObjectStore, kept: int, id: UUID) -> None:
-        self._store, self._path, self._import = store, path_of(id), id
+    def __init__(self, store: ObjectStore, path: str, kept: int, id: UUID) -> None:
+        self._store, self._path, self._import = store, path, id
         self._cipher = file_cipher(b"imports", id.bytes)
         self._blocks = -(-kept // (BLOCK + TAG))
         self._size = kept - self._blocks * TAG
@@ -63,11 +65,11 @@ class SealedFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """The offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
+        """Go to an offset."""
         self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
         return self._at
 
@@ -93,3 +95,16 @@ class SealedFile(io.RawIOBase):
         except InvalidTag:
             # It may have waited for its job since keys were derived otherwise.
             return old_file_cipher(b"imports", self._import.bytes).decrypt(nonce, kept, bound)
+
+
+async def sweep(service: Service, open_ones: Collection[UUID]) -> None:
+    """Delete the service's files that no open import waits for; a younger one may be of an import not committed yet."""
+    store, long_ago = store_of(service), now() - timedelta(hours=1)
+    wanted = {path_of(service, id) for id in open_ones}
+    # Files once lay beside each other, when one service alone had imports.
+    waiting = {f"{_FOLDER}{id}": path_of(service, id) for id in open_ones}
+    async for path, modified_at in kept_under(store, _FOLDER):
+        if path in waiting:
+            await move(store, path, waiting[path])
+        elif path.startswith(f"{_FOLDER}{service.name}/") and path not in wanted and modified_at < long_ago:
+            await delete(store, path)

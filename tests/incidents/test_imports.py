@@ -4,12 +4,13 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -22,6 +23,7 @@ from shared.database import Database
 from shared.files.store import StoreUnavailable, read_range, size_of
 from shared.importing import job, uploads
 from shared.importing.commands import rename_old
+from shared.importing.deciding import Decided, Taking
 from shared.importing.kinds import Kinds
 from shared.importing.models import Import
 from shared.service import Service
@@ -449,9 +451,12 @@ class Held:
 
     def __init__(self, take: Callable[[Service, Kinds, Import], Awaitable[None]]) -> None:
         self.take, self.let_go = take, asyncio.Event()
+        self.service: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
 
     async def __call__(self, service: Service, kinds: Kinds, row: Import) -> None:
         """Take an import."""
+        if not self.service.done():
+            self.service.set_result(service)
         await self.let_go.wait()
         await self.take(service, kinds, row)
 
@@ -493,6 +498,26 @@ async def test_a_file_waits_sealed_and_is_forgotten_when_it_is_taken(
     row = await ended(antt, answer.headers["location"])
     assert counts(row) == ("done", 1, 0, 0, 0)
     await eventually(lambda: not files_in(store))
+
+
+async def test_a_sweep_leaves_what_waits_and_what_is_of_another_service(
+    store: Path, antt: Antt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "take_import", held := Held(job.take_import))
+    answer = await sent(antt, lines(a_patrol()))
+    (kept,) = files_in(store)
+    # Where it lay when one service alone had imports.
+    kept.rename(store / "imports" / kept.name)
+    others = store / "imports" / "teams" / str(uuid4())
+    forgotten = kept.with_name(str(uuid4()))
+    for path in (others, forgotten):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.utime(path, (0, 0))
+    await uploads.sweep(await held.service, {UUID(answer.json()["id"])})
+    assert sorted(files_in(store)) == sorted((kept, others))
+    held.let_go.set()
+    assert counts(await ended(antt, answer.headers["location"])) == ("done", 1, 0, 0, 0)
 
 
 async def test_an_import_waits_for_the_store_and_lets_others_go_before(
@@ -631,7 +656,7 @@ async def test_a_cancelled_import_stops_behind_the_rows_it_has_taken(
     chunk_taken, go_on = asyncio.Event(), asyncio.Event()
     take_chunk = job._take_chunk
 
-    async def one_at_a_time(taking: job.Taking, chunk: list[Any], decided: job.Decided) -> None:
+    async def one_at_a_time(taking: Taking, chunk: list[Any], decided: Decided) -> None:
         await take_chunk(taking, chunk, decided)
         chunk_taken.set()
         await go_on.wait()
