@@ -206,14 +206,16 @@ def served(province: str) -> frozenset[str]:
     """The units whose facts a deployment of this province takes, of every edition.
 
     Its units and what they became in later editions, of which some may be a part of it only (`is_partial`); and what
-    became its units, with all that lay under it where that became this alone. An island commune that had only a
+    became its units, with all that lay under it where that became nothing else. An island commune that had only a
     district before has no predecessor on record: a deployment of an earlier province does not serve it.
     """
     own = frozenset(_within(province))
-    found, before = own, own
+    found = wholly = before = own
     while before:
         old = {unit for id in before for unit in predecessors(id)}
-        before = frozenset(old.union(*(_within(unit) for unit in old if len(successors(unit)) == 1))) - found
+        alone = (unit for unit in old if len(successors(unit)) == 1 and wholly.issuperset(successors(unit)))
+        wholly = wholly.union(*map(_within, alone))
+        before = (wholly | old) - found
         found |= before
     return found.union(*map(later, own))
 

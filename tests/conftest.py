@@ -20,8 +20,10 @@ import pytest
 from starlette.types import ASGIApp, Message
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+import tests.third_edition
 from deploy.local import kafka, postgres, s3
 from migrations.run import migrate
+from shared import units
 from shared.access.issuer import issue_token, make_issuer
 from shared.access.permissions import LEVELS, Scope, TokenRole
 from shared.access.secrets import make_secret
@@ -275,6 +277,19 @@ async def antt(databases: dict[str, str]) -> AsyncIterator[Antt]:
     app = application()
     async with lifespan(app), called(app) as antt:
         yield antt
+
+
+@pytest.fixture(scope="session")
+def third_edition_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of three editions."""
+    return tests.third_edition.write(tmp_path_factory.mktemp("editions"))
+
+
+@pytest.fixture
+def third_edition(third_edition_files: Path) -> Iterator[Callable[[], object]]:
+    """What makes the register that of three editions, until the test is over."""
+    yield lambda: units.load(third_edition_files)
+    units.load()
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:
