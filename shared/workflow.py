@@ -1,6 +1,6 @@
 """What records that take steps share: the row that describes a step, the check before it, and the record of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -101,7 +101,7 @@ def record_step(
     before: Stateful,
     after: Stateful,
     reason: str | None,
-    details: dict[str, Any] | None = None,
+    details: Mapping[str, object] | None = None,
     **record_id: UUID,
 ) -> None:
     """Keep that the caller took this step, now, for this reason, and with what was given to it."""
@@ -112,7 +112,7 @@ def record_step(
         state_before=before.state,
         state_after=after.state,
         reason=reason,
-        details=details or None,
+        details=dict(details) if details else None,
         taken_by=caller.subject,
         taken_at=now(),
         **record_id,

@@ -6,7 +6,6 @@ nothing is heard, teams that are known go on.
 
 import asyncio
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +17,7 @@ from shared.errors import InvalidInput, Problem
 from shared.jurisdiction import lineage
 from shared.log import Record, follow_events
 from shared.outbox import UnitOfWork
+from shared.service import Service
 from shared.settings import settings
 
 
@@ -63,13 +63,13 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
         )
 
 
-async def follow(service: Any) -> None:
+async def follow(service: Service) -> None:
     """Learn of teams from their events; a background task of the service."""
     await follow_events(service, "teams", apply)
 
 
 async def apply(connection: asyncpg.Connection, records: list[Record]) -> None:
-    """Take in what a batch tells of teams."""
+    """Take in what a batch says of teams."""
     known: dict[UUID, tuple[str, bool]] = {}
     for record in records:
         change = events.decode(record.type, record.dataversion, record.data)

@@ -15,11 +15,11 @@ from shared.events import Activity, Case, Certificate, Deadline, Fact, MemberTer
 from shared.events.incidents import Measure, SeizedKind, SeizedUnit
 
 
-def _always(fact: Any) -> bool:
+def _always(fact: Fact) -> bool:
     return True
 
 
-def _one(fact: Any) -> int:
+def _one(fact: Fact) -> int:
     return 1
 
 

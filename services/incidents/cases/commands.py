@@ -1,8 +1,7 @@
 """The verbs of cases: open one, link it to what it was found through, close it, reopen it, correct it."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -64,8 +63,8 @@ class NotLinked(Problem):
 
 
 UNKNOWN: dict[str, type[Problem]] = {"tip": UnknownTip, "patrol": UnknownPatrol, "activity": UnknownActivity}
-_NO_CLOSING: dict[str, Any] = {"resolved_on": None, "transferred_on": None, "transferred_to": None}
-_NO_DECISION: dict[str, Any] = {"decision_number": None, "decision_on": None, "decision_signer": None}
+_NO_CLOSING: dict[str, object] = {"resolved_on": None, "transferred_on": None, "transferred_to": None}
+_NO_DECISION: dict[str, object] = {"decision_number": None, "decision_on": None, "decision_signer": None}
 
 
 async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseOut:
@@ -213,7 +212,7 @@ def _take_step(
     links: Sequence[Linked],
     command: str,
     given: ResolveCase | TransferCase | ReopenCase | WithdrawCase | CorrectCase | LinkCase | UnlinkCase,
-    values: dict[str, Any],
+    values: Mapping[str, object],
     links_after: Sequence[Linked] | None = None,
     named: Sequence[Link] | None = None,
 ) -> CaseOut:
@@ -230,23 +229,23 @@ def _take_step(
     return CaseOut.of(after, leads_to)
 
 
-def _decided(decision: Decision | None) -> dict[str, Any]:
+def _decided(decision: Decision | None) -> dict[str, object]:
     return decision.columns("decision") if decision is not None else dict(_NO_DECISION)
 
 
-def _done(before: Case, told: WhatWasDone, values: dict[str, Any]) -> dict[str, Any]:
-    """The columns of what was done: as it stood, but for what is told."""
+def _done(before: Case, given: WhatWasDone, values: Mapping[str, object]) -> dict[str, object]:
+    """The columns of what was done: as it stood, but for what is given."""
     details = dict(before.details)
-    if told.seized is not None:
-        details["seized"] = [entry.model_dump(exclude_none=True) for entry in told.seized]
-    if told.handled is not None:
-        details["handled"] = [entry.model_dump() for entry in told.handled]
+    if given.seized is not None:
+        details["seized"] = [entry.model_dump(exclude_none=True) for entry in given.seized]
+    if given.handled is not None:
+        details["handled"] = [entry.model_dump() for entry in given.handled]
     if not details["handled"]:
-        if told.handled_on is not None:
+        if given.handled_on is not None:
             raise invalid("handled_on", "nobody", "nobody of this case was handled")
         return {"details": details, "handled_on": None}
-    closed_on = values.get("resolved_on") or values.get("transferred_on") if told.handled is not None else None
-    days = (told.handled_on, closed_on, before.handled_on, before.resolved_on, before.transferred_on)
+    closed_on = values.get("resolved_on") or values.get("transferred_on") if given.handled is not None else None
+    days = (given.handled_on, closed_on, before.handled_on, before.resolved_on, before.transferred_on)
     handled_on = next((day for day in days if day is not None), None)
     if handled_on is None:
         raise invalid("handled_on", "missing", "the case is not closed, so the day is to be told")
@@ -300,7 +299,7 @@ def _add_link(work: UnitOfWork, caller: Identity, case_id: UUID, link: Linked) -
 
 
 def _named(links: Sequence[Link]) -> dict[str, UUID]:
-    """The first link of each kind, as events name it. CaseOpened, CaseLinked and CaseUnlinked tell of every one."""
+    """The first link of each kind, as events name it. CaseOpened, CaseLinked and CaseUnlinked name every one."""
     return {f"{link.kind}_id": link.id for link in reversed(links)}
 
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from services.incidents.open311.schemas import Format, form, posted
+from services.incidents.open311.schemas import Created, Format, api_key_of, posted
 from shared import units
 from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, Problem
@@ -45,20 +45,20 @@ class ServiceUnknown(NotFound):
     vi, en = "Không có service_code này.", "There is no such service_code."
 
 
-def answer(format: Format, root: str, content: Any, status: int = 200) -> Response:
+def answer(format: Format, root: str, content: object, status: int = 200) -> Response:
     """The content in either format: a list or an object in JSON, elements below `root` in XML."""
     if format == "json":
         return json_response(content, status)
     return Response(xml(root, content), status, media_type="text/xml")
 
 
-def xml(root: str, content: Any) -> bytes:
+def xml(root: str, content: object) -> bytes:
     """The same content as an XML document."""
     written: bytes = ElementTree.tostring(_element(root, content), encoding="utf-8", xml_declaration=True)
     return written
 
 
-def _element(name: str, content: Any) -> ElementTree.Element:
+def _element(name: str, content: object) -> ElementTree.Element:
     element = ElementTree.Element(name)
     if isinstance(content, Mapping):
         element.extend(_element(key, value) for key, value in content.items())
@@ -71,7 +71,7 @@ def _element(name: str, content: Any) -> ElementTree.Element:
     return element
 
 
-def told(request: Request, problem: Problem) -> Response:
+def render(request: Request, problem: Problem) -> Response:
     """A problem in the standard's shape: a list of codes and descriptions, which never repeat the input."""
     status = _STATUS.get(problem.status, problem.status)
     in_english = language_of(request) == "en"
@@ -90,7 +90,7 @@ def told(request: Request, problem: Problem) -> Response:
 
 
 class Open311Route(APIRoute):
-    """A read whose problems are told in the standard's shape."""
+    """A read whose problems are rendered in the standard's shape."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI runs."""
@@ -100,12 +100,12 @@ class Open311Route(APIRoute):
             try:
                 return await handler(request)
             except Problem as problem:
-                return told(request, problem)
+                return render(request, problem)
             except (RequestValidationError, ValidationError) as error:
-                return told(request, invalid_input(error.errors()))
+                return render(request, invalid_input(error.errors()))
             except Exception:
                 log.exception("request failed", route=self.path)
-                return told(request, Problem())
+                return render(request, Problem())
 
         return handle
 
@@ -127,15 +127,15 @@ class Open311Command(CommandRoute):
         try:
             await super().handle(scope, with_query, send)
         except Problem as problem:
-            await told(Request(scope), problem)(scope, receive, send)
+            await render(Request(scope), problem)(scope, receive, send)
         except Exception:
             log.exception("request failed", route=self.path)
-            await told(Request(scope), Problem())(scope, receive, send)
+            await render(Request(scope), Problem())(scope, receive, send)
 
     async def _caller(self, service: Any, scope: Scope, headers: Headers, body: bytes) -> Identity:
         strangers, client = service.strangers, client_of(scope)
         try:
-            key, header = form(body).get("api_key"), headers.get(b"authorization", b"").decode("latin-1")
+            key, header = api_key_of(body), headers.get(b"authorization", b"").decode("latin-1")
         except InvalidInput:
             await strangers.let_in(client, None)
             raise
@@ -148,14 +148,14 @@ class Open311Command(CommandRoute):
         caller: Identity = await service.tokens.identity(named)
         return caller
 
-    def _input(self, of: TypeAdapter[Any], headers: Headers, body: bytes) -> Any:
+    def _input(self, of: TypeAdapter[object], headers: Headers, body: bytes) -> object:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
             raise InvalidInput(
                 errors=[{"at": "Content-Type", "code": "not-a-form", "message": "application/x-www-form-urlencoded"}]
             )
         return of.validate_python(posted(body))
 
-    def _content(self, scope: Scope, result: Any) -> bytes:
+    def _content(self, scope: Scope, result: Created) -> bytes:
         listed = [result.model_dump(mode="json")]
         if scope["path_params"]["format"] == "json":
             return bytes(json_response(listed).body)
@@ -167,7 +167,7 @@ class Open311Command(CommandRoute):
 
 async def caller_of(request: Request) -> Identity:
     """Who asks: the token in `api_key` or in the Authorization header, or nobody."""
-    key = form(request.scope["query_string"]).get("api_key")
+    key = api_key_of(request.scope["query_string"])
     named = f"Bearer {key}" if key else request.headers.get("authorization")
     caller: Identity = await request.app.state.service.tokens.identity(named)
     return caller

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 
@@ -52,7 +51,7 @@ FROM tips t CROSS JOIN LATERAL (
 """
 
 
-def discovery() -> dict[str, Any]:
+def discovery() -> dict[str, object]:
     """What the standard asks an installation to say of itself."""
     changed = "2026-11-22T00:00:00+07:00"
     province = units.get(settings().province)
@@ -72,7 +71,7 @@ def discovery() -> dict[str, Any]:
     }
 
 
-def services() -> list[dict[str, Any]]:
+def services() -> list[dict[str, object]]:
     """The topics that a tip may have."""
     return [
         {
@@ -88,8 +87,8 @@ def services() -> list[dict[str, Any]]:
     ]
 
 
-def definition(service_code: str) -> dict[str, Any]:
-    """What may be told of a topic beside the standard's own fields: when it happened."""
+def definition(service_code: str) -> dict[str, object]:
+    """What may be said of a topic beside the standard's own fields: when it happened."""
     if service_code not in TOPICS:
         raise ServiceUnknown()
     return {
@@ -109,7 +108,7 @@ def definition(service_code: str) -> dict[str, Any]:
     }
 
 
-async def request_of(database: Database, service_request_id: str, client: str) -> dict[str, Any]:
+async def request_of(database: Database, service_request_id: str, client: str) -> dict[str, object]:
     """How the tip of a receipt stands. NotFound for any other id; TooManyWrongReceipts after too many."""
     tip = await tip_of_receipt(database, service_request_id, client)
     row = await database.fetchrow(f"{_REQUESTS} WHERE t.id = $1", tip.id)
@@ -118,7 +117,9 @@ async def request_of(database: Database, service_request_id: str, client: str) -
     return _request(row)
 
 
-async def list_requests(database: Database, caller: Identity, query: ListRequests, client: str) -> list[dict[str, Any]]:
+async def list_requests(
+    database: Database, caller: Identity, query: ListRequests, client: str
+) -> list[dict[str, object]]:
     """The tips of the receipts that are named, or those that the caller has sent, newest first.
 
     A caller sees what came in with the own key and nothing else, officers too: a receipt speaks for the sender.
@@ -151,7 +152,7 @@ async def list_requests(database: Database, caller: Identity, query: ListRequest
     return [_request(row) for row in rows]
 
 
-async def _named(database: Database, ids: Iterable[str], client: str) -> list[dict[str, Any]]:
+async def _named(database: Database, ids: Iterable[str], client: str) -> list[dict[str, object]]:
     found = []
     for id in list(dict.fromkeys(filter(None, map(str.strip, ids))))[:_MOST_IDS]:
         try:
@@ -161,7 +162,7 @@ async def _named(database: Database, ids: Iterable[str], client: str) -> list[di
     return found
 
 
-def _request(row: asyncpg.Record) -> dict[str, Any]:
+def _request(row: asyncpg.Record) -> dict[str, object]:
     """A request; what the standard would show and secrecy forbids is there, and empty."""
     topic, unit = TOPICS.get(row["topic"] or ""), units.get(row["unit"])
     notes = STATES.get(row["state"], row["state"])

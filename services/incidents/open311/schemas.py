@@ -1,6 +1,6 @@
 """What crosses HTTP in the shapes of GeoReport v2; every name is the standard's."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +19,7 @@ _MOST_FIELDS = 100
 class NewRequest(BaseModel):
     """A POSTed request. What the standard has and nobody needs here (device_id, account_id) is not even read.
 
-    `unread`: the names of fields that the standard does not have; the sender is told that they were not taken.
+    `unread`: the names of fields that the standard does not have; the answer says that they were not taken.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -70,7 +70,7 @@ _ASIDE = {"api_key", "device_id", "account_id"}
 _TAKEN = {field.alias or name for name, field in NewRequest.model_fields.items()} - {"unread"} | _ASIDE
 
 
-def form(body: bytes) -> dict[str, Any]:
+def form(body: bytes) -> dict[str, str | list[str]]:
     """The fields of a form or a query string; blank ones are left out, as clients send them for what they don't know.
 
     InvalidInput for what is no form in UTF-8, for more than 100 fields, for a field that is given twice and says two
@@ -80,24 +80,31 @@ def form(body: bytes) -> dict[str, Any]:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise _bad("", "not-a-form", "give a form in UTF-8 of at most 100 fields") from None
-    fields: dict[str, Any] = {}
+    fields: dict[str, str | list[str]] = {}
+    media: list[str] = []
     for name, value in pairs:
         if not value.strip():
             continue
         if name.startswith("attribute[") and name != "attribute[occurred_at]":
             raise _bad("attribute", "unknown", "the service definition has no such attribute")
         if name in ("media_url", "media_url[]"):
-            listed = fields.setdefault("media_url", [])
-            listed += [value] if value not in listed else []
+            fields["media_url"] = media
+            media += [value] if value not in media else []
         elif fields.setdefault(name, value) != value:
             raise _bad(name if name in _TAKEN else "", "repeated", "a field is given twice and says two things")
     return fields
 
 
-def posted(body: bytes) -> dict[str, Any]:
+def posted(body: bytes) -> dict[str, object]:
     """The fields of a POSTed request, and the names of those that nobody reads."""
     fields = form(body)
     return {**fields, "unread": sorted(name[:40] for name in fields.keys() - _TAKEN if name.isprintable())}
+
+
+def api_key_of(body: bytes) -> str | None:
+    """The caller's token, if it is a field of the form."""
+    key = form(body).get("api_key")
+    return key if isinstance(key, str) else None
 
 
 def _bad(at: str, code: str, message: str) -> InvalidInput:

@@ -33,7 +33,7 @@ class Feature(msgspec.Struct):
 
     type: Literal["Feature"]
     geometry: msgspec.Raw
-    properties: dict[str, Any] | None = None
+    properties: dict[str, object] | None = None
 
 
 class FeatureCollection(msgspec.Struct):
@@ -88,7 +88,7 @@ async def _replace(
     if_match: str | None,
     delete: str,
     insert: str,
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[object]],
 ) -> Loaded:
     kind, edition, decision = load
     async with database.connection() as connection, connection.transaction():
@@ -149,9 +149,9 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
             except geometry.NoPolygon as wrong:
                 errors.tell(f"features.{max(of_unit)}.geometry", *wrong.args)
     if not errors:
-        for one, other in geometry.overlapping(shapes):
-            pair = next(geometry.overlapping(parts[one] | parts[other]), (max(parts[one]), max(parts[other])))
-            errors.tell(f"features.{max(pair)}.geometry", "overlap", f"{one} and {other} overlap")
+        for here, there in geometry.overlapping(shapes):
+            pair = next(geometry.overlapping(parts[here] | parts[there]), (max(parts[here]), max(parts[there])))
+            errors.tell(f"features.{max(pair)}.geometry", "overlap", f"{here} and {there} overlap")
     if errors:
         raise InvalidInput(errors=errors)
     return units.edition_of(next(iter(shapes))), [
@@ -159,7 +159,7 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     ]
 
 
-def _unit_of(properties: dict[str, Any], at: str, errors: _Errors) -> str | None:
+def _unit_of(properties: dict[str, object], at: str, errors: _Errors) -> str | None:
     """The unit that a feature names: `unit` as 2025:25942, or `edition` and `code`."""
     unit = properties.get("unit")
     if unit is None:

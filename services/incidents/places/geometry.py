@@ -1,7 +1,7 @@
 """Polygons of communes, by shapely. It is imported where there are boundaries: elsewhere it would only cost memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy
 import shapely
@@ -16,6 +16,9 @@ MOST_VERTICES = 100_000
 MOST_OVERLAP = 0.01
 # Digitised neighbours leave slivers between them: so far apart, in degrees (some 50 m), they still touch.
 _TOUCHING = 0.0005
+
+# By what shapes are named: a unit, or the number of a part.
+Name = TypeVar("Name", str, int)
 
 
 class NoPolygon(Exception):
@@ -87,7 +90,7 @@ def together(parts: Sequence[shapely.Geometry]) -> shapely.Geometry:
     return shapely.union_all(parts)
 
 
-def overlapping(shapes: Mapping[Any, shapely.Geometry]) -> Iterator[tuple[Any, Any]]:
+def overlapping(shapes: Mapping[Name, shapely.Geometry]) -> Iterator[tuple[Name, Name]]:
     """The pairs of units, or of parts of one, in both of which a point may lie, but for the slivers between neighbours."""
     named, geometries = list(shapes), numpy.array(list(shapes.values()), dtype=object)
     pairs = shapely.STRtree(geometries).query(geometries, "intersects").T

@@ -1,6 +1,6 @@
 """The HTTP side of places."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.requests import ClientDisconnect
@@ -36,7 +36,7 @@ _IfMatch = Annotated[str | None, Header(description="The ETag of what is to be r
 _LOADS = problems(Unauthenticated, Forbidden, ForeignArea, BodyTooLarge, WrongMediaType, PreconditionFailed)
 
 
-def _body(media_types: dict[str, Any]) -> dict[str, Any]:
+def _body(media_types: dict[str, object]) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": media_types}}
 
 

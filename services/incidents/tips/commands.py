@@ -1,7 +1,7 @@
 """The verbs of tips: report one, and take it through the steps of its workflow."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -132,7 +132,7 @@ def _require_may(caller: Identity, tip: Tip, command: str, reason: str | None) -
 
 
 async def take_step(
-    work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None, **values: Any
+    work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None, **values: object
 ) -> TipOut:
     """Take a tip one step on, with the values that the step gives it. Raises StepNotAllowed where its state does not
     lead there."""
@@ -343,8 +343,8 @@ async def _record_step(
     tip: Tip,
     command: str,
     reason: str | None,
-    values: dict[str, Any],
-    details: dict[str, Any],
+    values: Mapping[str, object],
+    details: Mapping[str, object],
     done_on: date | None = None,
 ) -> TipOut:
     step = STEPS[command]

@@ -5,7 +5,7 @@ Each answers a question that its caller is permitted to ask, and reads once.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -88,7 +88,7 @@ async def _breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
     others = _less(figures[unit.id], own, *(figures[id] for id in shown))
     if asked.publicly or any(others.values()):
         flags = [_inexact(id, query.from_, query.to, names) for id in below if id not in shown]
-        inexact: dict[str, Any] = next(filter(None, flags), {})
+        inexact: dict[str, object] = next(filter(None, flags), {})
         rows.append({"unit": unit.id, "name": "Các đơn vị khác", "others": True, "counters": others, **inexact})
     itself = {"unit": unit.id, "name": unit.name, "own": True, "counters": own}
     rows.append(itself | _inexact(unit.id, query.from_, query.to, names))
@@ -108,7 +108,7 @@ async def _breakdown_for_everyone(service: Service, asked: Permitted[Figures]) -
     found = await read(service, asked, Wanted([unit.id, *below], query.from_, query.to, None, monthly))
     figures = dict(found.figures)
     figures["own"] = _less(figures[unit.id], *(figures[id] for id in below))
-    rows: dict[str, dict[str, Any]] = {id: {"unit": id, "name": _name(id)} for id in below}
+    rows: dict[str, dict[str, object]] = {id: {"unit": id, "name": _name(id)} for id in below}
     rows["own"] = {"unit": unit.id, "name": unit.name, "own": True}
     held = _held_back(found, children, beside=(unattributed, "own"))
     for id, row in rows.items():
@@ -211,7 +211,7 @@ def _until(asked: Permitted[Figures]) -> date:
     return min(asked.query.to, units.last_day(asked.unit.edition))
 
 
-def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, Any]:
+def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, object]:
     """What an answer about these days says beside figures that are not wholly the unit's own; nothing of exact ones."""
     unit = units.get(id)
     if unit is None:
@@ -223,8 +223,8 @@ def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, An
     return {} if units.is_exact(id, since) else {"exact": False, "inexact": "split"}
 
 
-def _answer(query: Figures, found: Found, figures: dict[str, Any]) -> Answer:
-    content: dict[str, Any] = {"unit": query.unit, "from": query.from_, "to": query.to, **figures}
+def _answer(query: Figures, found: Found, figures: Mapping[str, object]) -> Answer:
+    content: dict[str, object] = {"unit": query.unit, "from": query.from_, "to": query.to, **figures}
     if units.is_partial(query.unit, settings().province):
         content["partial"] = True
     content |= _inexact(query.unit, query.from_, query.to, found.names)

@@ -6,7 +6,7 @@ A period is cut into whole months, read from the table of months, and the days t
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -117,7 +117,7 @@ async def state(connection: asyncpg.Connection, set_id: int) -> State:
     return _state(row, set_id)
 
 
-def freshness(state: State) -> dict[str, Any]:
+def freshness(state: State) -> dict[str, object]:
     """How fresh the figures of a snapshot are: for each source the last event counted; the time before which every
     commit is counted; how long ago that is, in seconds; how many events could not be counted."""
     return {
@@ -185,7 +185,7 @@ async def _figures(
     connection: asyncpg.Connection, set_id: int, names: Sequence[str], wanted: Wanted
 ) -> tuple[dict[str, dict[str, int]], State]:
     """One statement, so that the figures and the position beside them are of one snapshot."""
-    arguments: list[Any] = [set_id, list(wanted.unit_ids)]
+    arguments: list[object] = [set_id, list(wanted.unit_ids)]
     joins = ""
     for columns, start, alias in (
         ([n for n in names if n in FLOWS], wanted.first, "flows"),

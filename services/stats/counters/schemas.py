@@ -2,10 +2,11 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic.config import JsonDict
 
 from services.stats.indicators import INDICATORS
 from shared.days import Day
@@ -74,7 +75,7 @@ class Freshness(BaseModel):
     uncounted: int
 
 
-def _without_default(schema: dict[str, Any]) -> None:
+def _without_default(schema: JsonDict) -> None:
     """A field that is left out stands for nothing."""
     schema.pop("default", None)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import date
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import httpx
@@ -227,7 +227,7 @@ async def _copy(connection: asyncpg.Connection, counters: CountingSet, own: Own)
     await connection.copy_records_to_table("recounted", records=_rows(counters, own))
 
 
-def _rows(counters: CountingSet, own: Own) -> Iterator[tuple[Any, ...]]:
+def _rows(counters: CountingSet, own: Own) -> Iterator[tuple[object, ...]]:
     """What each own cell counts, in every unit that it counts in."""
     for (unit, day), vector in own.items():
         values = lanes_of(vector, len(INDICATORS))
