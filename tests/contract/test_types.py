@@ -9,13 +9,6 @@ import services
 
 # Module and function, and why mypy cannot know more there.
 BOUNDARIES: dict[str, str] = {
-    "incidents.imports.Teams.check": "rows of an import, typed with the platform's kinds",
-    "incidents.imports.Teams.learn": "rows of an import, typed with the platform's kinds",
-    "incidents.imports._correct_activity": "rows of an import, typed with the platform's kinds",
-    "incidents.imports._correct_case_and_link": "rows of an import, typed with the platform's kinds",
-    "incidents.imports._correct_tip_or_refuse": "rows of an import, typed with the platform's kinds",
-    "incidents.imports._where_it_differs": "rows of an import, typed with the platform's kinds",
-    "incidents.open311.edge.Open311Command._caller": "the service as an application keeps it",
     "incidents.open311.edge.Open311Route.get_route_handler": "FastAPI's own signature",
 }
 

@@ -17,6 +17,7 @@ from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, Problem
 from shared.http import CommandRoute, Headers, client_of, invalid_input, json_response, language_of
 from shared.places import served
+from shared.service import Service
 from shared.settings import settings
 from shared.words import in_vietnamese
 
@@ -132,7 +133,7 @@ class Open311Command(CommandRoute):
             log.exception("request failed", route=self.path)
             await render(Request(scope), Problem())(scope, receive, send)
 
-    async def _caller(self, service: Any, scope: Scope, headers: Headers, body: bytes) -> Identity:
+    async def _caller(self, service: Service, scope: Scope, headers: Headers, body: bytes) -> Identity:
         strangers, client = service.strangers, client_of(scope)
         try:
             key, header = api_key_of(body), headers.get(b"authorization", b"").decode("latin-1")
