@@ -47,10 +47,14 @@ ROUTES: dict[str, dict[str, list[str]]] = {
         **FOLLOWING,
         OPEN: ["GET /units", "GET /units/{unit}"],
         "read_registry": [
-            "GET /teams", "GET /teams/{team_id}", "GET /teams/{team_id}/corrections", "GET /members",
-            "GET /members/{member_id}", "GET /members/{member_id}/corrections", "GET /training-classes",
-            "GET /certificates", "GET /certificates/{certificate_id}", "GET /training-classes/{class_id}/corrections",
-            "GET /certificates/{certificate_id}/corrections",
+            *(
+                f"GET /{records}{question}"
+                for records in ("teams", "members", "training-classes", "certificates")
+                for question in ("", "/count", "/export")
+            ),
+            "GET /teams/{team_id}", "GET /teams/{team_id}/corrections", "GET /members/{member_id}",
+            "GET /members/{member_id}/corrections", "GET /certificates/{certificate_id}",
+            "GET /training-classes/{class_id}/corrections", "GET /certificates/{certificate_id}/corrections",
         ],
         "keep_registry": [
             "POST /teams", "PATCH /teams/{team_id}", "POST /teams/{team_id}/place", "POST /teams/{team_id}/dissolve",

@@ -13,30 +13,13 @@ import pytest
 
 from shared.listing import columns, export
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
+from tests.exported import exported, rows_of, sheet_of
 from tests.incidents.conftest import ACTIVITIES, CASES, a_case, a_duty, a_patrol, kind_of, opened, traffic_control
 
 TIPS = "/incidents/v1/tips"
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x","y")', "＝1+1")
 # What stands between a text's beginning and a formula within it.
 WITHIN = (";", "; ", "\n", "\n\n", "\t", ';"', '\n "', ";;")
-
-
-async def exported(antt: Antt, path: str, caller: dict[str, str] | None = None, **query: Any) -> bytes:
-    """The file of an export."""
-    answer = await antt.get(f"{path}/export", caller or antt.token(), **query)
-    assert answer.status_code == 200, answer.text
-    assert "attachment; filename=" in answer.headers["content-disposition"]
-    return answer.content
-
-
-def rows_of(content: bytes) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    return list(csv.DictReader(StringIO(content.decode("utf-8-sig"))))
-
-
-def sheet_of(content: bytes) -> list[list[Any]]:
-    """The rows of an XLSX file."""
-    return [[cell.value for cell in row] for row in openpyxl.load_workbook(BytesIO(content)).worksheets[0].iter_rows()]
 
 
 async def test_an_export_holds_exactly_what_the_list_holds(antt: Antt, monkeypatch: pytest.MonkeyPatch) -> None:

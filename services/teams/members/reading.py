@@ -2,39 +2,87 @@
 
 from uuid import UUID
 
+import asyncpg
+
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.members.schemas import ListMembers, MemberHistory, MemberOut, MemberPage, TermOut
-from services.teams.tables.members import Member, MemberTerm
+from services.teams.members.schemas import ListedMember, MemberHistory, MemberOut, TermOut
+from services.teams.tables.members import WORDS, Member, MemberTerm
 from shared.access import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.outbox.rows import values_of
 
+# Each member with the latest term, or with the one held on a day, and the team of that term.
+_ROWS = """
+    SELECT member.*, to_jsonb(term) AS term, term.team_id, term.role, term.from_on,
+        term.decision_number, term.end_decision_number, team.unit AS team_unit, team.name AS team_name,
+        CASE WHEN member.withdrawn_at IS NOT NULL THEN 'withdrawn'
+            WHEN member.released_on IS NOT NULL THEN 'released' ELSE 'active' END AS state
+    FROM members member
+    JOIN member_terms term ON term.member_id = member.id
+        AND CASE WHEN {on}::date IS NULL THEN term.id = member.term_id
+            ELSE term.withdrawn_at IS NULL AND term.from_on <= {on} AND coalesce(term.until_on, 'infinity') >= {on} END
+    JOIN teams team ON team.id = term.team_id"""
 
-async def list_members(database: Database, caller: Identity, query: ListMembers) -> MemberPage:
-    """A page of the members in the caller's reach."""
-    own_team, area = caller.reach("read_registry", query.unit)
-    rows = await database.fetch(
-        """SELECT member.*, term.id AS shown FROM members member
-        JOIN member_terms term ON term.member_id = member.id
-          AND CASE WHEN $5::date IS NULL THEN term.id = member.term_id
-              ELSE term.withdrawn_at IS NULL AND term.from_on <= $5 AND (term.until_on IS NULL OR term.until_on >= $5) END
-        JOIN teams team ON team.id = term.team_id
-        WHERE ($1::uuid IS NULL OR member.id > $1) AND ($2::uuid IS NULL OR team.id = $2)
-          AND ($3::text[] IS NULL OR team.unit = ANY($3)) AND ($4::uuid IS NULL OR team.id = $4)
-        ORDER BY member.id LIMIT $6""",
-        query.after,
-        own_team,
-        area,
-        query.team_id,
-        query.on,
-        query.limit,
-    )
-    shown = await database.fetch("SELECT * FROM member_terms WHERE id = ANY($1)", [row["shown"] for row in rows])
-    terms = {term["id"]: row_of(MemberTerm, term) for term in shown}
-    return MemberPage(items=[member_out(row_of(Member, row), terms[row["shown"]]) for row in rows])
+_RECORDS = Records(
+    "members",
+    at="id",
+    day="from_on",
+    may="read_registry",
+    filters={
+        "team_id": "team_id = {team_id}",
+        "state": "state = {state}",
+        "role": "role = {role}",
+        "decision_number": "folded({decision_number}) IN (folded(decision_number), folded(end_decision_number))",
+    },
+    reach=("team_unit",),
+    rows=_ROWS,
+    words=WORDS,
+)
+
+# The words of a role, a state, an origin as people write them.
+LABELS = {
+    "leader": "Tổ trưởng", "deputy": "Tổ phó", "member": "Tổ viên", "active": "đang tham gia", "released": "đã cho thôi",
+    "withdrawn": "đã hủy vì nhập sai", "male": "nam", "female": "nữ", "ward_guard": "bảo vệ dân phố",
+    "part_time_police": "công an xã bán chuyên trách", "civil_defence": "dân phòng", "recruited": "tuyển mới",
+    "own_request": "theo nguyện vọng", "health": "không đủ sức khỏe", "failed_duty": "không hoàn thành nhiệm vụ",
+    "prosecution": "bị truy cứu trách nhiệm hình sự", "role_changed": "đổi vai trò", "transferred": "chuyển Tổ",
+    "team_placed": "Tổ được bố trí lại", "team_dissolved": "Tổ giải thể",
+}  # fmt: skip
+
+# A member as a file shows one to people.
+FILE = [
+    Column("Mã thành viên", value_of("id")),
+    Column("Họ và tên", value_of("full_name")),
+    Column("Ngày sinh", value_of("born_on")),
+    Column("Giới tính", word_of("gender", LABELS)),
+    Column("Nguồn", word_of("origin", LABELS)),
+    Column("Mã Tổ", lambda member: member.term.team_id),
+    Column("Tên Tổ", value_of("team_name")),
+    Column("Mã đơn vị", lambda member: member.term.unit),
+    Column("Đơn vị", lambda member: name_of("unit")(member.term)),
+    Column("Vai trò", lambda member: LABELS[member.term.role]),
+    Column("Từ ngày", lambda member: member.term.from_on),
+    Column("Quyết định công nhận", lambda member: member.term.decision.number),
+    Column("Ngày ký", lambda member: member.term.decision.signed_on),
+    Column("Người ký", lambda member: member.term.decision.signer),
+    Column("Trạng thái", word_of("state", LABELS)),
+    Column("Đến ngày", lambda member: member.term.until_on),
+    Column("Kết thúc vì", lambda member: LABELS.get(member.term.ended_for)),
+    Column("Quyết định kết thúc", lambda member: member.term.end_decision and member.term.end_decision.number),
+    Column("Lý do", lambda member: member.term.end_reason),
+]
+
+
+def _listed(record: asyncpg.Record) -> ListedMember:
+    member = member_out(row_of(Member, record), row_of(MemberTerm, record["term"]))
+    return ListedMember(**dict(member), team_name=record["team_name"], state=record["state"])
+
+
+MEMBERS = Listing(_RECORDS, _listed, "thanh-vien", FILE)
 
 
 async def read_member(database: Database, caller: Identity, member_id: UUID) -> MemberHistory:

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.teams.corrections import CorrectionOut, Withdraw
 from services.teams.errors import (
@@ -20,14 +21,17 @@ from services.teams.members.schemas import (
     ChangeMember,
     ChangeRole,
     CorrectTerm,
+    ExportMembers,
     ListMembers,
     MemberHistory,
     MemberOut,
     MemberPage,
     RecogniseMember,
     ReleaseMember,
+    SearchMembers,
     TransferMember,
 )
+from shared import listing
 from shared.access import Caller
 from shared.errors import (
     Changed,
@@ -41,6 +45,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.listing import Count
 
 router = APIRouter(
     prefix="/members",
@@ -111,9 +116,23 @@ async def list_members(
     query: Annotated[ListMembers, Query()], caller: Caller, request: Request, response: Response
 ) -> MemberPage:
     """Members that the caller may see, released ones too, in the order of their entry."""
-    page = await reading.list_members(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.MEMBERS.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return MemberPage(items=items)
+
+
+@reads.get("/count")
+async def count_members(query: Annotated[SearchMembers, Query()], caller: Caller, request: Request) -> Count:
+    """How many members the same list holds on all its pages."""
+    return await reading.MEMBERS.count(request.app.state.service.database, caller, query)
+
+
+@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+async def export_members(
+    query: Annotated[ExportMembers, Query()], caller: Caller, request: Request
+) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.MEMBERS.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/{member_id}")

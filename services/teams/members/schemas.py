@@ -1,7 +1,7 @@
 """What crosses HTTP about members."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -12,8 +12,9 @@ from services.teams.tables.members import EndedFor, Gender, Ground, Origin
 from shared.days import Day
 from shared.decisions import Decision
 from shared.events.teams import Role
-from shared.http import Input, Page
-from shared.text import Line, UnitId
+from shared.http import Input
+from shared.listing import ExportQuery, ListQuery, Search, Sought
+from shared.text import Line
 
 
 class RecogniseMember(Input):
@@ -126,15 +127,43 @@ class MemberHistory(MemberOut):
     terms: list[TermOut]
 
 
+MemberState = Literal["active", "released", "withdrawn"]
+
+
+class ListedMember(MemberOut):
+    """A member as lists and files show one, with the name of the team of the term."""
+
+    team_name: str
+    state: MemberState
+
+
 class MemberPage(BaseModel):
     """A page of members, in the order of their entry."""
 
-    items: list[MemberOut]
+    items: list[ListedMember]
 
 
-class ListMembers(Page):
-    """Members of a team, or of the teams of a unit and below it, by their latest term, or by the one held `on` a day."""
+class SearchMembers(Search):
+    """Which members: all that is given must hold, of their latest term, or of the one held `on` a day.
 
+    The unit is that of the term's team today, the period of the term's first day. `text`: words of the name, all of which
+    must occur, in any order, without regard to diacritics and the place of a tone. `decision_number`: of the decision by
+    which the term began or ended, whole, without regard to case and diacritics.
+    """
+
+    text: Annotated[Sought | None, Query()] = None
     team_id: Annotated[UUID | None, Query()] = None
-    unit: Annotated[UnitId | None, Query()] = None
     on: Annotated[Day | None, Query()] = None
+    state: Annotated[MemberState | None, Query()] = None
+    role: Annotated[Role | None, Query()] = None
+    decision_number: Annotated[Line | None, Query()] = None
+
+
+class ListMembers(SearchMembers, ListQuery):
+    """A page of them."""
+
+
+class ExportMembers(SearchMembers, ExportQuery):
+    """A file of them."""
+
+    free_words: ClassVar = frozenset({"text", "decision_number"})

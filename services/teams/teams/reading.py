@@ -2,33 +2,60 @@
 
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.tables.teams import Team
-from services.teams.teams.schemas import ListTeams, TeamOut, TeamPage
+from services.teams.tables.teams import WORDS, Team
+from services.teams.teams.schemas import ListedTeam, TeamOut
 from shared.access import Identity
 from shared.database import Database
 from shared.decisions import decision_of
 from shared.errors import NotFound
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.outbox.rows import values_of
 
+_RECORDS = Records(
+    "teams",
+    at="id",
+    day="from_on",
+    may="read_registry",
+    filters={"state": "state = {state}"},
+    of_team="id = {own_team}::uuid",
+    rows="""SELECT teams.*, CASE WHEN withdrawn_at IS NOT NULL THEN 'withdrawn'
+        WHEN until_on IS NOT NULL THEN 'dissolved' ELSE 'active' END AS state FROM teams""",
+    words=WORDS,
+)
 
-async def list_teams(database: Database, caller: Identity, query: ListTeams) -> TeamPage:
-    """A page of the teams in the caller's reach."""
-    team_id, area = caller.reach("read_registry", query.unit)
-    rows = await database.fetch(
-        """SELECT * FROM teams
-        WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2)
-          AND ($3::text[] IS NULL OR unit = ANY($3))
-        ORDER BY id LIMIT $4""",
-        query.after,
-        team_id,
-        area,
-        query.limit,
-    )
-    return TeamPage(items=[team_out(row_of(Team, row)) for row in rows])
+# The words of a state as people write them.
+LABELS = {"active": "đang hoạt động", "dissolved": "đã giải thể", "withdrawn": "đã hủy vì nhập sai"}
+
+# A team as a file shows it to people.
+FILE = [
+    Column("Mã Tổ", value_of("id")),
+    Column("Tên Tổ", value_of("name")),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Thôn, tổ dân phố", value_of("hamlets")),
+    Column("Ngày thành lập", value_of("from_on")),
+    Column("Quyết định thành lập", lambda team: team.decision.number),
+    Column("Ngày ký", lambda team: team.decision.signed_on),
+    Column("Người ký", lambda team: team.decision.signer),
+    Column("Trạng thái", word_of("state", LABELS)),
+    Column("Ngày kết thúc hoạt động", value_of("until_on")),
+    Column("Quyết định giải thể", lambda team: team.dissolution and team.dissolution.number),
+    Column("Lý do giải thể", value_of("dissolution_reason")),
+    Column("Đơn vị trước khi bố trí lại", name_of("left_unit")),
+    Column("Ngày bố trí lại", value_of("placed_on")),
+]
+
+
+def _listed(record: asyncpg.Record) -> ListedTeam:
+    return ListedTeam(**dict(team_out(row_of(Team, record))), state=record["state"])
+
+
+TEAMS = Listing(_RECORDS, _listed, "to-bao-ve-antt", FILE)
 
 
 async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.teams.corrections import CorrectionOut, Withdraw
 from services.teams.errors import CertificateStands, RecordWithdrawn, TeamDissolved, TermsOutlastTeam, TermsOutsideTeam
@@ -13,11 +14,14 @@ from services.teams.teams.schemas import (
     CorrectTeam,
     CreateTeam,
     DissolveTeam,
+    ExportTeams,
     ListTeams,
     PlaceTeam,
+    SearchTeams,
     TeamOut,
     TeamPage,
 )
+from shared import listing
 from shared.access import Caller
 from shared.errors import (
     Changed,
@@ -31,6 +35,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.listing import Count
 
 router = APIRouter(
     prefix="/teams",
@@ -84,9 +89,21 @@ async def list_teams(
     query: Annotated[ListTeams, Query()], caller: Caller, request: Request, response: Response
 ) -> TeamPage:
     """Teams that the caller may see, dissolved ones too, in the order of their entry."""
-    page = await reading.list_teams(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.TEAMS.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return TeamPage(items=items)
+
+
+@reads.get("/count")
+async def count_teams(query: Annotated[SearchTeams, Query()], caller: Caller, request: Request) -> Count:
+    """How many teams the same list holds on all its pages."""
+    return await reading.TEAMS.count(request.app.state.service.database, caller, query)
+
+
+@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+async def export_teams(query: Annotated[ExportTeams, Query()], caller: Caller, request: Request) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.TEAMS.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/{team_id}")

@@ -1,7 +1,7 @@
 """What crosses HTTP about teams."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from services.teams.corrections import Reason
 from shared.days import Day
 from shared.decisions import Decision
-from shared.http import Input, Page
+from shared.http import Input
+from shared.listing import ExportQuery, ListQuery, Search, Sought
 from shared.text import Line, UnitId
 
 Hamlets = Annotated[list[Line], Field(max_length=50)]
@@ -86,13 +87,35 @@ class TeamOut(BaseModel):
     version: int
 
 
+TeamState = Literal["active", "dissolved", "withdrawn"]
+
+
+class ListedTeam(TeamOut):
+    """A team as lists and files show it."""
+
+    state: TeamState
+
+
 class TeamPage(BaseModel):
     """A page of teams, in the order of their entry."""
 
-    items: list[TeamOut]
+    items: list[ListedTeam]
 
 
-class ListTeams(Page):
-    """Teams of a unit and all below it."""
+class SearchTeams(Search):
+    """Which teams: all that is given must hold. The period is of the team's first day.
 
-    unit: Annotated[UnitId | None, Query()] = None
+    `text`: words of the name, the hamlets or the numbers of the decisions on the team, all of which must occur, in any
+    order; diacritics and the place of a tone make no difference.
+    """
+
+    text: Annotated[Sought | None, Query()] = None
+    state: Annotated[TeamState | None, Query()] = None
+
+
+class ListTeams(SearchTeams, ListQuery):
+    """A page of them."""
+
+
+class ExportTeams(SearchTeams, ExportQuery):
+    """A file of them."""

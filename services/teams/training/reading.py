@@ -3,53 +3,83 @@
 from uuid import UUID
 
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.training.schemas import (
-    CertificateOut,
-    CertificatePage,
-    ListCertificates,
-    ListTrainingClasses,
-    TrainingClassOut,
-    TrainingClassPage,
-)
+from services.teams.tables.training import CERTIFICATE_WORDS, CLASS_WORDS
+from services.teams.training.schemas import CertificateOut, ListedCertificate, ListedClass
 from shared.access import Identity
 from shared.database import Database
 from shared.errors import NotFound
+from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 
+_CLASSES = Records(
+    "training_classes",
+    at="id",
+    day="held_on",
+    may="read_registry",
+    filters={"state": "state = {state}"},
+    # A leader sees the classes that gave the own team a certificate.
+    of_team="id IN (SELECT training_class_id FROM certificates WHERE team_id = {own_team}::uuid)",
+    rows="""SELECT training_classes.*, CASE WHEN withdrawn_at IS NOT NULL THEN 'withdrawn' ELSE 'held' END AS state
+        FROM training_classes""",
+    words=CLASS_WORDS,
+)
+_CERTIFICATES = Records(
+    "certificates",
+    at="id",
+    day="issued_on",
+    may="read_registry",
+    filters={
+        "training_class_id": "training_class_id = {training_class_id}",
+        "member_id": "member_id = {member_id}",
+        "team_id": "team_id = {team_id}",
+        "role": "role = {role}",
+        "state": "state = {state}",
+    },
+    reach=("team_unit",),
+    rows="""SELECT certificate.*, team.unit AS team_unit, team.name AS team_name, class.title AS class_title,
+            CASE WHEN certificate.revoked_on IS NOT NULL THEN 'revoked' ELSE 'valid' END AS state
+        FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
+        JOIN training_classes class ON class.id = certificate.training_class_id""",
+    words=CERTIFICATE_WORDS,
+)
 
-async def list_training_classes(database: Database, caller: Identity, query: ListTrainingClasses) -> TrainingClassPage:
-    """A page of the classes in the caller's area; a leader sees those that gave the own team a certificate."""
-    own_team, area = caller.reach("read_registry", query.unit)
-    rows = await database.fetch(
-        """SELECT * FROM training_classes class
-        WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text[] IS NULL OR unit = ANY($2))
-          AND ($3::uuid IS NULL OR EXISTS (
-            SELECT FROM certificates WHERE training_class_id = class.id AND team_id = $3))
-        ORDER BY id LIMIT $4""",
-        query.after,
-        area,
-        own_team,
-        query.limit,
-    )
-    return TrainingClassPage(items=[TrainingClassOut.model_validate(dict(row)) for row in rows])
+# The words of a state or a role as people write them.
+LABELS = {
+    "held": "đã tổ chức", "withdrawn": "đã hủy vì nhập sai", "valid": "còn hiệu lực", "revoked": "đã thu hồi",
+    "leader": "Tổ trưởng", "deputy": "Tổ phó", "member": "Tổ viên",
+}  # fmt: skip
 
+# A class and a certificate as files show them to people.
+CLASS_FILE = [
+    Column("Mã lớp", value_of("id")),
+    Column("Tên lớp tập huấn", value_of("title")),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Từ ngày", value_of("started_on")),
+    Column("Ngày kết thúc", value_of("held_on")),
+    Column("Đơn vị tổ chức", value_of("organiser")),
+    Column("Trạng thái", word_of("state", LABELS)),
+]
+CERTIFICATE_FILE = [
+    Column("Mã giấy chứng nhận", value_of("id")),
+    Column("Số giấy chứng nhận", value_of("number")),
+    Column("Ngày cấp", value_of("issued_on")),
+    Column("Mã lớp", value_of("training_class_id")),
+    Column("Tên lớp tập huấn", value_of("class_title")),
+    Column("Mã thành viên", value_of("member_id")),
+    Column("Vai trò khi được cấp", word_of("role", LABELS)),
+    Column("Mã Tổ", value_of("team_id")),
+    Column("Tên Tổ", value_of("team_name")),
+    Column("Mã đơn vị", value_of("unit")),
+    Column("Đơn vị", name_of("unit")),
+    Column("Trạng thái", word_of("state", LABELS)),
+    Column("Ngày thu hồi", value_of("revoked_on")),
+    Column("Lý do thu hồi", value_of("revocation_reason")),
+]
 
-async def list_certificates(database: Database, caller: Identity, query: ListCertificates) -> CertificatePage:
-    """A page of the certificates in the caller's reach."""
-    own_team, area = caller.reach("read_registry", query.unit)
-    rows = await database.fetch(
-        """SELECT certificate.* FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
-        WHERE ($1::uuid IS NULL OR certificate.id > $1) AND ($2::text[] IS NULL OR team.unit = ANY($2))
-          AND ($3::uuid IS NULL OR team.id = $3)
-          AND ($4::uuid IS NULL OR training_class_id = $4) AND ($5::uuid IS NULL OR member_id = $5)
-        ORDER BY certificate.id LIMIT $6""",
-        query.after,
-        area,
-        own_team,
-        query.training_class_id,
-        query.member_id,
-        query.limit,
-    )
-    return CertificatePage(items=[CertificateOut.model_validate(dict(row)) for row in rows])
+CLASSES = Listing(_CLASSES, lambda row: ListedClass.model_validate(dict(row)), "lop-tap-huan", CLASS_FILE)
+CERTIFICATES = Listing(
+    _CERTIFICATES, lambda row: ListedCertificate.model_validate(dict(row)), "giay-chung-nhan-tap-huan", CERTIFICATE_FILE
+)
 
 
 async def read_certificate(database: Database, caller: Identity, certificate_id: UUID) -> CertificateOut:

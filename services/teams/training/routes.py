@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.teams.corrections import CorrectionOut, Withdraw
 from services.teams.errors import CertificateStands, NotMemberThen, RecordWithdrawn
@@ -13,17 +14,23 @@ from services.teams.training.schemas import (
     CertificatePage,
     CorrectCertificate,
     CorrectTraining,
+    ExportCertificates,
+    ExportClasses,
     HoldTraining,
     IssueCertificate,
     ListCertificates,
     ListTrainingClasses,
     RevokeCertificate,
+    SearchCertificates,
+    SearchClasses,
     TrainingClassOut,
     TrainingClassPage,
 )
+from shared import listing
 from shared.access import Caller
 from shared.errors import Changed, Conflict, Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import CommandRoute, Work, link_next, problems
+from shared.listing import Count
 
 router = APIRouter(
     tags=["training"],
@@ -78,9 +85,23 @@ async def list_training_classes(
     query: Annotated[ListTrainingClasses, Query()], caller: Caller, request: Request, response: Response
 ) -> TrainingClassPage:
     """Training classes that the caller may see, in the order of their entry."""
-    page = await reading.list_training_classes(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.CLASSES.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return TrainingClassPage(items=items)
+
+
+@reads.get("/training-classes/count")
+async def count_training_classes(query: Annotated[SearchClasses, Query()], caller: Caller, request: Request) -> Count:
+    """How many classes the same list holds on all its pages."""
+    return await reading.CLASSES.count(request.app.state.service.database, caller, query)
+
+
+@reads.get("/training-classes/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+async def export_training_classes(
+    query: Annotated[ExportClasses, Query()], caller: Caller, request: Request
+) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.CLASSES.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/certificates")
@@ -88,9 +109,23 @@ async def list_certificates(
     query: Annotated[ListCertificates, Query()], caller: Caller, request: Request, response: Response
 ) -> CertificatePage:
     """Certificates that the caller may see, revoked ones too, in the order of their entry."""
-    page = await reading.list_certificates(request.app.state.service.database, caller, query)
-    link_next(request, response, page.items, query.limit)
-    return page
+    items = await reading.CERTIFICATES.page(request.app.state.service.database, caller, query)
+    link_next(request, response, items, query.limit)
+    return CertificatePage(items=items)
+
+
+@reads.get("/certificates/count")
+async def count_certificates(query: Annotated[SearchCertificates, Query()], caller: Caller, request: Request) -> Count:
+    """How many certificates the same list holds on all its pages."""
+    return await reading.CERTIFICATES.count(request.app.state.service.database, caller, query)
+
+
+@reads.get("/certificates/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+async def export_certificates(
+    query: Annotated[ExportCertificates, Query()], caller: Caller, request: Request
+) -> StreamingResponse:
+    """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
+    return await reading.CERTIFICATES.export(request.app.state.service.database, caller, query)
 
 
 @reads.get("/certificates/{certificate_id}")

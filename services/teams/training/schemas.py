@@ -1,7 +1,7 @@
 """What crosses HTTP about training."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel
 from services.teams.corrections import Reason
 from shared.days import Day
 from shared.events.teams import Role
-from shared.http import Input, Output, Page
+from shared.http import Input, Output
+from shared.listing import ExportQuery, ListQuery, Search, Sought
 from shared.text import Line, UnitId
 
 
@@ -48,16 +49,38 @@ class TrainingClassOut(Output):
     version: int
 
 
+ClassState = Literal["held", "withdrawn"]
+
+
+class ListedClass(TrainingClassOut):
+    """A training class as lists and files show it."""
+
+    state: ClassState
+
+
 class TrainingClassPage(BaseModel):
     """A page of training classes, in the order of their entry."""
 
-    items: list[TrainingClassOut]
+    items: list[ListedClass]
 
 
-class ListTrainingClasses(Page):
-    """Training classes of a unit and all below it."""
+class SearchClasses(Search):
+    """Which training classes: all that is given must hold. The period is of the last day, `held_on`.
 
-    unit: Annotated[UnitId | None, Query()] = None
+    `text`: words of the title or the organiser, all of which must occur, in any order; diacritics and the place of a tone
+    make no difference.
+    """
+
+    text: Annotated[Sought | None, Query()] = None
+    state: Annotated[ClassState | None, Query()] = None
+
+
+class ListTrainingClasses(SearchClasses, ListQuery):
+    """A page of them."""
+
+
+class ExportClasses(SearchClasses, ExportQuery):
+    """A file of them."""
 
 
 class IssueCertificate(Input):
@@ -102,15 +125,41 @@ class CertificateOut(Output):
     version: int
 
 
+CertificateState = Literal["valid", "revoked"]
+
+
+class ListedCertificate(CertificateOut):
+    """A certificate as lists and files show it, with the names of its class and its team."""
+
+    class_title: str
+    team_name: str
+    state: CertificateState
+
+
 class CertificatePage(BaseModel):
     """A page of certificates, in the order of their entry."""
 
-    items: list[CertificateOut]
+    items: list[ListedCertificate]
 
 
-class ListCertificates(Page):
-    """Certificates of a class, of a member, or of the teams of a unit and below it; revoked ones too."""
+class SearchCertificates(Search):
+    """Which certificates: all that is given must hold. The period is of the day of issue.
 
+    The unit is that of the certificate's team today. `text`: words of the number, all of which must occur, without regard
+    to case and diacritics.
+    """
+
+    text: Annotated[Sought | None, Query()] = None
     training_class_id: Annotated[UUID | None, Query()] = None
     member_id: Annotated[UUID | None, Query()] = None
-    unit: Annotated[UnitId | None, Query()] = None
+    team_id: Annotated[UUID | None, Query()] = None
+    role: Annotated[Role | None, Query()] = None
+    state: Annotated[CertificateState | None, Query()] = None
+
+
+class ListCertificates(SearchCertificates, ListQuery):
+    """A page of them."""
+
+
+class ExportCertificates(SearchCertificates, ExportQuery):
+    """A file of them."""
