@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from services.incidents import app as incidents
+from services.incidents.tips.duplicates import neighbours_on_record
 from services.stats import app as stats
 from services.stats.proof.rebuild import rebuild
 from services.stats.proof.verify import verify
 from services.teams import app as teams
+from shared import units
 from shared.settings import settings
 from tests import third_edition as third
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt
 from tests.stats.writing import report
-from tests.teams.factories import MEMBERS, a_member, entered, refusal, step, team
+from tests.teams.factories import DECISION, MEMBERS, TEAMS, a_member, entered, refusal, step, team
 
 CITY, MERGED, SPLIT, SPLIT_OFF = "2026:79", *(f"2026:{code}" for code in (third.MERGED, third.SPLIT, third.SPLIT_OFF))
 IN_IT = "2026-07-02T05:00:00Z"
@@ -102,6 +104,36 @@ async def test_what_happens_in_an_edition_is_of_its_units(third_edition: Callabl
     counted = (await step(antt, f"{MEMBERS}/{term['id']}/change-role", role="leader", from_on="2026-07-03")).headers
     members = await figures(antt, "counters", MERGED, indicator="members", counted=counted["antt-position"])
     assert members["counters"]["members"] == 1
+
+
+async def test_a_team_is_placed_where_its_commune_went_over_two_steps(
+    third_edition: Callable[[], object], antt: Antt
+) -> None:
+    third_edition()
+    decision = {**DECISION, "signed_on": "2024-06-28"}
+    team_id = await team(antt, unit="2024:25885", from_on="2024-07-01", decision=decision)
+    elsewhere = await step(antt, f"{TEAMS}/{team_id}/place", unit=MERGED, from_on="2026-07-05")
+    assert elsewhere.json()["errors"][0]["code"] == "no-successor"
+    placed = await step(antt, f"{TEAMS}/{team_id}/place", unit=SPLIT_OFF, from_on="2026-07-05")
+    assert placed.status_code == 200, placed.text
+    counted = placed.headers["antt-position"]
+    for unit, to, teams_there in (
+        (SPLIT_OFF, "2026-07-31", 1),
+        (SPLIT, "2026-07-31", 0),
+        (f"2025:{third.SPLIT}", "2026-06-30", 1),
+        (CITY, "2026-07-31", 1),
+    ):
+        answer = await figures(antt, "counters", unit, indicator="teams", to=to, counted=counted)
+        assert answer["counters"]["teams"] == teams_there, unit
+
+
+def test_neighbours_that_no_boundary_shows_are_those_of_the_same_districts_before(
+    third_edition: Callable[[], object],
+) -> None:
+    third_edition()
+    near = neighbours_on_record(f"2025:{third.SPLIT}")
+    assert near
+    assert neighbours_on_record(SPLIT_OFF) == {SPLIT}.union(*map(units.successors, near))
 
 
 async def test_units_and_places_are_listed_by_every_edition_and_a_name_that_is_none_is_refused_with_those_that_are(

@@ -266,7 +266,7 @@ def _require_commune(id: str) -> None:
 
 
 def _require_successor(left: str, unit: str) -> None:
-    if unit not in units.successors(left):
+    if unit not in units.later(left):
         raise InvalidInput(
             errors=[{"at": "unit", "code": "no-successor", "message": "the team's commune did not become this one"}]
         )
