@@ -32,7 +32,7 @@ CREATE UNIQUE INDEX attachments_places ON attachments (record_id, from_sender, p
 CREATE INDEX attachments_by_content ON attachments (sha256);
 
 -- Each content that was put into the store or is about to be. An upload touches its row first; the sweep deletes row and
--- object together, holding the row (attachments/sweep.py).
+-- object together, holding the row (shared/files/sweep.py).
 CREATE TABLE attachment_contents (sha256 text PRIMARY KEY, touched_at timestamptz NOT NULL);
 CREATE INDEX attachment_contents_by_age ON attachment_contents (touched_at);
 

@@ -1,6 +1,6 @@
 """What was sent is known again by keyed hashes alone; those made without a key are marked or emptied, for here is no key.
 
-The jobs of incidents, which have the secret, name the marked ones anew at their start (attachments/sweep.py, shared/importing/job.py).
+The jobs of incidents, which have the secret, name the marked ones anew at their start (shared/files/sweep.py, shared/importing/job.py).
 """
 
 from migrations.parts.imports import KEYED

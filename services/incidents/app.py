@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from services.incidents import imports, known_teams, recount
 from services.incidents.activities import routes as activities
 from services.incidents.attachments import routes as attachments
-from services.incidents.attachments import sweep
+from services.incidents.attachments.records import FILES
 from services.incidents.cases import routes as cases
 from services.incidents.deadlines import commands as deadline_commands
 from services.incidents.deadlines import routes as deadlines
@@ -15,6 +15,8 @@ from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement, following, receipts
 from services.incidents.tips import routes as tips
 from shared import application, asyncapi, importing, news, outbox, subscriptions
+from shared.files import routes as files
+from shared.files.sweep import sweep_hourly
 from shared.jobs import in_turn
 from shared.listing import sort_words_in
 from shared.service import Task
@@ -29,7 +31,7 @@ JOBS: dict[str, Task] = {
     "words": sort_words_in("tips_by_words"),
     "webhooks": subscriptions.deliver,
     "deadlines": deadline_commands.record_missed,
-    "attachments sweep": sweep.run,
+    "attachments sweep": sweep_hourly(FILES),
     "receipts": receipts.forget,
 }
 
@@ -50,7 +52,7 @@ def create_app() -> FastAPI:
             activities.router,
             activities.reads,
             attachments.router,
-            attachments.commanded,
+            *files.rooms(FILES),
             *subscriptions.rooms("incidents"),
             places.router,
             *importing.rooms(imports.KINDS),

@@ -18,9 +18,9 @@ from shared.settings import settings
 from tests.conftest import COMMUNE, Antt, eventually
 from tests.faults.conftest import PATIENCE, Installation, installed
 from tests.incidents.conftest import CASES, a_case, kind_of, opened
-from tests.incidents.files import a_wav, an_amr, an_ogg
-from tests.incidents.test_attachments import attached, send
 from tests.local.conftest import is_root
+from tests.shared.files.made import a_wav, an_amr, an_ogg
+from tests.shared.files.sending import attached, send
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ from tests.collector import collecting
 from tests.conftest import COMMUNE, PROVINCE, eventually
 from tests.faults.conftest import PATIENCE, Installation
 from tests.incidents.conftest import a_case, a_patrol
-from tests.incidents.files import files_with_notes
 from tests.receiver import Receiver, receiving
+from tests.shared.files.made import files_with_notes
 from tests.teams.factories import a_member, a_team
 
 FOREIGN_COMMUNE = "2025:25747"

@@ -15,14 +15,14 @@ import pytest
 import typst
 from PIL import Image, ImageChops, ImageStat
 
-from services.incidents.attachments.cleaning import Refused
-from services.incidents.attachments.cleaning.__main__ import clean
-from services.incidents.attachments.cleaning.kinds import KINDS
-from services.incidents.attachments.schemas import ENDINGS
+from shared.files.cleaning import Refused
+from shared.files.cleaning.__main__ import clean
+from shared.files.cleaning.kinds import KINDS
+from shared.files.schemas import ENDINGS
 from shared.settings import Settings
-from tests.incidents.files import a_heic, a_pdf, a_wav, an_aac, an_mp3, crc_of_ogg, files_with_notes
+from tests.shared.files.made import a_heic, a_pdf, a_wav, an_aac, an_mp3, crc_of_ogg, files_with_notes
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = Path(__file__).parents[2] / "cases"
 MARK = b"Nguyen Van Kin 0912000111"
 PIXELS = Settings.model_fields["attachment_megapixels"].default * 1_000_000
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from services.incidents.attachments.naming import harmless_name
-from services.incidents.attachments.schemas import FileRefused
+from shared.files.naming import harmless_name
+from shared.files.schemas import FileRefused
 from shared.settings import settings
 from tests.conftest import Antt
 from tests.incidents.conftest import CASES, a_case, kind_of, opened
-from tests.incidents.files import (
+from tests.shared.files.made import (
     GPS,
     a_bomb_of_pixels,
     a_bomb_of_words,
@@ -29,7 +29,7 @@ from tests.incidents.files import (
     compressed_objects,
     pixels,
 )
-from tests.incidents.test_attachments import contents, send
+from tests.shared.files.sending import contents, send
 
 PAGE = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'

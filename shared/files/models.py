@@ -1,27 +1,25 @@
 """The tables of attachments, of the contents that the store holds for them, and of who looked at them."""
 
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlmodel import Field
 
-from services.incidents.models import IncidentsModel
-from shared.outbox import instant, word
-
-# The kinds of record that have attachments, as their addresses name them.
-Of = Literal["tips", "cases", "activities"]
+from shared.outbox import instant
+from shared.outbox.rows import PlatformModel
 
 
-class Attachment(IncidentsModel, table=True):
-    """A file that belongs to a tip, a case or an activity; its content lies in the store under that name."""
+class Attachment(PlatformModel, table=True):
+    """A file that belongs to a record; its content lies in the store under that name."""
 
     __tablename__ = "attachments"
     id: UUID = Field(primary_key=True)
-    of: Of = word()
+    # The kind of record, as its address names it.
+    of: str
     record_id: UUID
-    # From who holds the tip's receipt; such files have places of their own, so that they leave room for the police's.
+    # From who is no caller, but may add to this one record. Such files are numbered apart, so that they leave room for those
+    # of callers.
     from_sender: bool
     place: int
     content: str
@@ -36,10 +34,9 @@ class Attachment(IncidentsModel, table=True):
     version: int = 1
 
     __table_args__ = (
-        CheckConstraint("of IN ('tips', 'cases', 'activities')", name="attachments_of_check"),
         CheckConstraint("(removed_at IS NULL) = (removed_by IS NULL)", name="attachments_removed"),
         Index("attachments_by_record", "record_id", "id"),
-        # The same content is attached to a record once, and no more files than there are places, whoever sends at the
+        # The same content is attached to a record once, and no more files than there are numbers, whoever sends at the
         # same time.
         Index(
             "attachments_once",
@@ -61,8 +58,8 @@ class Attachment(IncidentsModel, table=True):
     )
 
 
-class AttachmentLook(IncidentsModel, table=True):
-    """One download of what a tip's sender has sent: who and when. Handwriting and voice tell who somebody is."""
+class AttachmentLook(PlatformModel, table=True):
+    """One download of what a sender has sent: who and when. By handwriting and voice somebody is known."""
 
     __tablename__ = "attachment_looks"
     id: UUID = Field(primary_key=True)

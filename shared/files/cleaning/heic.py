@@ -7,8 +7,8 @@ from typing import BinaryIO, NamedTuple, cast
 
 from PIL import Image
 
-from services.incidents.attachments.cleaning import Refused
-from services.incidents.attachments.cleaning.films import Box, boxes
+from shared.files.cleaning import Refused
+from shared.files.cleaning.films import Box, boxes
 
 # More takes longer to decode than a file may take, whatever pictures of other kinds may have.
 _MOST_MEGAPIXELS = 64

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import get_sampling
 
-from services.incidents.attachments.cleaning import Refused
+from shared.files.cleaning import Refused
 
 _ORIENTATION = 0x0112
 

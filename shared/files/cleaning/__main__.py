@@ -19,8 +19,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from services.incidents.attachments.cleaning import Refused
-from services.incidents.attachments.cleaning.kinds import kind_of, require_one_kind
+from shared.files.cleaning import Refused
+from shared.files.cleaning.kinds import kind_of, require_one_kind
 
 # Beside what the largest picture takes twice at four bytes a pixel: the interpreter, a decoder's own tables.
 _MEMORY = 400 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""A file on its way in: out of the form that carries it, made harmless, and into the store under a name that only the secret gives."""
+"""A file on its way in: out of the form that carries it, made harmless, and into the store."""
 
 import asyncio
 import hashlib
@@ -17,19 +17,19 @@ from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from services.incidents.attachments.naming import harmless_name
-from services.incidents.attachments.schemas import FileRefused, NotAForm
-from shared.access.secrets import file_cipher, keyed, old_file_cipher
 from shared.errors import BodyTooLarge, invalid
+from shared.files.contents import cipher_of, content_of, key_of
+from shared.files.naming import harmless_name
+from shared.files.schemas import FileRefused, NotAForm
 from shared.files.sealing import sealed, sealed_size
 from shared.files.store import StoreUnavailable, put_capped, size_of, store_of
+from shared.http import service_of
 from shared.limits import InTurn
 from shared.service import Service
 
@@ -60,47 +60,18 @@ class KeptFile(NamedTuple):
     beside: Kept | None = None
 
 
-# How the table marks a content that still lies under its bare hash; the next sweep gives it a name (sweep.py).
-OLD = "sha256:"
-
-
-def content_of(digest: bytes) -> str:
-    """The name of the content that has this SHA-256: the same content has one name, which tells nobody what it is."""
-    return keyed(b"attachment contents", digest).hex()
-
-
-def name_now(content: str) -> str:
-    """A content's name, also of one that waits for it."""
-    return content_of(bytes.fromhex(content.removeprefix(OLD))) if content.startswith(OLD) else content
-
-
-def key_of(content: str) -> str:
-    """Where the store has a content."""
-    name = content.removeprefix(OLD)
-    return f"attachments/{name[:2]}/{name}"
-
-
-def cipher_of(content: str) -> AESGCM:
-    """What seals a content: handwriting and voices are secret by law, so nothing lies open in the store.
-
-    The same content is sealed to the same bytes, so that it is still kept once.
-    """
-    name = bytes.fromhex(content.removeprefix(OLD))
-    return (old_file_cipher if content.startswith(OLD) else file_cipher)(b"attachments", name)
-
-
-async def receive(request: Request, *who: str) -> KeptFile:
+async def receive(request: Request, folder: str, *who: str) -> KeptFile:
     """Take the file of the request's form, make it harmless, and put it into the store; `who`: whose turn it is.
 
-    The caller is known by now and may add it. Raises NotAForm, InvalidInput, BodyTooLarge, FileRefused, StoreUnavailable.
+    Who sends it is known by now and may add it. Raises NotAForm, InvalidInput, BodyTooLarge, FileRefused, StoreUnavailable.
     """
-    service: Service = request.app.state.service
+    service = service_of(request.scope)
     async with _form_file(request, service.settings.attachment_bytes) as upload:
         with TemporaryFile() as copy:
             file: BinaryIO = upload.file
             verdict = await _made_harmless(service, file, copy, who)
-            itself = await _keep(service, copy if verdict.copied else file, upload.filename, verdict.media_type)
-            beside = await _keep(service, copy, upload.filename, verdict.beside) if verdict.beside else None
+            itself = await _keep(service, folder, copy if verdict.copied else file, upload.filename, verdict.media_type)
+            beside = await _keep(service, folder, copy, upload.filename, verdict.beside) if verdict.beside else None
             return KeptFile(itself, beside)
 
 
@@ -197,7 +168,7 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
     """
     turns: InTurn = service.state.setdefault("cleaning", InTurn(_AT_A_TIME, _MOST_WAITING))
     most_pixels = service.settings.attachment_megapixels * 1_000_000
-    program = ["-P", "-m", "services.incidents.attachments.cleaning", str(most_pixels)]
+    program = ["-P", "-m", "shared.files.cleaning", str(most_pixels)]
     async with turns.turn(*who):
         running = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -209,7 +180,7 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
         )
         try:
             async with asyncio.timeout(_CLEANING_SECONDS):
-                _, told = await running.communicate()
+                _, said = await running.communicate()
         except TimeoutError:
             raise FileRefused(reason="too-large-inside") from None
         finally:
@@ -218,7 +189,7 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
                 await running.wait()
     ended = running.returncode or 0
     if ended == 0:
-        verdict = msgspec.json.decode(told.strip().rpartition(b"\n")[2], type=_Verdict)
+        verdict = msgspec.json.decode(said.strip().rpartition(b"\n")[2], type=_Verdict)
         if verdict.refused:
             most = verdict.most_megapixels or service.settings.attachment_megapixels
             raise FileRefused(
@@ -231,11 +202,11 @@ async def _made_harmless(service: Service, file: BinaryIO, copy: BinaryIO, who: 
         if -ended in (signal.SIGXCPU, signal.SIGKILL):
             raise FileRefused(reason="too-large-inside")
         raise FileRefused(reason="damaged")
-    log.error("file not cleaned", reason=told.decode(errors="replace").strip().rpartition("\n")[2][:300])
+    log.error("file not cleaned", reason=said.decode(errors="replace").strip().rpartition("\n")[2][:300])
     raise StoreUnavailable()
 
 
-async def _keep(service: Service, file: BinaryIO, said: str | None, media_type: str) -> Kept:
+async def _keep(service: Service, folder: str, file: BinaryIO, said: str | None, media_type: str) -> Kept:
     """Put the file into the store unless its content is there already.
 
     The order makes it safe against the sweep, which deletes contents that no record names (sweep.py): from the touch on
@@ -244,7 +215,7 @@ async def _keep(service: Service, file: BinaryIO, said: str | None, media_type: 
     """
     name = harmless_name(said or "", media_type)
     content, length = await asyncio.to_thread(_measure, file)
-    store, key = store_of(service.settings), key_of(content)
+    store, key = store_of(service.settings), key_of(folder, content)
     await service.database.fetch(
         """INSERT INTO attachment_contents (content, touched_at) VALUES ($1, now())
         ON CONFLICT (content) DO UPDATE SET touched_at = now()""",

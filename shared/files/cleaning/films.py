@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from services.incidents.attachments.cleaning import Refused
+from shared.files.cleaning import Refused
 
 # What a film is made of, box by box from the file (b"") down; whatever a phone or an app adds beside these, as user data, a
 # place, its own boxes, becomes zeros.

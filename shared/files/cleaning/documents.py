@@ -5,7 +5,7 @@ import re
 import zlib
 from bisect import bisect_right
 
-from services.incidents.attachments.cleaning import Refused
+from shared.files.cleaning import Refused
 
 # What a document does by itself, or carries with it.
 _ACTIVE = re.compile(rb"/(JavaScript|Launch|EmbeddedFiles?|RichMedia|SubmitForm|ImportData)(?![A-Za-z])|/XFA\s*[\[\d]")

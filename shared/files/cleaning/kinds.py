@@ -1,4 +1,4 @@
-"""What is taken: one row for each kind of file, told by how it begins, never by its name."""
+"""What is taken: one row for each kind of file, recognised by how it begins, never by its name."""
 
 import mmap
 import re
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from services.incidents.attachments.cleaning import Refused
-from services.incidents.attachments.cleaning.documents import look_into_pdf
-from services.incidents.attachments.cleaning.films import (
+from shared.files.cleaning import Refused
+from shared.files.cleaning.documents import look_into_pdf
+from shared.files.cleaning.films import (
     adts_length,
     begin_of_sound,
     blank_film,
@@ -19,15 +19,15 @@ from services.incidents.attachments.cleaning.films import (
     blank_webm,
     mpeg_length,
 )
-from services.incidents.attachments.cleaning.heic import clean_heic
-from services.incidents.attachments.cleaning.pictures import clean_picture
+from shared.files.cleaning.heic import clean_heic
+from shared.files.cleaning.pictures import clean_picture
 
 
 def _as_it_is(*_: object) -> None:
     """Nothing to look at beyond its first bytes."""
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """One kind of file: how it begins, and what is done to it; `copies` when that makes a clean copy.
 
     A page or an archive in what is taken out does not matter, but with `as_sent`, where it is refused as well. One that is
@@ -47,38 +47,40 @@ def _film(*brands: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"....ftyp(" + b"|".join(brands) + rb")", re.DOTALL)
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("image/jpeg", re.compile(rb"\xff\xd8\xff", re.DOTALL), partial(clean_picture, format="JPEG"), copies=True),
-    Kind("image/png", re.compile(rb"\x89PNG\r\n\x1a\n", re.DOTALL), partial(clean_picture, format="PNG"), copies=True),
-    Kind(
+KINDS: tuple[FileKind, ...] = (
+    FileKind("image/jpeg", re.compile(rb"\xff\xd8\xff", re.DOTALL), partial(clean_picture, format="JPEG"), copies=True),
+    FileKind(
+        "image/png", re.compile(rb"\x89PNG\r\n\x1a\n", re.DOTALL), partial(clean_picture, format="PNG"), copies=True
+    ),
+    FileKind(
         "image/webp",
         re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL),
         partial(clean_picture, format="WEBP"),
         copies=True,
     ),
-    Kind(
+    FileKind(
         "image/heic",
         _film(rb"hei[cxms]", rb"mif1"),
         clean_heic,
         as_sent=True,
         beside="image/jpeg",
     ),
-    Kind("audio/mp4", _film(rb"M4A ", rb"M4B "), blank_film),
-    Kind("video/quicktime", _film(rb"qt  "), blank_film),
-    Kind("video/3gpp", _film(rb"3g[pg2]."), blank_film),
-    Kind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
-    Kind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), blank_webm, as_sent=True),
-    Kind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), blank_ogg, as_sent=True),
-    Kind("audio/wav", re.compile(rb"(RIFF|RF64)....WAVE", re.DOTALL), blank_wav, as_sent=True),
-    Kind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
-    Kind(
+    FileKind("audio/mp4", _film(rb"M4A ", rb"M4B "), blank_film),
+    FileKind("video/quicktime", _film(rb"qt  "), blank_film),
+    FileKind("video/3gpp", _film(rb"3g[pg2]."), blank_film),
+    FileKind("video/mp4", _film(rb"iso[m2-9]", rb"mp4[12]", rb"avc1", rb"M4V ", rb"MSNV", rb"dash"), blank_film),
+    FileKind("video/webm", re.compile(rb"\x1a\x45\xdf\xa3.{1,60}\x42\x82.webm", re.DOTALL), blank_webm, as_sent=True),
+    FileKind("audio/ogg", re.compile(rb"OggS\0.{22}[\s\S]{1,3}(OpusHead|vorbis)", re.DOTALL), blank_ogg, as_sent=True),
+    FileKind("audio/wav", re.compile(rb"(RIFF|RF64)....WAVE", re.DOTALL), blank_wav, as_sent=True),
+    FileKind("audio/amr", re.compile(rb"#!AMR(-WB)?\n"), _as_it_is),
+    FileKind(
         "audio/aac",
         re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"),
         partial(blank_sound, frame_length=adts_length),
         as_sent=True,
         tagged=True,
     ),
-    Kind(
+    FileKind(
         "audio/mpeg",
         re.compile(rb"\xff[\xfb\xfa\xf3\xf2\xe3\xe2]"),
         partial(blank_sound, frame_length=mpeg_length),
@@ -87,7 +89,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     # Printers and gateways put lines of text before a document: commands of PJL, headers, blanks, a byte order mark; but
     # no line by which a script, a program, a picture or a page is known. Last, for some others begin with text.
-    Kind(
+    FileKind(
         "application/pdf",
         re.compile(rb"(?:\xef\xbb\xbf)?(?!\s*(?:#!|MZ|GIF8|BM|<|\{\\rtf))[\0\t\n\f\r\x1b -~]{0,1024}?%PDF-[12]\.\d"),
         look_into_pdf,
@@ -98,7 +100,7 @@ KINDS: tuple[Kind, ...] = (
 _HEAD = 2_048
 
 
-def kind_of(content: mmap.mmap) -> Kind:
+def kind_of(content: mmap.mmap) -> FileKind:
     """What a file is. Raises Refused for what is none of these."""
     tags = begin_of_sound(content)
     for kind in KINDS:

@@ -5,7 +5,7 @@ import unicodedata
 
 from pydantic_core import PydanticCustomError
 
-from services.incidents.attachments.schemas import ENDINGS, FileRefused
+from shared.files.schemas import ENDINGS, FileRefused
 from shared.text import clean
 
 # Control, format (bidirectional, zero-width), surrogate, private, unassigned characters and line separators.
