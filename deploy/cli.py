@@ -8,12 +8,19 @@ import sys
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from deploy.local import NotStarted
+from shared.events import REPORTING
 from shared.settings import Service
+
+# A service that reports events, and so has an outbox.
+if TYPE_CHECKING:
+    Reporting = Service
+else:
+    Reporting = Literal[REPORTING]
 
 
 class Words(typer.Typer):
@@ -148,18 +155,19 @@ async def until_ended(work: Coroutine[Any, Any, None]) -> None:
 
 
 @app.command()
-def relay(service: Literal["teams", "incidents"], data: Data = None) -> None:
+def relay(service: Reporting, data: Data = None) -> None:
     """Copy a service's outbox to its Kafka topic, until Ctrl-C or SIGTERM."""
     import uvloop
 
     from deploy.starting import require
+    from shared.log import source_of
     from shared.log.kafka import relay_for_ever
     from shared.settings import settings
 
     require(settings(), service, tokens=False, secret=False)
 
     observed()
-    uvloop.run(until_ended(relay_for_ever(settings(), service)))
+    uvloop.run(until_ended(relay_for_ever(settings(), source_of(settings(), service))))
 
 
 @app.command()
@@ -211,7 +219,7 @@ def verify(data: Data = None, log: Log = None) -> None:
 
 @app.command()
 def recover(
-    service: Annotated[Literal["teams", "incidents"], typer.Option(help="Whose database was restored")],
+    service: Annotated[Reporting, typer.Option(help="Whose database was restored")],
     force: Annotated[bool, typer.Option("--force", help="Also where nothing was restored")] = False,
     redate: Annotated[
         bool, typer.Option("--redate", help="Not restored: its clock ran ahead, and is right again")
@@ -240,8 +248,8 @@ def list_letters(data: Data = None) -> None:
 @letters.command("replay")
 def replay_letters(
     all: Annotated[bool, typer.Option("--all", help="Every one")] = False,
-    source: Annotated[Literal["teams", "incidents"] | None, typer.Option(help="Those of this service")] = None,
-    seq: Annotated[int | None, typer.Option(help="The one at this place in its service's outbox")] = None,
+    source: Annotated[Reporting | None, typer.Option(help="Those of this service")] = None,
+    seq: Annotated[int | None, typer.Option(help="The one at this position in its service's outbox")] = None,
     data: Data = None,
 ) -> None:
     """Count them after all; ends with 1 if one fails again."""

@@ -86,7 +86,7 @@ def verify() -> int:
     done = _run(work())
     table = Table("Nguồn\nSource", "Bộ đếm\nCounters", "Kiểm đếm\nRecount", box=box.SIMPLE)
     for source, positions in done.positions.items():
-        table.add_row(source, *(f"{position.generation}:{position.seq}" for position in positions))
+        table.add_row(source.label, *(f"{position.generation}:{position.seq}" for position in positions))
     _console.print(table)
     _tell_comparison(done.comparison, "bộ đếm", "counters", "kiểm đếm", "recount")
     if done.months.differing:
@@ -132,9 +132,9 @@ def list_letters() -> None:
     _console.print(f"{len(letters)} sự kiện chưa đếm được · events could not be counted")
 
 
-def replay_letters(source: Service | None, seq: int | None) -> int:
+def replay_letters(service: Service | None, seq: int | None) -> int:
     """Count letters after all, and tell which failed again; the exit code."""
-    done = _run(dead_letters.replay(settings(), source, seq))
+    done = _run(dead_letters.replay(settings(), service, seq))
     _tell_letters(done.failed)
     _console.print(
         f"Đã đếm {done.counted}, còn lại {len(done.failed)} · {done.counted} counted, {len(done.failed)} failed again"

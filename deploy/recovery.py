@@ -14,7 +14,7 @@ import asyncpg
 
 from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
 from shared.errors import ClocksDiffer
-from shared.log import Mark, read_generations
+from shared.log import Mark, Source, read_generations, source_of
 from shared.outbox import Position, dated_ahead
 from shared.settings import Service, Settings
 
@@ -50,7 +50,7 @@ async def recover(settings: Settings, service: Service, force: bool = False) -> 
 
     Raises NothingRestored where nobody has read what is not there; with `force` it opens one at the outbox's end.
     """
-    read = await _read_by(settings, service)
+    read = await _read_by(settings, source_of(settings, service))
     connection = await asyncpg.connect(settings.database_url(service))
     try:
         async with connection.transaction():
@@ -78,7 +78,7 @@ async def redate(settings: Settings, service: Service) -> Recovered:
 
     Raises NothingAhead where there is nothing such, and ClocksDiffer while it is not sure what time it is.
     """
-    read = await _read_by(settings, service)
+    read = await _read_by(settings, source_of(settings, service))
     connection = await asyncpg.connect(settings.database_url(service))
     try:
         async with connection.transaction():
@@ -118,15 +118,15 @@ async def redate(settings: Settings, service: Service) -> Recovered:
         await connection.close()
 
 
-async def _read_by(settings: Settings, service: Service) -> dict[str, Mark]:
-    """How far the service's events have been read: by each reader, and by the relay into the topic."""
+async def _read_by(settings: Settings, source: Source) -> dict[str, Mark]:
+    """How far the source's events have been read: by each reader, and by the relay into the topic."""
     read: dict[str, Mark] = {}
     for reader, statement in READERS.items():
-        if reader == service:
+        if reader == source.service:
             continue
         connection = await asyncpg.connect(settings.database_url(reader))
         try:
-            row = await connection.fetchrow(statement, service)
+            row = await connection.fetchrow(statement, source.label)
         finally:
             await connection.close()
         if row is not None and row["event_id"] is not None:
@@ -134,7 +134,7 @@ async def _read_by(settings: Settings, service: Service) -> dict[str, Mark]:
     if settings.log == "kafka":
         from shared.log.kafka import last_record
 
-        if (last := await last_record(settings, service)) is not None:
+        if (last := await last_record(settings, source)) is not None:
             read["kafka"] = Mark(last.generation, last.seq, last.id, last.recorded_at)
     return read
 

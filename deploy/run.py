@@ -29,6 +29,7 @@ from deploy.local.sockets import becomes_free, private_folder
 from shared.access.issuer import make_issuer
 from shared.access.secrets import make_secret
 from shared.ending import ENDING_SECONDS
+from shared.events import REPORTING
 from shared.settings import SERVED_AS, Service, Settings, settings
 
 ANTT = [sys.executable, "-m", "deploy.cli"]
@@ -101,8 +102,7 @@ def programs(ports: dict[Service, int], kafka_port: int, settings: Settings) -> 
         table += [Program(service, command, seconds_to_end=to_answer)]
     return [
         *table,
-        Program("relay-teams", [*ANTT, "relay", "teams"]),
-        Program("relay-incidents", [*ANTT, "relay", "incidents"]),
+        *(Program(f"relay-{service}", [*ANTT, "relay", service]) for service in REPORTING),
         Program("count", [*ANTT, "count"]),
         Program("work", [*ANTT, "work"]),
     ]

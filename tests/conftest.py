@@ -28,7 +28,7 @@ from shared.access.issuer import issue_token, make_issuer
 from shared.access.permissions import LEVELS, Scope, TokenRole
 from shared.access.secrets import make_secret
 from shared.days import today
-from shared.log import SOURCES
+from shared.log import Source, sources_of
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
 
@@ -39,6 +39,7 @@ hypothesis.settings.register_profile("antt", deadline=None)
 hypothesis.settings.load_profile("antt")
 
 PROVINCE = "2024:74"
+TEAMS, INCIDENTS = Source(PROVINCE, "teams", own=True), Source(PROVINCE, "incidents", own=True)
 COMMUNE = "2025:25942"  # a commune of today's edition that the province served became
 OLD_COMMUNE = "2024:25942"
 # From the month of the tests' facts to the end of the one in which they run, were it the next before they end.
@@ -248,7 +249,7 @@ async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> Async
 
     app = application()
     async with lifespan(app):
-        beside = [asyncio.create_task(relay_for_ever(kafka_log, source)) for source in SOURCES]
+        beside = [asyncio.create_task(relay_for_ever(kafka_log, source)) for source in sources_of(kafka_log)]
         beside.append(asyncio.create_task(count_for_ever(kafka_log)))
         async with called(app) as antt:
             yield antt

@@ -10,7 +10,7 @@ from deploy.starting import is_superuser
 from migrations.run import OLDEST_POSTGRESQL, newest
 from shared.access.secrets import PROTECTED, SecretUnusable, check_value, mismatch, read_secret
 from shared.database import CLOCKS_MAY_DIFFER, clocks_apart
-from shared.log import SOURCES
+from shared.events import REPORTING
 from shared.outbox import dated_ahead
 from shared.settings import Service, Settings
 
@@ -120,7 +120,7 @@ async def database(connection: asyncpg.Connection, service: Service) -> AsyncIte
         "chạy antt migrate (nếu mới hơn: nâng cấp antt)",
         "run antt migrate (if they are newer: upgrade antt)",
     )
-    if service in SOURCES and version is not None:
+    if service in REPORTING and version is not None:
         ahead = await connection.fetchval(
             """SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = to_regclass('outbox') AND c.relname > 'outbox_' || to_char(now(), 'YYYY_MM')"""

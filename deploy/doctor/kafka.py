@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.doctor.finding import Finding, Installation
 from deploy.local.kafka import is_ready
-from shared.log import SOURCES
+from shared.log import sources_of
 from shared.log.kafka import topic_of
 
 
@@ -39,7 +39,7 @@ async def brokers(installation: Installation) -> AsyncIterator[Finding]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
     try:
         await admin.start()
-        for source in SOURCES:
+        for source in sources_of(settings):
             async for finding in topic(admin, topic_of(settings, source)):
                 yield finding
     except KafkaError as error:

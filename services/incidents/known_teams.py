@@ -15,7 +15,7 @@ from services.incidents.models import IncidentsModel
 from shared import events
 from shared.errors import InvalidInput, Problem
 from shared.jurisdiction import lineage
-from shared.log import Record, follow_events
+from shared.log import Record, follow_events, source_of
 from shared.outbox import UnitOfWork
 from shared.service import Service
 from shared.settings import settings
@@ -65,7 +65,7 @@ async def require(work: UnitOfWork, team_id: UUID, unit: str) -> None:
 
 async def follow(service: Service) -> None:
     """Learn of teams from their events; a background task of the service."""
-    await follow_events(service, "teams", apply)
+    await follow_events(service, source_of(service.settings, "teams"), apply)
 
 
 async def apply(connection: asyncpg.Connection, records: list[Record]) -> None:

@@ -6,6 +6,7 @@ from services.stats import counting, listening
 from services.stats.counters import routes as counters
 from services.stats.counters.permissions import public_indicators
 from shared import application, news
+from shared.log import sources_of
 from shared.service import Service, Task
 from shared.settings import settings
 
@@ -32,4 +33,4 @@ def create_app() -> FastAPI:
 async def make_first_counters(service: Service) -> None:
     """An empty installation answers with zeros from its first second on."""
     async with service.database.connection() as connection:
-        await counting.serving_set(connection)
+        await counting.serving_set(connection, sources_of(service.settings))

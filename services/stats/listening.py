@@ -3,7 +3,7 @@
 import asyncio
 
 from shared.days import now
-from shared.log import NEVER, SOURCES
+from shared.log import NEVER, sources_of
 from shared.service import Service
 
 _HEARD = """
@@ -14,8 +14,8 @@ FROM positions p JOIN counter_sets s ON s.id = p.set_id WHERE s.serving
 
 async def listen(service: Service) -> None:
     """Note each second how lately the consumer has heard of each source; a background task of the service."""
-    for source in SOURCES:
-        service.hear(source, NEVER)
+    for source in sources_of(service.settings):
+        service.hear(source.label, NEVER)
     counted: dict[str, tuple[int, int]] = {}
     while True:
         for source, generation, seq, watermark in await service.database.fetch(_HEARD):

@@ -23,11 +23,10 @@ from shared.log.log import (
     read_once,
 )
 from shared.log.opening import open_log
-from shared.log.source import SOURCES, source_of
+from shared.log.source import Source, source_of, sources_of
 
 __all__ = [
     "NEVER",
-    "SOURCES",
     "Batch",
     "CountedBeyondRecovery",
     "EmbeddedLog",
@@ -35,6 +34,7 @@ __all__ = [
     "Log",
     "Mark",
     "Record",
+    "Source",
     "SourceWentBack",
     "cloud_event",
     "collect_seldom",
@@ -46,5 +46,6 @@ __all__ = [
     "read_generations",
     "read_once",
     "source_of",
+    "sources_of",
     "taken_back_event",
 ]

@@ -7,6 +7,7 @@ import msgspec
 from shared.days import now
 from shared.events import GONE
 from shared.log.log import Record
+from shared.log.source import Source
 
 
 class _State(msgspec.Struct):
@@ -58,19 +59,19 @@ def outline(record: Record) -> Outline:
     return _outline(record.data)
 
 
-def cloud_event(source: str, record: Record) -> bytes:
+def cloud_event(source: Source, record: Record) -> bytes:
     """The event as JSON. Its `position` is what `counted=` of stats waits for; `data` stands as the outbox keeps it."""
     return _encode(
         _CloudEvent(
             specversion="1.0",
             id=record.id,
-            source=source,
+            source=source.uri,
             type=record.type,
             subject=record.subject,
             time=record.recorded_at.isoformat(),
             datacontenttype="application/json",
             dataversion=record.dataversion,
-            position=f"{source.rpartition('/')[2]}:{record.generation}:{record.seq}",
+            position=f"{source.service}:{record.generation}:{record.seq}",
             tombstone=outline(record).tombstone,
             data=msgspec.Raw(record.data),
             traceparent=record.traceparent,
@@ -78,25 +79,25 @@ def cloud_event(source: str, record: Record) -> bytes:
     )
 
 
-def ping_event(source: str, id: str, subject: str) -> bytes:
-    """An event that tells of nothing, by which a receiver is tried out."""
+def ping_event(source: Source, id: str, subject: str) -> bytes:
+    """An event of nothing, by which a receiver is tried out."""
     return _control_event(source, id, subject, "Ping", {})
 
 
-def taken_back_event(source: str, subject: str, generation: int, after_seq: int) -> tuple[str, bytes]:
+def taken_back_event(source: Source, subject: str, generation: int, after_seq: int) -> tuple[str, bytes]:
     """The id and the event by which a receiver learns of a recovery: what it has of earlier generations behind
-    `after_seq` no longer stands. The id is the same for whoever is told, whenever."""
-    id = str(uuid5(NAMESPACE_URL, f"{source}:{generation}"))
+    `after_seq` no longer stands. The id is the same for every receiver, whenever it is sent."""
+    id = str(uuid5(NAMESPACE_URL, f"{source.uri}:{generation}"))
     data = {"generation": generation, "after_seq": after_seq}
     return id, _control_event(source, id, subject, "EventsTakenBack", data)
 
 
-def _control_event(source: str, id: str, subject: str, type: str, data: dict[str, int]) -> bytes:
+def _control_event(source: Source, id: str, subject: str, type: str, data: dict[str, int]) -> bytes:
     return _encode(
         {
             "specversion": "1.0",
             "id": id,
-            "source": source,
+            "source": source.uri,
             "type": type,
             "subject": subject,
             "time": now().isoformat(),

@@ -1,4 +1,4 @@
-"""A service that needs what another knows follows its events, and keeps its place beside what it has learnt."""
+"""A service that needs what another knows follows its events, and keeps its position beside what it has learnt."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -9,7 +9,7 @@ import asyncpg
 from shared.days import now
 from shared.log.log import NEVER, CountedBeyondRecovery, Mark, Record
 from shared.log.opening import open_log
-from shared.settings import Service
+from shared.log.source import Source
 
 
 class Overtaken(Exception):
@@ -19,8 +19,8 @@ class Overtaken(Exception):
 Apply = Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
 
 
-async def follow_events(service: Any, source: Service, apply: Apply) -> None:
-    """Hand every event of a source to `apply`, once and in order, in one transaction with the place reached.
+async def follow_events(service: Any, source: Source, apply: Apply) -> None:
+    """Hand every event of a source to `apply`, once and in order, in one transaction with the position reached.
 
     After a recovery of the source all that stands is handed over once more, from the beginning.
     """
@@ -30,32 +30,32 @@ async def follow_events(service: Any, source: Service, apply: Apply) -> None:
             await _follow(service, source, apply, recovered)
         except CountedBeyondRecovery as error:
             recovered[error.generation] = error.after_seq
-            await service.database.fetch("DELETE FROM followed WHERE source = $1", source)
+            await service.database.fetch("DELETE FROM followed WHERE source = $1", source.label)
         except Overtaken:
             pass
 
 
-async def _follow(service: Any, source: Service, apply: Apply, recovered: dict[int, int]) -> None:
+async def _follow(service: Any, source: Source, apply: Apply, recovered: dict[int, int]) -> None:
     log = open_log(service.settings)
-    row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source)
+    row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source.label)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()
-    service.hear(source, NEVER)
+    service.hear(source.label, NEVER)
     async with aclosing(log.follow(source, mark, 1_000, recovered)) as batches:
         async for batch in batches:
             if not batch.records:
-                service.hear(source, batch.watermark or NEVER)
+                service.hear(source.label, batch.watermark or NEVER)
                 continue
-            service.hear(source, now())
+            service.hear(source.label, now())
             async with service.database.connection() as connection, connection.transaction():
                 await apply(connection, batch.records)
-                # Several processes of a service may follow; whoever comes second finds the place taken and starts anew.
+                # Several processes of a service may follow; whoever comes second finds the position taken and starts anew.
                 moved = await connection.execute(
                     """INSERT INTO followed (source, generation, seq, event_id, recorded_at, "offset")
                     VALUES ($1, $2, $3, $4, $5, $6)
                     ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, seq = excluded.seq,
                       event_id = excluded.event_id, recorded_at = excluded.recorded_at, "offset" = excluded."offset"
                     WHERE (followed.generation, followed.seq) = ($7, $8)""",
-                    source, *batch.mark, *mark.position,
+                    source.label, *batch.mark, *mark.position,
                 )  # fmt: skip
                 if moved != "INSERT 0 1":
                     raise Overtaken()

@@ -33,8 +33,8 @@ from shared.log.log import (
     collect_seldom,
     read_generations,
 )
-from shared.log.source import source_of
-from shared.settings import Service, Settings
+from shared.log.source import Source
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -46,13 +46,13 @@ _DELIVERY_SECONDS = 10
 _BATCH_BYTES = 900_000
 
 
-def topic_of(settings: Settings, source: Service) -> str:
+def topic_of(settings: Settings, source: Source) -> str:
     """The topic of a source's events; its watermarks go to the topic of the same name with `.watermark`."""
-    prefix = settings.kafka_topics or f"antt.{settings.province.replace(':', '-')}"
-    return f"{prefix}.{source}"
+    named = settings.kafka_topics if source.own else ""
+    return f"{named or 'antt.' + source.province.replace(':', '-')}.{source.service}"
 
 
-async def ensure_topics(settings: Settings, source: Service) -> None:
+async def ensure_topics(settings: Settings, source: Source) -> None:
     """Make the source's topics unless they are there; events stay for ever, watermarks for an hour."""
     topic = topic_of(settings, source)
     # The broker's own number of copies (-1); aiokafka takes that only beside an empty assignment.
@@ -94,7 +94,7 @@ async def _end(starting: asyncio.Future[None], close: Callable[[], Awaitable[Non
 class Watermark(msgspec.Struct):
     """Whatever was committed before `at` is in the topic, up to this event.
 
-    `generations`: each of the outbox, with the last seq before it. A recovery is told by this, also while nothing new
+    `generations`: each of the outbox, with the last seq before it. A recovery is seen by this, also while nothing new
     happens at the source.
     """
 
@@ -165,7 +165,7 @@ class KafkaLog:
         self._settings = settings
 
     async def follow(
-        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+        self, source: Source, after: Mark, most: int, recovered: Mapping[int, int] | None = None
     ) -> AsyncGenerator[Batch, None]:
         """See Log. Raises CountedBeyondRecovery when a recovery took back what the mark includes, GapInLog when
         events are missing between the mark and the topic's next record."""
@@ -200,7 +200,7 @@ class KafkaLog:
                     if from_beginning:
                         raise
                     # The topic was made anew, or the offset belongs to another one: what was read is passed over.
-                    log.warning("log is read again from its beginning", source=source, after=after.position)
+                    log.warning("log is read again from its beginning", source=source.label, after=after.position)
                     from_beginning = True
                     await consumer.seek_to_beginning(events)
                 reached = newest is not None and _reached(newest, mark)
@@ -208,11 +208,11 @@ class KafkaLog:
 
 
 def _reached(newest: Watermark, mark: Mark) -> bool:
-    """Whether all that the watermark tells of has been read. Raises CountedBeyondRecovery when more was read than stands."""
+    """Whether all that the watermark covers has been read. Raises CountedBeyondRecovery when more was read than stands."""
     for generation, after_seq in newest.generations:
         if generation > mark.generation and after_seq < mark.seq:
             raise CountedBeyondRecovery(generation, after_seq, mark.seq)
-    # A generation that nothing was told in yet takes nothing away from who stands before it.
+    # A generation without an event yet takes nothing away from who stands before it.
     return (
         newest.seq <= mark.seq
         if newest.generation > mark.generation
@@ -229,23 +229,23 @@ def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | 
     if record.generation > mark.generation and record.previous_seq < mark.seq:
         raise CountedBeyondRecovery(record.generation, record.previous_seq, mark.seq)
     if record.previous_seq != mark.seq:
-        raise GapInLog(f"the record after {mark.position} tells of {record.previous_seq} before it")
+        raise GapInLog(f"the record after {mark.position} names {record.previous_seq} before it")
     return record
 
 
-async def relay(settings: Settings, source: Service) -> None:
+async def relay(settings: Settings, source: Source) -> None:
     """Copy a source's outbox to its topic, in order, for ever. One relay at a time; a second one waits its turn."""
     collect_seldom()
     # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
-    async with one_at_a_time(settings.database_url(source), str(_RELAY_LOCK)) as holder:
+    async with one_at_a_time(settings.database_url(source.service), str(_RELAY_LOCK)) as holder:
         generations = await read_generations(holder)
         # Also while no broker answers: how much waits is what an operator asks then.
         last = await holder.fetchval("SELECT coalesce(max(seq), 0) FROM outbox")
-        telemetry.APPENDED_TO.labels(source).set(last)
+        telemetry.APPENDED_TO.labels(source.label).set(last)
         await ensure_topics(settings, source)
         mark = await _resume(settings, source, generations)
-        telemetry.RELAYED_TO.labels(source).set(mark.seq)
-        log.info("relay goes on", source=source, after=mark.position)
+        telemetry.RELAYED_TO.labels(source.label).set(mark.seq)
+        log.info("relay goes on", source=source.label, after=mark.position)
         producer = AIOKafkaProducer(
             bootstrap_servers=settings.bootstrap,
             acks="all",
@@ -259,25 +259,25 @@ async def relay(settings: Settings, source: Service) -> None:
 
 
 async def _relay(
-    settings: Settings, source: Service, mark: Mark, generations: list[tuple[int, int]], producer: AIOKafkaProducer
+    settings: Settings, source: Source, mark: Mark, generations: list[tuple[int, int]], producer: AIOKafkaProducer
 ) -> None:
     topic = topic_of(settings, source)
-    ce_source = source_of(settings, source).encode()
+    ce_source = source.uri.encode()
     watermark_sent_at = 0.0
     sending: list[asyncio.Future[Any]] = []
-    relayed = telemetry.RELAYED.labels(source)
+    relayed = telemetry.RELAYED.labels(source.label)
     async with aclosing(EmbeddedLog(settings).follow(source, mark, settings.relay_batch)) as batches:
         async for batch in batches:
             # The next rows are read while these are on their way; one failure ends the relay, and it resumes by the topic.
             await _delivered(sending)
             sending = await _send(producer, topic, ce_source, batch.records)
             relayed.inc(len(batch.records))
-            telemetry.RELAYED_TO.labels(source).set(batch.mark.seq)
+            telemetry.RELAYED_TO.labels(source.label).set(batch.mark.seq)
             if batch.watermark is not None:
-                telemetry.APPENDED_TO.labels(source).set(batch.mark.seq)
+                telemetry.APPENDED_TO.labels(source.label).set(batch.mark.seq)
             if batch.watermark is not None and monotonic() - watermark_sent_at >= 1:
                 await _delivered(sending)
-                telemetry.RELAYED_AT.labels(source).set(batch.watermark.timestamp())
+                telemetry.RELAYED_AT.labels(source.label).set(batch.watermark.timestamp())
                 value = msgspec.json.encode(Watermark(*batch.mark.position, batch.watermark, generations))
                 sending = [await producer.send(f"{topic}.watermark", value, partition=0)]
                 watermark_sent_at = monotonic()
@@ -320,7 +320,7 @@ async def _send(
     return futures
 
 
-async def _resume(settings: Settings, source: Service, generations: list[tuple[int, int]]) -> Mark:
+async def _resume(settings: Settings, source: Source, generations: list[tuple[int, int]]) -> Mark:
     """Where the relay goes on: after the topic's last record, or where a later generation of the outbox begins."""
     last = await last_record(settings, source)
     if last is None:
@@ -331,7 +331,7 @@ async def _resume(settings: Settings, source: Service, generations: list[tuple[i
     return Mark(last.generation, last.seq, last.id, last.recorded_at)
 
 
-async def last_record(settings: Settings, source: Service) -> Record | None:
+async def last_record(settings: Settings, source: Source) -> Record | None:
     """The last record of the source's topic."""
     partition = TopicPartition(topic_of(settings, source), 0)
     consumer = _consumer(settings)
@@ -345,14 +345,14 @@ async def last_record(settings: Settings, source: Service) -> Record | None:
             return _record(await consumer.getone(partition))
 
 
-async def relay_for_ever(settings: Settings, source: Service) -> None:
+async def relay_for_ever(settings: Settings, source: Source) -> None:
     """Relay, and begin again a second after a broker or a database was gone; whatever else fails ends it."""
     while True:
         try:
             # A task of its own, so that whether we are ended is never what something in it left behind.
             await asyncio.ensure_future(relay(settings, source))
         except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            log.warning("relay begins again", source=source, reason=f"{type(error).__name__}: {error}"[:300])
+            log.warning("relay begins again", source=source.label, reason=f"{type(error).__name__}: {error}"[:300])
         if (us := asyncio.current_task()) is not None and us.cancelling():
             # A client may answer its cancellation by failing; it must not begin again for that.
             raise asyncio.CancelledError

@@ -17,8 +17,9 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from shared.days import now
+from shared.log.source import Source
 from shared.outbox import Position
-from shared.settings import Service, Settings
+from shared.settings import Settings
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ class Mark(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """The place in the source's outbox, the same on either log."""
+        """The position in the source's outbox, the same on either log."""
         return Position(self.generation, self.seq)
 
 
@@ -65,7 +66,7 @@ class Log(Protocol):
     """What a consumer stands on."""
 
     def follow(
-        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+        self, source: Source, after: Mark, most: int, recovered: Mapping[int, int] | None = None
     ) -> AsyncGenerator[Batch, None]:
         """Batches after the mark, of at most `most` events, for ever; an empty one each second brings the watermark.
 
@@ -126,7 +127,7 @@ async def newest_mark(
 
 
 def _batch(generations: list[tuple[int, int]], rows: list[asyncpg.Record], after: Mark) -> Batch:
-    """The rows of an outbox as records behind the mark; it tells of no watermark.
+    """The rows of an outbox as records behind the mark, without a watermark.
 
     Raises ConnectionError where the outbox has begun another generation since these were read: who reads connects again.
     """
@@ -149,10 +150,12 @@ class EmbeddedLog:
         self._settings = settings
 
     async def follow(
-        self, source: Service, after: Mark, most: int, recovered: Mapping[int, int] | None = None
+        self, source: Source, after: Mark, most: int, recovered: Mapping[int, int] | None = None
     ) -> AsyncGenerator[Batch, None]:
         """See Log; a recovered outbox no longer has what was taken back. Raises SourceWentBack or CountedBeyondRecovery when the outbox contradicts the mark."""
-        connection = await asyncpg.connect(self._settings.database_url(source), server_settings={"jit": "off"})
+        if not source.own:
+            raise ValueError(f"the outbox of {source.label} is out of reach: it is read over Kafka")
+        connection = await asyncpg.connect(self._settings.database_url(source.service), server_settings={"jit": "off"})
         wake = asyncio.Event()
         ahead: asyncio.Task[list[asyncpg.Record]] | None = None
         try:

@@ -169,7 +169,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
         place = told
     area, types = area_of(webhook.unit), webhook.types.split()
     mark, kept_at = place.mark, monotonic()
-    batches = open_log(service.settings).follow(service.name, mark, _AT_ONCE, recovered)
+    batches = open_log(service.settings).follow(source, mark, _AT_ONCE, recovered)
     async with aclosing(batches):
         async for batch in batches:
             for record in batch.records:
@@ -177,7 +177,7 @@ async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook
                     raise Fenced(webhook.id)
                 if not concerns(record, area, types):
                     continue
-                # The log's offset of one event is not told: it goes on from the batch's and passes over what was sent.
+                # The log's offset of one event is not known: it goes on from the batch's and passes over what was sent.
                 reached = Mark(record.generation, record.seq, record.id, record.recorded_at, mark.offset)
                 event = Event(record.id, record.type, cloud_event(source, record))
                 beyond = place._replace(mark=reached, attempts=0)

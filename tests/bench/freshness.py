@@ -26,6 +26,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.days import now
+from shared.log import source_of
 from shared.log.kafka import ensure_topics, topic_of
 from shared.settings import Settings, settings
 from tests.bench import intake, load, stage
@@ -158,8 +159,8 @@ async def freshness_p99_kafka(on: Stage) -> list[Figure]:
 
 async def round_trip(settings: Settings, seconds: float) -> float:
     """Produce at the rate and fetch, and nothing else: the slowest hundredth of the way from send to fetch, in ms."""
-    topic = topic_of(settings, "incidents")
-    await ensure_topics(settings, "incidents")
+    topic = topic_of(settings, source_of(settings, "incidents"))
+    await ensure_topics(settings, source_of(settings, "incidents"))
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=True)
     await consumer.start()

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from services.stats import counting
 from shared import events
 from shared.database import Database
+from shared.log import source_of
 from shared.log.kafka import ensure_topics, relay, topic_of
 from shared.settings import Settings, settings
 from tests.bench import history, memory, stage
@@ -118,12 +119,12 @@ async def rebuild(on: Stage) -> list[Figure]:
 
 async def relay_job(settings: Settings, how_many: str) -> float:
     """Relay until the topic has so many events; the seconds it took."""
-    partition = TopicPartition(topic_of(settings, "incidents"), 0)
-    await ensure_topics(settings, "incidents")
+    partition = TopicPartition(topic_of(settings, source_of(settings, "incidents")), 0)
+    await ensure_topics(settings, source_of(settings, "incidents"))
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
     await consumer.start()
     started = perf_counter()
-    running = asyncio.ensure_future(relay(settings, "incidents"))
+    running = asyncio.ensure_future(relay(settings, source_of(settings, "incidents")))
     while (await consumer.end_offsets([partition]))[partition] < int(how_many):
         await _still(running)
     seconds = perf_counter() - started
@@ -145,8 +146,8 @@ async def produce_job(settings: Settings, source_topics: str) -> float:
         for message in (await consumer.getmany(timeout_ms=1000)).get(source, ()):
             messages.append((message.timestamp, message.key, message.value, list(message.headers)))
     await consumer.stop()
-    topic = topic_of(settings, "incidents")
-    await ensure_topics(settings, "incidents")
+    topic = topic_of(settings, source_of(settings, "incidents"))
+    await ensure_topics(settings, source_of(settings, "incidents"))
     started = perf_counter()
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES
@@ -190,7 +191,7 @@ async def count_job(settings: Settings, how_many: str) -> float:
 
 async def consume_job(settings: Settings, how_many: str) -> float:
     """Read so many events and decode them, and nothing else; the seconds it took."""
-    partition = TopicPartition(topic_of(settings, "incidents"), 0)
+    partition = TopicPartition(topic_of(settings, source_of(settings, "incidents")), 0)
     started = perf_counter()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,

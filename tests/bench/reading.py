@@ -34,7 +34,7 @@ async def fill(on: Stage, since: date) -> dict[str, str]:
     database = Database(environment["ANTT_STATS_DATABASE_URL"], 1, 600)
     await database.open()
     async with database.connection() as connection:
-        by_days, by_months = counting.tables((await counting.serving_set(connection)).id)
+        by_days, by_months = counting.tables((await counting.serving_set(connection, ())).id)
         names = [indicator.name for indicator in INDICATORS]
         columns, sums = ", ".join(names), ", ".join(f"sum({name})" for name in names)
         chances = ", ".join(["floor(random() * 5)::bigint"] * len(names))

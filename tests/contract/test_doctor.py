@@ -18,7 +18,7 @@ from deploy.doctor.configuration import overlooked, variables
 from deploy.local.sockets import free_port
 from shared.log.kafka import ensure_topics, topic_of
 from shared.settings import Settings
-from tests.conftest import flush
+from tests.conftest import INCIDENTS, TEAMS, flush
 
 Env = pytest.MonkeyPatch
 
@@ -189,11 +189,11 @@ async def test_topics_that_would_lose_order_or_events_are_named(databases: dict[
     assert [finding for finding in await wrong() if "opic" in finding.en] == []
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_log.kafka_bootstrap)
     await admin.start()
-    bad = NewTopic(topic_of(kafka_log, "teams"), 2, -1, {}, {"retention.ms": "86400000"})
+    bad = NewTopic(topic_of(kafka_log, TEAMS), 2, -1, {}, {"retention.ms": "86400000"})
     await admin.create_topics([bad])
     await admin.close()
-    await ensure_topics(kafka_log, "incidents")
-    named = topic_of(kafka_log, "teams")
+    await ensure_topics(kafka_log, INCIDENTS)
+    named = topic_of(kafka_log, TEAMS)
     assert [finding.en for finding in await wrong()] == [
         f"topic {named} has 2 partitions",
         f"topic {named}: retention.ms is 86400000; events will be dropped",

@@ -11,7 +11,7 @@ from shared.database import Database
 from shared.log import EmbeddedLog, Mark
 from shared.log.kafka import KafkaLog, topic_of
 from shared.settings import Service, settings
-from tests.conftest import COMMUNE, Antt, eventually
+from tests.conftest import COMMUNE, INCIDENTS, Antt, eventually
 from tests.faults.conftest import Installation
 
 # Sessions that wait for, or hold, the lock of a relay (7303) or of a consumer (7304) in this database.
@@ -29,7 +29,7 @@ async def sessions(installation: Installation, service: Service, lock: int, *, g
 
 async def topic_since(installation: Installation, offset: int) -> list[int]:
     """The seqs of all records that the topic of incidents holds from an offset on."""
-    partition = TopicPartition(topic_of(installation.settings, "incidents"), 0)
+    partition = TopicPartition(topic_of(installation.settings, INCIDENTS), 0)
     consumer = AIOKafkaConsumer(bootstrap_servers=installation.settings.kafka_bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -101,16 +101,16 @@ async def test_a_second_consumer_waits_and_goes_on_when_the_first_is_killed(kafk
 async def test_a_zombie_consumer_is_fenced_and_changes_nothing(antt: Antt, databases: dict[str, str]) -> None:
     answer = await antt.post("/incidents/v1/tips", {"unit": COMMUNE, "content": "Mất xe máy"})
     before = await antt.counters(answer.headers["antt-position"])
-    batches = EmbeddedLog(settings()).follow("incidents", Mark(), 1_000)
+    batches = EmbeddedLog(settings()).follow(INCIDENTS, Mark(), 1_000)
     batch = await anext(batches)
     await batches.aclose()
     assert len(batch.records) == 1
     database = Database(databases["stats"], 1, 10)
     await database.open()
     async with database.connection() as connection:
-        counters = await counting.serving_set(connection)
+        counters = await counting.serving_set(connection, [INCIDENTS])
         with pytest.raises(counting.ConsumerFenced):
-            await counting.apply(connection, counters, "incidents", Mark(), batch, 20)
+            await counting.apply(connection, counters, INCIDENTS, Mark(), batch, 20)
     await database.close()
     assert await antt.counters(answer.headers["antt-position"]) == before
 
@@ -133,7 +133,7 @@ async def test_a_broker_that_lost_its_disk_gets_every_event_again(kafka_installa
 
 async def test_a_reader_waits_for_a_topic_and_makes_none(kafka_installation: Installation) -> None:
     elsewhere = kafka_installation.settings.model_copy(update={"kafka_topics": "nobodys"})
-    batches = KafkaLog(elsewhere).follow("incidents", Mark(), 1_000)
+    batches = KafkaLog(elsewhere).follow(INCIDENTS, Mark(), 1_000)
     assert [(await anext(batches)).watermark for _ in range(3)] == [None, None, None]
     await batches.aclose()
     # The relay that comes later finds no topic, so it knows that nothing was written yet.
@@ -141,5 +141,5 @@ async def test_a_reader_waits_for_a_topic_and_makes_none(kafka_installation: Ins
     await consumer.start()
     topics = await consumer.topics()
     await consumer.stop()
-    assert topic_of(kafka_installation.settings, "incidents") in topics
-    assert topic_of(elsewhere, "incidents") not in topics
+    assert topic_of(kafka_installation.settings, INCIDENTS) in topics
+    assert topic_of(elsewhere, INCIDENTS) not in topics

@@ -20,7 +20,7 @@ from shared.access.secrets import make_secret
 from shared.http import Answered
 from shared.log import kafka
 from shared.settings import Settings, settings
-from tests.conftest import COMMUNE, eventually
+from tests.conftest import COMMUNE, TEAMS, eventually
 
 
 def handles(pid: int, number: signal.Signals) -> bool:
@@ -70,7 +70,7 @@ async def test_a_consumer_that_fails_while_it_is_ended_does_not_begin_again(
     monkeypatch.setattr(kafka, "relay", fails)
     work = {
         "count": lambda: counting.count_for_ever(settings()),
-        "relay": lambda: kafka.relay_for_ever(settings(), "teams"),
+        "relay": lambda: kafka.relay_for_ever(settings(), TEAMS),
     }
     working = asyncio.ensure_future(work[consumer]())
     await eventually(lambda: began)

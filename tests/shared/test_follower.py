@@ -7,7 +7,7 @@ import asyncpg
 from shared.log import Record, follow_events
 from shared.service import Service
 from shared.settings import settings
-from tests.conftest import Antt, eventually
+from tests.conftest import TEAMS, Antt, eventually
 from tests.incidents.conftest import a_team
 
 
@@ -24,7 +24,7 @@ async def test_processes_that_follow_the_same_events_take_each_in_once_and_none_
     services = [Service("incidents", settings()) for _ in range(3)]
     for service in services:
         await service.database.open()
-    following = [asyncio.create_task(follow_events(service, "teams", apply)) for service in services]
+    following = [asyncio.create_task(follow_events(service, TEAMS, apply)) for service in services]
     for _ in range(5):
         await a_team(antt)
     teams = await asyncpg.connect(databases["teams"])

@@ -17,7 +17,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from shared.log import Batch, Log, Mark, open_log
 from shared.log.kafka import ensure_topics, relay
 from shared.settings import Settings, settings
-from tests.conftest import COMMUNE, Antt
+from tests.conftest import COMMUNE, INCIDENTS, Antt
 from tests.stats.writing import sql
 
 
@@ -31,7 +31,7 @@ async def report(antt: Antt, times: int = 1) -> str:
 async def read_until(log: Log, seq: int, after: Mark | None = None) -> Batch:
     """All records of incidents up to a seq, as one batch."""
     records = []
-    async with aclosing(log.follow("incidents", after or Mark(), 1_000)) as batches:
+    async with aclosing(log.follow(INCIDENTS, after or Mark(), 1_000)) as batches:
         async for batch in batches:
             records += batch.records
             if batch.mark.seq >= seq:
@@ -54,7 +54,7 @@ async def test_both_logs_give_the_same_records_in_the_same_order(antt_on_kafka: 
 
 async def test_who_reads_while_a_generation_begins_connects_again_before_it_hands_on_an_event_of_it(antt: Antt) -> None:
     after = int((await report(antt, 3)).split(":")[2])
-    async with aclosing(open_log(settings()).follow("incidents", Mark(), 100)) as batches:
+    async with aclosing(open_log(settings()).follow(INCIDENTS, Mark(), 100)) as batches:
         assert [record.seq for record in (await anext(batches)).records] == [1, 2, 3]
         await sql("incidents", "INSERT INTO outbox_generations (generation, after_seq) VALUES (2, $1)", after)
         await report(antt)
@@ -78,7 +78,7 @@ async def test_a_reader_that_is_ended_as_news_comes_ends(
     waiting = asyncio.Event()
 
     async def read() -> None:
-        async with aclosing(open_log(settings()).follow("incidents", Mark(), 1_000)) as batches:
+        async with aclosing(open_log(settings()).follow(INCIDENTS, Mark(), 1_000)) as batches:
             async for _ in batches:
                 waiting.set()
 
@@ -97,19 +97,17 @@ async def test_a_reader_that_is_ended_as_news_comes_ends(
 
 
 async def follow(settings: Settings) -> None:
-    async with aclosing(open_log(settings).follow("incidents", Mark(), 1_000)) as batches:
+    async with aclosing(open_log(settings).follow(INCIDENTS, Mark(), 1_000)) as batches:
         async for _ in batches:
             pass
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("work", "last"), [(partial(relay, source="incidents"), ProduceRequest), (follow, FetchRequest)]
-)
+@pytest.mark.parametrize(("work", "last"), [(partial(relay, source=INCIDENTS), ProduceRequest), (follow, FetchRequest)])
 async def test_who_is_ended_while_it_speaks_with_the_broker_leaves_nothing_open(
     databases: dict[str, str], kafka_log: Settings, monkeypatch: pytest.MonkeyPatch, work: Any, last: type
 ) -> None:
-    await ensure_topics(kafka_log, "incidents")
+    await ensure_topics(kafka_log, INCIDENTS)
     send, asked = AIOKafkaConnection.send, []
 
     def ended_as_it_asks(self: AIOKafkaConnection, request: Any, **more: Any) -> Any:

@@ -17,7 +17,7 @@ from shared.log import Mark, SourceWentBack
 from shared.log.kafka import KafkaLog, last_record, relay_for_ever
 from shared.settings import Service, Settings, settings
 from tests.clock import at
-from tests.conftest import COMMUNE, PROVINCE, Antt, eventually
+from tests.conftest import COMMUNE, INCIDENTS, PROVINCE, Antt, eventually
 from tests.stats.writing import report, sql
 
 
@@ -77,7 +77,7 @@ async def report_again(antt: Antt, times: int) -> str:
 
 
 async def topic_has(settings: Settings, position: str) -> bool:
-    last = await last_record(settings, "incidents")
+    last = await last_record(settings, INCIDENTS)
     return last is not None and position == f"incidents:{last.generation}:{last.seq}"
 
 
@@ -125,11 +125,11 @@ async def test_over_kafka_the_relay_stops_and_tells_the_new_generation_after_the
     await backups.restore("incidents", backup)
     await report_again(antt, 6)
     with pytest.raises(SourceWentBack):
-        await relay_for_ever(settings(), "incidents")
+        await relay_for_ever(settings(), INCIDENTS)
     recovered = await recover(settings(), "incidents")
     assert (recovered.generation, recovered.after_seq) == (2, 3)
     assert recovered.ahead == {"stats": (1, 7), "kafka": (1, 7)}
-    relay = asyncio.create_task(relay_for_ever(settings(), "incidents"))
+    relay = asyncio.create_task(relay_for_ever(settings(), INCIDENTS))
     position = await report_again(antt, 1)
     await eventually(lambda: topic_has(settings(), position))
     rebuilt = await rebuild(settings())
@@ -153,9 +153,9 @@ async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the
     await backups.restore("incidents", backup)
     await eventually(lambda: answers(antt))
     with pytest.raises(SourceWentBack):
-        await relay_for_ever(settings(), "incidents")
+        await relay_for_ever(settings(), INCIDENTS)
     await recover(settings(), "incidents")
-    relay = asyncio.create_task(relay_for_ever(settings(), "incidents"))
+    relay = asyncio.create_task(relay_for_ever(settings(), INCIDENTS))
     differences = (await rebuild(settings())).comparison.differences
     assert {(d.indicator, d.was, d.now) for d in differences} == {
         ("tips_received", 7, 3),
@@ -167,7 +167,7 @@ async def test_over_kafka_a_recovery_is_told_although_nothing_new_happens_at_the
         """SELECT p.generation, p.seq, p.event_id, p.recorded_at, p.offset FROM positions p
         JOIN counter_sets s ON s.id = p.set_id WHERE s.serving AND p.source = 'incidents'""",
     )
-    async with aclosing(KafkaLog(settings()).follow("incidents", Mark(**at), 100)) as batches:
+    async with aclosing(KafkaLog(settings()).follow(INCIDENTS, Mark(**at), 100)) as batches:
         async for batch in batches:
             assert batch.records == []
             if batch.watermark is not None:
@@ -227,7 +227,7 @@ async def test_what_was_told_while_a_clock_ran_ahead_is_told_anew_as_of_now(antt
 @pytest.mark.parametrize("ahead", [timedelta(minutes=20), timedelta(days=40)])
 async def test_over_kafka_what_was_told_ahead_of_time_is_told_anew(antt_on_kafka: Antt, ahead: timedelta) -> None:
     antt = antt_on_kafka
-    relay = asyncio.create_task(relay_for_ever(settings(), "incidents"))
+    relay = asyncio.create_task(relay_for_ever(settings(), INCIDENTS))
     await antt.counters(await report(antt, 2))
     await clock_jumps(ahead)
     last = await report(antt, 3)

@@ -10,13 +10,13 @@ from pydantic.config import JsonDict
 
 from services.stats.indicators import INDICATORS
 from shared.days import Day
+from shared.events import REPORTING
 from shared.http import Input
-from shared.log import SOURCES
 from shared.outbox import Position
 from shared.text import UnitId
 from shared.units import Edition
 
-_POSITION = re.compile(rf"^({'|'.join(SOURCES)}):(\d{{1,9}}):(\d{{1,18}})$")
+_POSITION = re.compile(rf"^({'|'.join(REPORTING)}):(\d{{1,9}}):(\d{{1,18}})$")
 _NAMES = {indicator.name for indicator in INDICATORS}
 
 

@@ -17,13 +17,13 @@ from services.stats.counting.sets import CountingSet, progress_of, serving_set, 
 from shared import telemetry
 from shared.database import Database, one_at_a_time
 from shared.days import now
-from shared.log import SOURCES, Batch, Mark, open_log
-from shared.settings import Service, Settings
+from shared.log import Batch, Mark, Source, open_log, sources_of
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
 # For each source this process counts: the time up to which every commit is counted.
-_counted_until: dict[Service, datetime] = {}
+_counted_until: dict[Source, datetime] = {}
 
 
 class ConsumerFenced(Exception):
@@ -33,7 +33,7 @@ class ConsumerFenced(Exception):
 async def apply(
     connection: asyncpg.Connection,
     counters: CountingSet,
-    source: Service,
+    source: Source,
     after: Mark,
     batch: Batch,
     most_dead_in_a_row: int,
@@ -52,7 +52,7 @@ async def apply(
 async def add(
     connection: asyncpg.Connection,
     counters: CountingSet,
-    source: Service,
+    source: Source,
     after: Mark,
     to: Mark,
     watermark: datetime | None,
@@ -71,7 +71,7 @@ async def add(
 async def _move(
     connection: asyncpg.Connection,
     counters: CountingSet,
-    source: Service,
+    source: Source,
     after: Mark,
     to: Mark,
     watermark: datetime | None,
@@ -84,27 +84,27 @@ async def _move(
         WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)
         RETURNING CASE WHEN (generation, seq) <> ($10, $11)
           THEN pg_notify('counted', source || ':' || generation || ':' || seq) END""",
-        counters.id, source, *to, watermark, failed, *after.position,
+        counters.id, source.label, *to, watermark, failed, *after.position,
     )  # fmt: skip
     if not moved:
-        raise ConsumerFenced(f"{source} of set {counters.id} is no longer at {after.position}")
+        raise ConsumerFenced(f"{source.label} of set {counters.id} is no longer at {after.position}")
 
 
-async def wake_readers(connection: asyncpg.Connection, source: Service, mark: Mark) -> None:
+async def wake_readers(connection: asyncpg.Connection, source: Source, mark: Mark) -> None:
     """Wake whoever waits for figures, at the commit."""
-    await connection.execute("SELECT pg_notify('counted', $1)", f"{source}:{mark.generation}:{mark.seq}")
+    await connection.execute("SELECT pg_notify('counted', $1)", f"{source.label}:{mark.generation}:{mark.seq}")
 
 
-async def bury(connection: asyncpg.Connection, counters: CountingSet, source: Service, dead: Sequence[Dead]) -> None:
+async def bury(connection: asyncpg.Connection, counters: CountingSet, source: Source, dead: Sequence[Dead]) -> None:
     """Keep what could not be counted, with its reason and log position, until it is replayed."""
-    log.error("events not counted", source=source, count=len(dead), first=dead[0][1])
+    log.error("events not counted", source=source.label, count=len(dead), first=dead[0][1])
     await connection.executemany(
         """INSERT INTO dead_letters
           (set_id, source, generation, seq, id, type, dataversion, subject, recorded_at, data, reason)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
         [
             (
-                counters.id, source, r.generation, r.seq, r.id, r.type, r.dataversion, r.subject, r.recorded_at,
+                counters.id, source.label, r.generation, r.seq, r.id, r.type, r.dataversion, r.subject, r.recorded_at,
                 r.data, reason,
             )
             for r, reason in dead
@@ -116,24 +116,26 @@ async def run(settings: Settings, database: Database) -> None:
     """Count every source until something fails; a background task of stats, and what `antt count` does."""
     turn = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
-        for source in SOURCES:
+        for source in sources_of(settings):
             group.create_task(_run(settings, database, source, turn))
         group.create_task(_watch_dead_letters(database))
 
 
-async def _run(settings: Settings, database: Database, source: Service, turn: asyncio.Lock) -> None:
+async def _run(settings: Settings, database: Database, source: Source, turn: asyncio.Lock) -> None:
     # One consumer counts a source; another waits here.
-    async with one_at_a_time(database.url, f"7304, {SOURCES.index(source)}"):
+    async with one_at_a_time(database.url, f"7304, {source.lock_key}"):
         async with database.connection() as connection:
-            counters = await serving_set(connection)
-            mark, failed, watermark = (await progress_of(connection, counters.id))[source]
+            counters = await serving_set(connection, [source])
+            mark, failed, watermark = (await progress_of(connection, counters.id, [source]))[source]
             _counted_until[source] = watermark or now()
-        telemetry.COUNTING_LAG.labels(source).set_function(lambda: (now() - _counted_until[source]).total_seconds())
-        counted = telemetry.COUNTED.labels(source)
+        telemetry.COUNTING_LAG.labels(source.label).set_function(
+            lambda: (now() - _counted_until[source]).total_seconds()
+        )
+        counted = telemetry.COUNTED.labels(source.label)
         async with aclosing(open_log(settings).follow(source, mark, settings.count_batch)) as batches:
             async for batch in batches:
                 # The sources of one process take turns, so that they never wait for each other's rows in the database.
-                traced = telemetry.batch_span(f"count {source}", [record.traceparent for record in batch.records])
+                traced = telemetry.batch_span(f"count {source.label}", [record.traceparent for record in batch.records])
                 async with turn, database.connection() as connection:
                     with traced:
                         failed = await apply(

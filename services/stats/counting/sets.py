@@ -4,6 +4,7 @@ One set serves; a rebuild fills another beside it and swaps. A process writes th
 own INDICATORS have.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,8 +13,7 @@ import asyncpg
 from services.stats.counting.measuring import Cells, by_month, spread
 from services.stats.counting.vectors import lanes_of
 from services.stats.indicators import INDICATORS
-from shared.log import SOURCES, Mark
-from shared.settings import Service
+from shared.log import Mark, Source
 
 # From so many cells on, a statement of the fewest columns is worth that the server has not planned it before.
 _MANY_CELLS = 500
@@ -40,8 +40,8 @@ def tables(set_id: int) -> tuple[str, str]:
     return f"counters_day_{set_id}", f"counters_month_{set_id}"
 
 
-async def make_set(connection: asyncpg.Connection, serving: bool) -> CountingSet:
-    """Make the tables of a new set from INDICATORS."""
+async def make_set(connection: asyncpg.Connection, sources: Collection[Source], serving: bool) -> CountingSet:
+    """Make the tables of a new set from INDICATORS, in which none of the sources is counted yet."""
     definition = {indicator.name: indicator.version for indicator in INDICATORS}
     set_id = await connection.fetchval(
         "INSERT INTO counter_sets (indicators, serving) VALUES ($1, $2) RETURNING id", definition, serving
@@ -52,12 +52,11 @@ async def make_set(connection: asyncpg.Connection, serving: bool) -> CountingSet
             f"""CREATE TABLE {table} (unit text COLLATE "C", happened_on date, recorded_on date, {columns},
             PRIMARY KEY (unit, happened_on, recorded_on)) WITH (fillfactor = 80)"""
         )
-    for source in SOURCES:
-        await connection.execute(
-            """INSERT INTO positions (set_id, source, generation, seq, event_id, recorded_at, "offset")
-            VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-            set_id, source, *Mark(),
-        )  # fmt: skip
+    await connection.executemany(
+        """INSERT INTO positions (set_id, source, generation, seq, event_id, recorded_at, "offset")
+        VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+        [(set_id, source.label, *Mark()) for source in sources],
+    )
     return _counting_set(set_id, definition)
 
 
@@ -67,8 +66,11 @@ def _counting_set(set_id: int, definition: dict[str, int]) -> CountingSet:
     )
 
 
-async def serving_set(connection: asyncpg.Connection) -> CountingSet:
-    """The set that answers are read from, for whoever counts in it; the first one of an empty installation makes it."""
+async def serving_set(connection: asyncpg.Connection, sources: Collection[Source]) -> CountingSet:
+    """The set that answers are read from, for whoever counts these sources in it; the first one of an empty installation makes it.
+
+    A source that is new to the set, as one whose service reports its first event, begins before that event.
+    """
     row = await connection.fetchrow("SELECT id, indicators FROM counter_sets WHERE serving")
     if row is not None:
         counters = _counting_set(row["id"], row["indicators"])
@@ -76,20 +78,40 @@ async def serving_set(connection: asyncpg.Connection) -> CountingSet:
         if known != row["indicators"]:
             # Older code does not go on counting what newer code began; only a rebuild brings such a column back.
             await connection.execute("UPDATE counter_sets SET indicators = $2 WHERE id = $1", counters.id, known)
+        await _begin_new(connection, counters.id, sources)
         return counters
     async with connection.transaction():
         await connection.execute("LOCK TABLE counter_sets")
         if await connection.fetchval("SELECT count(*) FROM counter_sets WHERE serving"):
-            return await serving_set(connection)
-        return await make_set(connection, serving=True)
+            return await serving_set(connection, sources)
+        return await make_set(connection, sources, serving=True)
 
 
-async def progress_of(connection: asyncpg.Connection, set_id: int, lock: str = "") -> dict[Service, Progress]:
-    """How far a set has counted each source; `lock`: FOR UPDATE, to keep it there until the transaction is over."""
+async def _begin_new(connection: asyncpg.Connection, set_id: int, sources: Collection[Source]) -> None:
+    rows = await connection.fetch("SELECT source FROM positions WHERE set_id = $1", set_id)
+    new = sorted({source.label for source in sources}.difference(row["source"] for row in rows))
+    if new:
+        # A rebuild that swaps takes the positions of its old set away: that one must not begin again.
+        await connection.execute(
+            """WITH serving AS (SELECT id FROM counter_sets WHERE id = $1 AND serving FOR SHARE)
+            INSERT INTO positions (set_id, source, generation, seq, event_id, recorded_at, "offset")
+            SELECT id, source, $3, $4, $5, $6, $7 FROM serving, unnest($2::text[]) AS source ON CONFLICT DO NOTHING""",
+            set_id, new, *Mark(),
+        )  # fmt: skip
+
+
+async def progress_of(
+    connection: asyncpg.Connection, set_id: int, sources: Collection[Source], lock: str = ""
+) -> dict[Source, Progress]:
+    """How far a set has counted each of the sources; `lock`: FOR UPDATE, to keep it there until the transaction is over."""
     rows = await connection.fetch(f"SELECT * FROM positions WHERE set_id = $1 ORDER BY source {lock}", set_id)
+    of = {source.label: source for source in sources}
     return {
-        row["source"]: Progress(Mark(*[row[name] for name in Mark._fields]), row["failed_in_a_row"], row["watermark"])
+        of[row["source"]]: Progress(
+            Mark(*[row[name] for name in Mark._fields]), row["failed_in_a_row"], row["watermark"]
+        )
         for row in rows
+        if row["source"] in of
     }
 
 

@@ -13,14 +13,14 @@ import asyncpg
 
 from services.stats import counting
 from shared.database import Database
-from shared.log import SOURCES, Record
+from shared.log import Record, source_of, sources_of
 from shared.settings import Service, Settings
 
 
 class Letter(NamedTuple):
     """An event that could not be counted, where it stands in its source's outbox, and the reason."""
 
-    source: Service
+    source: str
     generation: int
     seq: int
     id: UUID
@@ -58,7 +58,7 @@ async def _connection(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 async def list_letters(settings: Settings) -> list[Letter]:
     """The letters of the serving set, in the order of their sources' outboxes."""
     async with _connection(settings) as connection:
-        counters = await counting.serving_set(connection)
+        counters = await counting.serving_set(connection, sources_of(settings))
         return [_letter(row) for row in await connection.fetch(_FIND, counters.id, None, None)]
 
 
@@ -67,32 +67,32 @@ async def records_of(connection: asyncpg.Connection, set_id: int) -> list[Record
     return [_record(row) for row in await connection.fetch(_FIND, set_id, None, None)]
 
 
-async def replay(settings: Settings, source: Service | None = None, seq: int | None = None) -> Replayed:
-    """Measure letters again: all, those of a source, or one. What can be counted now is added to the counters and
+async def replay(settings: Settings, service: Service | None = None, seq: int | None = None) -> Replayed:
+    """Measure letters again: all, those of a service's events, or one. What can be counted now is added to the counters and
     its letter deleted, in one transaction; what fails again stays, with its new reason."""
     counted, failed = 0, list[Letter]()
-    for of in [source] if source else SOURCES:
+    for source in [source_of(settings, service)] if service else sources_of(settings):
         async with _connection(settings) as connection, connection.transaction():
             # A rebuild's swap waits, so that nothing is added to a set that serves no more.
             await connection.execute("SELECT FROM counter_sets WHERE serving FOR SHARE")
-            counters = await counting.serving_set(connection)
-            rows = await connection.fetch(f"{_FIND} FOR UPDATE", counters.id, of, seq)
+            counters = await counting.serving_set(connection, [source])
+            rows = await connection.fetch(f"{_FIND} FOR UPDATE", counters.id, source.label, seq)
             records = [_record(row) for row in rows]
             cells, dead, _ = counting.count(records, most_in_a_row=len(records) + 1)
             await counting.write(connection, counters, cells)
             await connection.execute(
                 "DELETE FROM dead_letters WHERE set_id = $1 AND source = $2 AND id = ANY($3)",
                 counters.id,
-                of,
+                source.label,
                 [record.id for record in records],
             )
             if dead:
-                await counting.bury(connection, counters, of, dead)
+                await counting.bury(connection, counters, source, dead)
             if cells:
-                mark = (await counting.progress_of(connection, counters.id))[of].mark
-                await counting.wake_readers(connection, of, mark)
+                mark = (await counting.progress_of(connection, counters.id, [source]))[source].mark
+                await counting.wake_readers(connection, source, mark)
             counted += len(records) - len(dead)
-            buried = await connection.fetch(_FIND, counters.id, of, seq)
+            buried = await connection.fetch(_FIND, counters.id, source.label, seq)
         failed += [_letter(row) for row in buried]
     return Replayed(counted, failed)
 

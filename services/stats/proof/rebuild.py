@@ -17,8 +17,8 @@ from services.stats import counting
 from services.stats.counting import Cells, Counted, CountingSet, Dead
 from services.stats.proof.differences import Comparison, compare
 from shared.database import Database
-from shared.log import SOURCES, CountedBeyondRecovery, Log, Mark, Record, SourceWentBack, open_log
-from shared.settings import Service, Settings
+from shared.log import CountedBeyondRecovery, Log, Mark, Record, Source, SourceWentBack, open_log, sources_of
+from shared.settings import Settings
 
 _LOCK = 7305
 # Cells of own units that are summed before they are written: some 60 MB with what is spread from them.
@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = 30
 # A reader asks for the set and then for its rows; whoever asked before the swap has long read them by then.
 _GRACE_SECONDS = 1.0
 
-Recovered = dict[Service, dict[int, int]]
+Recovered = dict[Source, dict[int, int]]
 
 
 class RebuildRunning(Exception):
@@ -45,7 +45,7 @@ class Rebuilt(NamedTuple):
     what differs from the old set, and how many events could not be counted."""
 
     set_id: int
-    positions: dict[Service, Mark]
+    positions: dict[Source, Mark]
     events: int
     new_indicators: list[str]
     comparison: Comparison
@@ -55,8 +55,8 @@ class Rebuilt(NamedTuple):
 class _BeginAgain(Exception):
     """A recovery took back events that this attempt has counted already, or the position it was to stop at."""
 
-    def __init__(self, source: Service, generation: int, after_seq: int) -> None:
-        super().__init__(f"generation {generation} of {source} begins after {after_seq}")
+    def __init__(self, source: Source, generation: int, after_seq: int) -> None:
+        super().__init__(f"generation {generation} of {source.label} begins after {after_seq}")
         self.source, self.generation, self.after_seq = source, generation, after_seq
 
 
@@ -69,7 +69,7 @@ async def rebuild(settings: Settings) -> Rebuilt:
         async with database.connection() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 raise RebuildRunning("another rebuild is running")
-            recovered: Recovered = {source: {} for source in SOURCES}
+            recovered: Recovered = {source: {} for source in sources_of(settings)}
             while True:
                 await _remove_sets_that_do_not_serve(connection)
                 try:
@@ -102,24 +102,25 @@ async def _remove_sets_that_do_not_serve(connection: asyncpg.Connection) -> None
 
 
 async def _rebuild(settings: Settings, connection: asyncpg.Connection, recovered: Recovered) -> Rebuilt:
-    old = await counting.serving_set(connection)
+    sources = tuple(recovered)
+    old = await counting.serving_set(connection, sources)
     async with connection.transaction():
-        new = await counting.make_set(connection, serving=False)
+        new = await counting.make_set(connection, sources, serving=False)
     filling = _Filling(settings, connection, new, recovered)
-    for source, (goal, *_) in (await counting.progress_of(connection, old.id)).items():
+    for source, (goal, *_) in (await counting.progress_of(connection, old.id, sources)).items():
         await filling.count_to(source, goal, to_the_end=True)
     for table in counting.tables(new.id):
         await connection.execute(f"ANALYZE {table}")
     both = [name for name in new.lanes if name in old.lanes]
     # One snapshot of the serving set is compared, at exactly its position, while the consumer goes on.
     async with connection.transaction(isolation="repeatable_read"):
-        for source, (goal, *_) in (await counting.progress_of(connection, old.id)).items():
+        for source, (goal, *_) in (await counting.progress_of(connection, old.id, sources)).items():
             await filling.count_to(source, goal)
         was, now = counting.tables(old.id)[0], counting.tables(new.id)[0]
         comparison = await compare(connection, was, now, both, _MOST_NAMED)
     async with connection.transaction():
         # From here to the commit the consumer waits.
-        for source, (goal, *_) in (await counting.progress_of(connection, old.id, "FOR UPDATE")).items():
+        for source, (goal, *_) in (await counting.progress_of(connection, old.id, sources, "FOR UPDATE")).items():
             await filling.count_to(source, goal)
         await _swap(connection, old, new)
         for source, mark in filling.marks.items():
@@ -153,11 +154,11 @@ class _Filling:
         self._counters = counters
         self._recovered = recovered
         self._log = open_log(settings)
-        self._failed = dict.fromkeys(SOURCES, 0)
-        self.marks: dict[Service, Mark] = dict.fromkeys(SOURCES, Mark())
+        self._failed = dict.fromkeys(recovered, 0)
+        self.marks: dict[Source, Mark] = dict.fromkeys(recovered, Mark())
         self.events = 0
 
-    async def count_to(self, source: Service, goal: Mark, to_the_end: bool = False) -> None:
+    async def count_to(self, source: Source, goal: Mark, to_the_end: bool = False) -> None:
         """Count a source up to exactly the goal; where a recovery took the goal back, up to the log's end.
 
         With `to_the_end` the events behind the goal are looked at too, for a recovery may have taken it back.
@@ -186,7 +187,7 @@ class _Filling:
         begun = [later for later, after in recovered.items() if later > mark.generation and after == mark.seq]
         await self._write(source, mark._replace(generation=max(begun, default=mark.generation)), cells, dead)
 
-    async def _write(self, source: Service, mark: Mark, cells: Cells, dead: list[Dead]) -> None:
+    async def _write(self, source: Source, mark: Mark, cells: Cells, dead: list[Dead]) -> None:
         counted = Counted(cells, dead, self._failed[source])
         async with self._connection.transaction():
             await counting.add(self._connection, self._counters, source, self.marks[source], mark, None, counted)
@@ -195,7 +196,7 @@ class _Filling:
 
 async def _read(
     log: Log,
-    source: Service,
+    source: Source,
     mark: Mark,
     goal: Mark | None,
     to_the_end: bool,
@@ -228,12 +229,14 @@ async def _read(
                 elif passed or at_end:
                     await _refuse(log, source, goal)
                 if monotonic() - heard_at > _PATIENCE_SECONDS:
-                    raise LogIsSilent(f"the log of {source} ends at {mark.seq}, and nothing says that this is all")
+                    raise LogIsSilent(
+                        f"the log of {source.label} ends at {mark.seq}, and nothing says that this is all"
+                    )
     except CountedBeyondRecovery as error:
         raise _BeginAgain(source, error.generation, error.after_seq) from error
 
 
-def _up_to(goal: Mark, source: Service, records: list[Record]) -> list[Record]:
+def _up_to(goal: Mark, source: Source, records: list[Record]) -> list[Record]:
     """The events up to the goal. Raises _BeginAgain if one behind it shows that a recovery took the goal back."""
     position = goal.position
     if records and (records[-1].generation, records[-1].seq) <= position:
@@ -245,8 +248,10 @@ def _up_to(goal: Mark, source: Service, records: list[Record]) -> list[Record]:
     return wanted
 
 
-async def _refuse(log: Log, source: Service, goal: Mark) -> None:
+async def _refuse(log: Log, source: Source, goal: Mark) -> None:
     """Say why the log does not hold what the serving set has counted last."""
     async with aclosing(log.follow(source, goal, 1)) as batches:
         await anext(batches)
-    raise SourceWentBack(f"the log of {source} no longer holds event {goal.event_id} at {goal.seq}: run antt recover")
+    raise SourceWentBack(
+        f"the log of {source.label} no longer holds event {goal.event_id} at {goal.seq}: run antt recover"
+    )

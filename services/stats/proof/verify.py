@@ -25,11 +25,14 @@ from services.stats.proof.rebuild import LogIsSilent
 from shared import units
 from shared.access.issuer import issue_token
 from shared.database import Database
-from shared.log import SOURCES, Log, Mark, Record, open_log
+from shared.events import EVENTS_OF
+from shared.log import Log, Mark, Record, Source, open_log, sources_of
 from shared.outbox import Position
-from shared.settings import Service, Settings
+from shared.settings import Settings
 
 _PATIENCE_SECONDS = 30
+# Of a service whose events no indicator counts there is nothing to compare.
+_COUNTED = {indicator.of for indicator in INDICATORS}
 _LANES = {indicator.name: index for index, indicator in enumerate(INDICATORS)}
 
 # What counts for each own unit and day, as a vector.
@@ -51,7 +54,7 @@ class Verified(NamedTuple):
     counted; `explained`: the differing cells that these explain; `left_out`: indicators that only one side has.
     """
 
-    positions: dict[Service, tuple[Position, Position]]
+    positions: dict[Source, tuple[Position, Position]]
     comparison: Comparison
     months: Comparison
     uncounted: int
@@ -92,15 +95,16 @@ async def verify(settings: Settings, http: httpx.AsyncClient) -> Verified:
 
 
 async def _verify(settings: Settings, connection: asyncpg.Connection, http: httpx.AsyncClient) -> Verified:
-    counters = await counting.serving_set(connection)
+    sources = [source for source in sources_of(settings) if _COUNTED.intersection(EVENTS_OF[source.service].values())]
+    counters = await counting.serving_set(connection, sources)
     by_day, by_month = counting.tables(counters.id)
     # A rebuild that swaps meanwhile leaves the tables until this transaction is over.
     await connection.execute(f"LOCK TABLE {by_day}, {by_month} IN ACCESS SHARE MODE")
     log, own, named = open_log(settings), Own(), set[str]()
-    positions: dict[Service, tuple[Position, Position]] = {}
+    positions: dict[Source, tuple[Position, Position]] = {}
     failed: list[Record] = []
-    progress = await counting.progress_of(connection, counters.id)
-    for source in SOURCES:
+    progress = await counting.progress_of(connection, counters.id, sources)
+    for source in sources:
         counted = progress[source].mark
         recounted = await _caught_up(settings, http, source, counted, own, named)
         await _level(log, source, counted, recounted, settings.count_batch, own, failed)
@@ -133,7 +137,7 @@ async def _verify(settings: Settings, connection: asyncpg.Connection, http: http
 
 
 async def _caught_up(
-    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, named: set[str]
+    settings: Settings, http: httpx.AsyncClient, source: Source, counted: Mark, own: Own, named: set[str]
 ) -> Position:
     """Add what a service recounts, once its tables have come as far as the counters: one that reads a replica may lag.
 
@@ -142,23 +146,23 @@ async def _caught_up(
     until = monotonic() + _PATIENCE_SECONDS
     while (recounted := await _add_recount(settings, http, source, counted, own, named)) is None:
         if monotonic() > until:
-            raise NotTheSameOutbox(f"{source} does not come as far as what was counted of it, {counted.position}")
+            raise NotTheSameOutbox(f"{source.label} does not come as far as what was counted of it, {counted.position}")
         await asyncio.sleep(0.5)
     return recounted
 
 
 async def _add_recount(
-    settings: Settings, http: httpx.AsyncClient, source: Service, counted: Mark, own: Own, named: set[str]
+    settings: Settings, http: httpx.AsyncClient, source: Source, counted: Mark, own: Own, named: set[str]
 ) -> Position | None:
     """Add what a service recounts; the position in its outbox that it is of, None while that is before what was counted."""
     token = settings.token or issue_token(settings, "operator", settings.province)
-    url = f"{getattr(settings, f'{source}_url').rstrip('/')}/{source}/v1/recount"
+    url = f"{getattr(settings, f'{source.service}_url').rstrip('/')}/{source.service}/v1/recount"
     position: _RecountPosition | None = None
     try:
         headers, query = {"Authorization": f"Bearer {token}"}, {"counted": counted.seq}
         async with http.stream("GET", url, headers=headers, params=query) as answer:
             if answer.status_code != 200:
-                raise RecountRefused(f"{source} answers {answer.status_code} to {url}")
+                raise RecountRefused(f"{source.label} answers {answer.status_code} to {url}")
             async for line in answer.aiter_lines():
                 if position is None:
                     position = msgspec.json.decode(line, type=_RecountPosition)
@@ -166,13 +170,13 @@ async def _add_recount(
                         return None
                     if counted.event_id is not None and position.event_id != counted.event_id:
                         raise NotTheSameOutbox(
-                            f"{source} stands at {(position.generation, position.seq)}, without what was counted of it as "
+                            f"{source.label} stands at {(position.generation, position.seq)}, without what was counted of it as "
                             f"{counted.position}: a database was restored"
                         )
                     continue
                 cell = msgspec.json.decode(line, type=_Cell)
                 if units.get(cell.unit) is None:
-                    raise RecountRefused(f"{source} counts in a unit that does not exist: {cell.unit}")
+                    raise RecountRefused(f"{source.label} counts in a unit that does not exist: {cell.unit}")
                 named.add(cell.indicator)
                 if cell.indicator in _LANES:
                     key = cell.unit, cell.on
@@ -180,13 +184,13 @@ async def _add_recount(
     except (httpx.TransportError, msgspec.DecodeError) as error:
         raise RecountRefused(f"{url}: {type(error).__name__}: {error}") from error
     if position is None:
-        raise RecountRefused(f"{source} answers nothing to {url}")
+        raise RecountRefused(f"{source.label} answers nothing to {url}")
     return Position(position.generation, position.seq)
 
 
 async def _level(
     log: Log,
-    source: Service,
+    source: Source,
     counted: Mark,
     recounted: Position,
     most: int,
@@ -206,7 +210,7 @@ async def _level(
 
 
 async def _between(
-    log: Log, source: Service, after: Mark, until: Position, most: int
+    log: Log, source: Source, after: Mark, until: Position, most: int
 ) -> AsyncGenerator[list[Record], None]:
     heard_at = monotonic()
     async with aclosing(log.follow(source, after, most)) as batches:
@@ -216,7 +220,7 @@ async def _between(
                 return
             heard_at = monotonic() if batch.records else heard_at
             if monotonic() - heard_at > _PATIENCE_SECONDS:
-                raise LogIsSilent(f"the log of {source} ends at {batch.mark.seq}; its tables are at {until.seq}")
+                raise LogIsSilent(f"the log of {source.label} ends at {batch.mark.seq}; its tables are at {until.seq}")
 
 
 async def _copy(connection: asyncpg.Connection, counters: CountingSet, own: Own) -> None:

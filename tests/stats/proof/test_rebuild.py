@@ -12,8 +12,9 @@ from services.stats import counting
 from services.stats.indicators import INDICATORS
 from services.stats.proof import rebuild as rebuilding
 from services.stats.proof.rebuild import RebuildRunning, rebuild, remove_old_sets
+from shared.log import sources_of
 from shared.settings import settings
-from tests.conftest import COMMUNE, OLD_COMMUNE, Antt, eventually
+from tests.conftest import COMMUNE, INCIDENTS, OLD_COMMUNE, Antt, eventually
 from tests.stats.writing import append, connect, report, reporting, sql, tip
 
 SETS = "SELECT id FROM counter_sets WHERE serving"
@@ -80,7 +81,7 @@ async def test_the_consumer_waits_for_the_swap_so_that_no_figure_goes_back(
 
     monkeypatch.setattr(rebuilding, "_swap", swap_while_a_tip_comes_in)
     rebuilt = await rebuild(settings())
-    assert rebuilt.positions["incidents"].seq == 1
+    assert rebuilt.positions[INCIDENTS].seq == 1
     assert (await antt.counters("incidents:1:2"))["tips_received"] == 2
 
 
@@ -102,7 +103,7 @@ async def begun_before_tips_from_citizens(databases: dict[str, str], monkeypatch
     with monkeypatch.context() as earlier:
         known = tuple(i for i in INDICATORS if i.name != "tips_from_citizens")
         earlier.setattr("services.stats.counting.sets.INDICATORS", known)
-        await counting.make_set(connection, serving=True)
+        await counting.make_set(connection, sources_of(settings()), serving=True)
     await connection.close()
 
 
@@ -122,7 +123,7 @@ async def test_older_code_forgets_a_column_that_it_does_not_go_on_counting(antt:
     await antt.counters(await report(antt))
     await sql("stats", """UPDATE counter_sets SET indicators = indicators || '{"tips_of_tomorrow": 1}'""")
     connection = await connect()
-    counters = await counting.serving_set(connection)
+    counters = await counting.serving_set(connection, [INCIDENTS])
     assert (await connection.fetchval("SELECT indicators FROM counter_sets")).keys() == counters.lanes.keys()
     await connection.close()
 

@@ -10,7 +10,7 @@ from services.stats import counting
 from services.stats.proof.verify import RecountRefused, verify
 from shared import units
 from shared.settings import settings
-from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
+from tests.conftest import COMMUNE, INCIDENTS, OLD_COMMUNE, PROVINCE, TEAMS, Antt, eventually
 from tests.stats.writing import append, connect, report, reporting, sql, tip
 
 DECISION = {"number": "12/QĐ-UBND", "signed_on": "2025-10-01", "signer": "Chủ tịch UBND"}
@@ -65,7 +65,7 @@ async def test_every_cell_is_what_the_tables_say_while_writes_go_on(on_either_lo
             verified = await verify(settings(), antt.http)
             assert verified.right, verified
     assert verified.comparison.compared > 100
-    assert verified.positions["teams"] == ((1, 1), (1, 1))
+    assert verified.positions[TEAMS] == ((1, 1), (1, 1))
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ async def test_events_that_the_consumer_has_not_counted_yet_are_no_difference(an
     async with consumer_stalled():
         await report(antt, 5)
         verified = await verify(settings(), antt.http)
-    counted, recounted = verified.positions["incidents"]
+    counted, recounted = verified.positions[INCIDENTS]
     assert (counted.seq, recounted.seq) == (1, 6)
     assert verified.right
 
@@ -106,7 +106,7 @@ async def test_a_recount_older_than_the_counters_is_asked_for_again_until_it_has
     async with httpx.AsyncClient(transport=httpx.MockTransport(replica)) as http:
         verified = await verify(settings(), http)
     assert asked.count("incidents") == 2
-    assert verified.positions["incidents"] == ((1, 5), (1, 5))
+    assert verified.positions[INCIDENTS] == ((1, 5), (1, 5))
     assert verified.right
 
 
