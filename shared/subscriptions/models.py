@@ -1,9 +1,10 @@
-"""The table of webhooks; the places and dead letters beside it belong to the job that delivers."""
+"""The tables of webhooks; how far each has come, and its dead letters, only the job that delivers writes."""
 
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.outbox import after_create, instant, word
@@ -43,3 +44,43 @@ after_create(
     """CREATE TRIGGER webhooks_changed AFTER INSERT OR UPDATE ON webhooks
     FOR EACH STATEMENT EXECUTE FUNCTION webhooks_changed()""",
 )
+
+
+class WebhookProgress(PlatformModel, table=True):
+    """How far a webhook has come, and how its last attempt ended."""
+
+    __tablename__ = "webhook_places"
+    webhook_id: UUID = Field(primary_key=True, foreign_key="webhooks.id")
+    version: int
+    begun: int
+    generation: int
+    seq: int = Field(sa_type=BigInteger)
+    event_id: str | None = None
+    recorded_at: datetime = instant()
+    offset: int = Field(sa_type=BigInteger)
+    # The newest generation that the receiver knows of.
+    told_generation: int
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    next_attempt_at: datetime | None = instant(default=None)
+    last_failure: str | None = None
+    failed_at: datetime | None = instant(default=None)
+    delivered_at: datetime | None = instant(default=None)
+
+
+class WebhookDeadLetter(PlatformModel, table=True):
+    """An event whose last attempt failed, as it was sent."""
+
+    __tablename__ = "webhook_dead_letters"
+    id: UUID = Field(primary_key=True)
+    webhook_id: UUID = Field(foreign_key="webhooks.id")
+    event_id: UUID
+    type: str
+    event: str
+    attempts: int
+    reason: str
+    failed_at: datetime = instant()
+
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "event_id"),
+        Index("webhook_dead_letters_in_order", "webhook_id", "id"),
+    )

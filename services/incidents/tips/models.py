@@ -140,3 +140,24 @@ class TipMessage(IncidentsModel, table=True):
         Index("tip_messages_by_tip", "tip_id", "id"),
         Index("tip_messages_one_answer", "answers", unique=True, postgresql_where="answers IS NOT NULL"),
     )
+
+
+class ReceiptTry(IncidentsModel, table=True):
+    """How many wrong receipts came from an address, which is here by a keyed hash; a crash may forget it."""
+
+    __tablename__ = "receipt_tries"
+    address: bytes = Field(primary_key=True)
+    tries: int
+    until: datetime = instant()
+
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+
+class ReceiptUsed(IncidentsModel, table=True):
+    """That a receipt was used from an address: a keyed hash of both; a crash may forget it."""
+
+    __tablename__ = "receipts_used"
+    pair: bytes = Field(primary_key=True)
+    used_at: datetime = instant(sa_column_kwargs={"server_default": text("now()")})
+
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
