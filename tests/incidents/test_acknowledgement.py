@@ -16,6 +16,7 @@ from services.incidents.tips import acknowledgement
 from services.incidents.tips.acknowledgement import code_of, tip_id_of
 from shared import units
 from shared.database import Database
+from shared.papers import AT_ONCE
 from shared.settings import settings
 from tests.conftest import COMMUNE, Antt
 from tests.incidents.conftest import kind_of
@@ -50,11 +51,11 @@ def text_of(content: bytes) -> str:
 
 
 async def check(antt: Antt, code: str, **headers: str) -> httpx.Response:
-    """What anyone is told of a code."""
+    """What anyone learns of a code."""
     return await antt.http.get(f"{TIPS}/acknowledgements/{code}", headers=headers)
 
 
-async def test_the_paper_has_the_form_of_the_decree_and_tells_when_and_where(antt: Antt) -> None:
+async def test_the_paper_has_the_form_of_the_decree_and_says_when_and_where(antt: Antt) -> None:
     tip = await reported(antt, antt.token(), received_at="2026-02-05T23:30:00+00:00")
     answer = await paper(antt, tip["receipt"])
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
@@ -87,7 +88,7 @@ def test_the_paper_names_a_province_as_it_was_named_on_its_day(data: Path, recei
     assert f", {named}." in text
 
 
-async def test_the_paper_tells_nothing_of_content_sender_or_receipt(antt: Antt) -> None:
+async def test_the_paper_says_nothing_of_content_sender_or_receipt(antt: Antt) -> None:
     tip = await reported(antt)
     content = (await paper(antt, tip["receipt"])).content
     text = text_of(content)
@@ -168,7 +169,7 @@ async def test_more_papers_at_once_than_a_process_draws_are_asked_to_come_again(
         return b"%PDF"
 
     monkeypatch.setattr(acknowledgement, "draw", slow)
-    most = acknowledgement._AT_ONCE.most
+    most = AT_ONCE.most
     waiting = [asyncio.create_task(paper(antt, tip["receipt"])) for _ in range(most)]
     await asyncio.to_thread(lambda: [drawing.acquire(timeout=10) for _ in range(most)])
     refused = await paper(antt, tip["receipt"])

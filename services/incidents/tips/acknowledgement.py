@@ -1,20 +1,18 @@
 """The acknowledgement of a tip: a paper for its sender, and a code on it that anyone can check.
 
 The code is the tip's id, encrypted as one block of AES with a key outside the database. Nothing of it is stored, and
-nobody without the key can tell which codes are some tip's: of a million million million tries none finds one.
+nobody without the key knows which codes are some tip's: of a million million million tries none finds one.
 """
 
-import asyncio
 import html
-import io
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import AwareDatetime, BaseModel
 
 from services.incidents.tips.models import Tip
@@ -25,22 +23,18 @@ from shared.access.secrets import secret_for
 from shared.database import Database
 from shared.days import VIETNAM, day_of
 from shared.errors import NotFound, Overloaded
-from shared.http import ClientAddress, page, problems
-from shared.limits import AtMost
+from shared.http import ClientAddress, OpenReader, page, problems
 from shared.outbox import row_of
 from shared.outbox.rows import table_of
 from shared.outbox.statements import record_of
+from shared.papers import dated, drawn, pdf_of, qr_code
 from shared.settings import settings
-
-if TYPE_CHECKING:
-    import typst
 
 # Crockford's alphabet: no I, L, O, U, so that a code read aloud or typed by hand comes back as it was.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("ILO", "110", "- ")
 _LENGTH = 26
-# A page takes some 30 ms of a core; whoever comes while so many are being drawn is asked to come again.
-_AT_ONCE = AtMost(4)
+_TEMPLATE = Path(__file__).with_suffix(".typ")
 
 router = APIRouter(prefix="/tips", tags=["tips"])
 
@@ -59,14 +53,14 @@ class Acknowledged(BaseModel):
     response_class=Response,
     responses={200: {"content": {"application/pdf": {}}}, **problems(NotFound, TooManyWrongReceipts, Overloaded)},
 )
-async def acknowledgement(request: Request, antt_receipt: Receipt, client: ClientAddress) -> Response:
+async def acknowledgement(reader: OpenReader, antt_receipt: Receipt, client: ClientAddress) -> Response:
     """The acknowledgement of the tip as a PDF/A in Vietnamese, for whoever holds its receipt.
 
-    It tells when and by which police the tip was received; nothing of its content or its sender.
+    It says when and by which police the tip was received; nothing of its content or its sender.
     """
-    tip = await tip_of_receipt(request.app.state.service.database, antt_receipt, client)
+    tip = await tip_of_receipt(reader.database, antt_receipt, client)
     return Response(
-        await drawn(tip),
+        await drawn(draw, tip.id, tip.unit, tip.received_at),
         media_type="application/pdf",
         headers={"Content-Disposition": 'inline; filename="giay-xac-nhan.pdf"', "Cache-Control": "no-store"},
     )
@@ -77,13 +71,13 @@ async def acknowledgement(request: Request, antt_receipt: Receipt, client: Clien
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(NotFound)},
 )
 async def check_acknowledgement(
-    code: str, request: Request, response: Response, accept: Annotated[str | None, Header()] = None
+    code: str, reader: OpenReader, response: Response, accept: Annotated[str | None, Header()] = None
 ) -> Acknowledged:
     """Whether a code on an acknowledgement is genuine: when its tip was received, and by which unit.
 
     404 for any other, after the same look-up. A browser, which the QR code leads here, gets a page to read.
     """
-    tip = await tip_of_code(request.app.state.service.database, code)
+    tip = await tip_of_code(reader.database, code)
     if "text/html" in (accept or ""):
         return _page(tip)  # type: ignore[return-value]
     if tip is None:
@@ -97,13 +91,13 @@ async def check_acknowledgement(
 def code_of(tip_id: UUID) -> str:
     """The code on the tip's acknowledgement: 26 letters and digits."""
     number = int.from_bytes(_cipher().encryptor().update(tip_id.bytes))
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+    return "".join(_ALPHABET[number >> 5 * digit & 31] for digit in reversed(range(_LENGTH)))
 
 
 def tip_id_of(code: str) -> UUID | None:
     """The id that a code stands for, whether or not there is such a tip; None for what cannot be a code."""
     digits = [_ALPHABET.find(letter) for letter in code.upper().translate(_READ_AS)]
-    number = sum(digit << 5 * place for place, digit in enumerate(reversed(digits)))
+    number = sum(digit << 5 * power for power, digit in enumerate(reversed(digits)))
     if len(digits) != _LENGTH or -1 in digits or number >= 1 << 128:
         return None
     return UUID(bytes=_cipher().decryptor().update(number.to_bytes(16)))
@@ -122,27 +116,16 @@ def _cipher() -> Cipher[modes.ECB]:
     return Cipher(algorithms.AES256(secret_for(b"acknowledgement code")), modes.ECB())
 
 
-async def drawn(tip: Tip) -> bytes:
-    """The PDF, the same each time. Raises Overloaded while four are being drawn."""
-    with _AT_ONCE.place():
-        return await asyncio.to_thread(draw, tip.id, tip.unit, tip.received_at)
-
-
 def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
     """The acknowledgement as PDF/A-2a."""
-    # Loaded where a page is drawn, as typst is below.
-    import segno
-
     code = code_of(tip_id)
     address = f"{settings().public_url}/incidents/v1/tips/acknowledgements/{code}"
     received = received_at.astimezone(VIETNAM)
-    qr = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(qr, kind="svg", xmldecl=False, border=0, scale=4)
     above, day = units.ancestors(unit), received.date()
     number = settings().acknowledgement_number
     for field, value in (("{code}", code[:8]), ("{year}", f"{received:%Y}"), ("{unit}", unit.partition(":")[2])):
         number = number.replace(field, value)
-    given = {
+    texts = {
         "title": settings().acknowledgement_title,
         "number": number,
         "above": _police(above[0], day).upper() if above else "BỘ CÔNG AN",
@@ -150,39 +133,18 @@ def draw(tip_id: UUID, unit: str, received_at: datetime) -> bytes:
         "receiver": _police(unit, day),
         "unit": ", ".join([_police(unit, day), *(_in_a_sentence(_name(higher, day)) for higher in above)]),
         "place": _place(unit, day),
-        "dated": _dated(received),
-        "received": f"{received:%H} giờ {received:%M} phút, {_dated(received)}",
+        "dated": dated(received),
+        "received": f"{received:%H} giờ {received:%M} phút, {dated(received)}",
         "code": "-".join([code[:6], *(code[at : at + 5] for at in range(6, _LENGTH, 5))]),
         "address": address,
         "at": address.removesuffix(code),
         "bare": code,
-        "qr": qr.getvalue().decode(),
+        "qr": qr_code(address),
         "year": f"{received:%Y}",
         "month": f"{received:%m}",
         "day": f"{received:%d}",
     }
-    page = _compiler(given).compile(format="pdf", pdf_standards="a-2a", timestamp=int(received_at.timestamp()))
-    assert isinstance(page, bytes)
-    return page
-
-
-def _compiler(given: dict[str, str]) -> "typst.Compiler":
-    import typst
-
-    return typst.Compiler(_template(), font_paths=_fonts(), sys_inputs=given)
-
-
-@cache
-def _template() -> bytes:
-    return Path(__file__).with_suffix(".typ").read_bytes()
-
-
-@cache
-def _fonts() -> "typst.Fonts":
-    import typst
-
-    # The fonts that come with typst are the same on each machine, and Libertinus Serif has every Vietnamese letter.
-    return typst.Fonts(include_system_fonts=False)
+    return pdf_of(_TEMPLATE, texts, received_at)
 
 
 def _name(unit: str, day: date) -> str:
@@ -209,25 +171,19 @@ def _place(unit: str, day: date) -> str:
     return named.name if bare.isdigit() else bare
 
 
-def _dated(day: datetime) -> str:
-    """A day as Decree 30/2020/NĐ-CP writes it: with a zero before days below 10 and the months 1 and 2."""
-    month = f"{day.month:02}" if day.month < 3 else str(day.month)
-    return f"ngày {day.day:02} tháng {month} năm {day.year}"
-
-
 def _page(tip: Tip | None) -> Response:
     if tip is None:
-        told = "Mã kiểm tra không đúng. · This code is not genuine."
+        said = "Mã kiểm tra không đúng. · This code is not genuine."
     else:
         received = tip.received_at.astimezone(VIETNAM)
-        told = (
+        said = (
             f"{_police(tip.unit, received.date())} đã tiếp nhận một tin báo lúc {received:%H} giờ {received:%M} phút, "
-            f"{_dated(received)}. · A tip was received then by the police of this unit."
+            f"{dated(received)}. · A tip was received then by the police of this unit."
         )
     written = (
         '<!doctype html><html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{settings().acknowledgement_title.capitalize()}</title>"
         "<style>body { font: 1.2rem serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }</style>"
-        f"<p>{html.escape(told)}</p>"
+        f"<p>{html.escape(said)}</p>"
     )
     return page(written, 200 if tip else 404, {"Cache-Control": "no-store", "Vary": "Accept"})
