@@ -86,13 +86,14 @@ async def province(installation: Installation) -> AsyncIterator[Finding]:
     if unit is not None and unit.level == "province":
         yield Finding(True, f"Tỉnh phục vụ: {unit.name} ({id})", f"The province served: {unit.name} ({id})")
         return
-    near = get_close_matches(id, [u.id for u in units.search(level="province", limit=1_000)], 1)
+    provinces = [province.id for province in units.search(level="province", limit=1_000)]
+    near = next(iter(get_close_matches(id, provinces, 1)), provinces[-1])
     yield Finding(
         False,
         f"Không có tỉnh nào mang mã {id}",
         f"There is no province {id}",
-        f"đặt ANTT_PROVINCE, ví dụ {near[0] if near else '2025:79'}",
-        f"set ANTT_PROVINCE, as {near[0] if near else '2025:79'}",
+        f"đặt ANTT_PROVINCE, ví dụ {near}",
+        f"set ANTT_PROVINCE, as {near}",
     )
 
 

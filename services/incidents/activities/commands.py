@@ -30,7 +30,7 @@ from shared.outbox.rows import values_of
 from shared.places import require_not_future, require_past, require_place
 from shared.workflow import Step, record_step, require_may_step
 
-# What of an activity its row keeps in columns; what else it tells stands in `details`.
+# What of an activity its row keeps in columns; what else it says stands in `details`.
 _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}
 
 
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 
 
 async def enter_activity(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> ActivityOut:
-    """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team nobody told of."""
+    """Enter an activity. Raises for a place or a time that cannot be, a foreign area, or a team that no event has named."""
     return ActivityOut.of(await enter(work, caller, activity))
 
 
@@ -191,7 +191,7 @@ def _record(
 
 
 def fact(activity: Activity) -> events.Activity:
-    """What of an activity may be counted: whatever it tells under the name of a field of the fact."""
+    """What of an activity may be counted: whatever it has under the name of a field of the fact."""
     times = {
         f"{what}_on": day_of(at)
         for what, at in (("entered", activity.entered_at), ("confirmed", activity.confirmed_at))

@@ -56,8 +56,8 @@ async def _tip(work: UnitOfWork, caller: Identity, new: NewRequest) -> ReportTip
     except ValidationError as error:
         raise InvalidInput(
             errors=[
-                {"at": str(told["loc"][-1]), "code": told["type"], "message": told["msg"]}
-                for told in error.errors(include_url=False, include_context=False, include_input=False)
+                {"at": str(wrong["loc"][-1]), "code": wrong["type"], "message": wrong["msg"]}
+                for wrong in error.errors(include_url=False, include_context=False, include_input=False)
             ]
         ) from None
 
@@ -142,11 +142,11 @@ def _communes(edition: str) -> dict[str, str]:
 
 def _content(new: NewRequest) -> str:
     """What was written; the address and the link stand below it as text. Nobody fetches the link."""
-    told = [new.description]
+    written = [new.description]
     if new.address_string:
-        told.append(f"Địa chỉ: {new.address_string}")
-    told += [f"Liên kết người gửi kèm theo (chưa kiểm tra): {link}" for link in new.media_url]
-    return "\n\n".join(told)
+        written.append(f"Địa chỉ: {new.address_string}")
+    written += [f"Liên kết người gửi kèm theo (chưa kiểm tra): {link}" for link in new.media_url]
+    return "\n\n".join(written)
 
 
 def _informant(new: NewRequest) -> ReportedBy | None:

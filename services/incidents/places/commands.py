@@ -45,7 +45,7 @@ class FeatureCollection(msgspec.Struct):
 
 
 class _Errors(list[dict[str, str]]):
-    def tell(self, at: str, code: str, message: str) -> None:
+    def report(self, at: str, code: str, message: str) -> None:
         if len(self) < _MOST_ERRORS:
             self.append({"at": at, "code": code, "message": message})
 
@@ -121,7 +121,7 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise InvalidInput(errors=[{"at": "", "code": "not-geojson", "message": "give a FeatureCollection"}]) from None
     if not any(name in bytes(given.crs) for name in (b"null", b"CRS84", b"4326")):
-        errors.tell("crs", "not-wgs84", "give longitude and latitude in WGS84, not in VN-2000")
+        errors.report("crs", "not-wgs84", "give longitude and latitude in WGS84, not in VN-2000")
     parts: dict[str, dict[int, Any]] = {}
     for number, feature in enumerate(given.features):
         unit = _unit_of(feature.properties or {}, f"features.{number}.properties", errors)
@@ -129,29 +129,29 @@ def _boundaries(content: bytes) -> tuple[str, list[tuple[str, bytes]]]:
         try:
             shape = geometry.polygon_of(bytes(feature.geometry))
         except geometry.NoPolygon as wrong:
-            errors.tell(f"features.{number}.geometry", *wrong.args)
+            errors.report(f"features.{number}.geometry", *wrong.args)
         if unit is not None and _is_right_unit(unit, parts, f"features.{number}.properties", errors):
             parts.setdefault(unit, {})[number] = shape
     if not given.features:
-        errors.tell("features", "empty", "no feature at all")
+        errors.report("features", "empty", "no feature at all")
     shapes: dict[str, Any] = {}
     if not errors:
         for unit, of_unit in parts.items():
             if len(of_unit) > _MOST_PARTS:
-                errors.tell(
+                errors.report(
                     f"features.{max(of_unit)}.properties", "too-many-parts", f"at most {_MOST_PARTS} of a commune"
                 )
                 continue
             for one, other in islice(geometry.overlapping(of_unit), _MOST_ERRORS):
-                errors.tell(f"features.{other}.properties", "duplicate", f"the ground of features.{one} again")
+                errors.report(f"features.{other}.properties", "duplicate", f"the ground of features.{one} again")
             try:
                 shapes[unit] = geometry.together(list(of_unit.values()))
             except geometry.NoPolygon as wrong:
-                errors.tell(f"features.{max(of_unit)}.geometry", *wrong.args)
+                errors.report(f"features.{max(of_unit)}.geometry", *wrong.args)
     if not errors:
         for here, there in geometry.overlapping(shapes):
             pair = next(geometry.overlapping(parts[here] | parts[there]), (max(parts[here]), max(parts[there])))
-            errors.tell(f"features.{max(pair)}.geometry", "overlap", f"{here} and {there} overlap")
+            errors.report(f"features.{max(pair)}.geometry", "overlap", f"{here} and {there} overlap")
     if errors:
         raise InvalidInput(errors=errors)
     return units.edition_of(next(iter(shapes))), [
@@ -166,18 +166,18 @@ def _unit_of(properties: dict[str, object], at: str, errors: _Errors) -> str | N
         unit = f"{properties.get('edition')}:{properties.get('code')}"
     if isinstance(unit, str) and units.get(unit) is not None:
         return unit
-    errors.tell(at, "unknown-unit", "`unit` names no unit, and neither do `edition` and `code`")
+    errors.report(at, "unknown-unit", "`unit` names no unit, and neither do `edition` and `code`")
     return None
 
 
 def _is_right_unit(unit: str, before: Iterable[str], at: str, errors: _Errors) -> bool:
     """Whether the unit may have a boundary or hamlets: a commune that is served, of the edition of those before."""
     if unit not in served():
-        errors.tell(at, "unit-not-served", "the unit is outside the province served")
+        errors.report(at, "unit-not-served", "the unit is outside the province served")
     elif units.children(unit):
-        errors.tell(at, "not-a-commune", "the unit is no commune")
+        errors.report(at, "not-a-commune", "the unit is no commune")
     elif units.edition_of(unit) != units.edition_of(next(iter(before), unit)):
-        errors.tell(at, "other-edition", "all must be of one edition")
+        errors.report(at, "other-edition", "all must be of one edition")
     else:
         return True
     return False
@@ -187,17 +187,17 @@ def _hamlets(content: bytes) -> tuple[LoadHamlets, list[tuple[str, str, str, str
     try:
         given = LoadHamlets.model_validate_json(content.removeprefix(_BYTE_ORDER_MARK))
     except ValidationError as error:
-        told = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid_input(told[:_MOST_ERRORS]) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid_input(found[:_MOST_ERRORS]) from None
     errors, codes = _Errors(), set[str]()
     for number, hamlet in enumerate(given.hamlets):
         at = f"hamlets.{number}"
         if units.get(hamlet.unit) is None:
-            errors.tell(at, "unknown-unit", "there is no such unit")
+            errors.report(at, "unknown-unit", "there is no such unit")
         elif _is_right_unit(hamlet.unit, (), at, errors) and units.edition_of(hamlet.unit) != given.edition:
-            errors.tell(at, "other-edition", "all must be of the edition named")
+            errors.report(at, "other-edition", "all must be of the edition named")
         if hamlet.code in codes:
-            errors.tell(at, "duplicate", "this code again")
+            errors.report(at, "duplicate", "this code again")
         codes.add(hamlet.code)
     if errors:
         raise InvalidInput(errors=errors)

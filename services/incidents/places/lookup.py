@@ -159,7 +159,7 @@ async def locate(
     longitude: float | None = None,
     latitude: float | None = None,
 ) -> str:
-    """The unit that a fact of `day` belongs to, told by a unit, a hamlet's code or a point in WGS84, in that order.
+    """The unit that a fact of `day` belongs to, named by a unit, a hamlet's code or a point in WGS84, in that order.
 
     A hamlet must be of the unit named beside it, or below it; where the province has loaded none, the unit alone
     counts. A point beside a unit or a hamlet is only kept: whoever names a commune knows better than a receiver.
