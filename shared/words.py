@@ -89,7 +89,7 @@ VIETNAMESE: dict[str, str] = {
     "the team is not dissolved": "Tổ này chưa giải thể.",
     "the team was not placed anew": "Tổ này chưa được bố trí lại.",
     "the team's commune did not become this one": "Xã của Tổ không trở thành xã này.",
-    "a team belongs to a commune": "Tổ phải thuộc một xã, phường hoặc thị trấn.",
+    "a team belongs to a commune": "Tổ phải thuộc một đơn vị hành chính cấp xã.",
     "the term did not end by a release": "Nhiệm kỳ này không kết thúc do cho thôi.",
     # stats
     "no one unit stands for it there": "Ở danh mục đó không có một đơn vị tương ứng duy nhất.",
@@ -120,7 +120,7 @@ VIETNAMESE: dict[str, str] = {
     # cases
     "each record is linked once": "Mỗi bản ghi chỉ được liên kết một lần.",
     "the case was not closed in this way": "Vụ việc không được kết thúc theo cách này.",
-    "nobody of this case was handled": "Vụ việc này không có người bị xử lý.",
+    "nobody of this case was handled": "Vụ việc này không có đối tượng bị xử lý.",
     "the case is not closed, so the day is to be told": "Vụ việc chưa kết thúc nên phải ghi ngày.",
     "the case was found on {}": "Vụ việc được phát hiện ngày {}.",
     "a sanction needs its decision (Law 15/2012/QH13, art. 67)": "Xử phạt phải có quyết định (Luật 15/2012/QH13,"

@@ -558,7 +558,7 @@ async def test_a_tip_its_list_and_its_export_show_what_is_still_due_the_first_to
     rows = list(
         csv.DictReader((await antt.get("/incidents/v1/tips/export", officer)).text.lstrip("\ufeff").splitlines())
     )
-    assert [(row["Thời hạn gần nhất"][:10], row["Quá hạn"]) for row in rows if row["Mã tin"] == late] == [
+    assert [(row["Thời hạn gần nhất"][:10], row["Quá thời hạn"]) for row in rows if row["Mã tin"] == late] == [
         ("2025-11-04", "có")
     ]
     await step(antt, crime, "withdraw", reason="người báo tin rút")

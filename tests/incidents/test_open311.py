@@ -140,7 +140,7 @@ async def test_the_sender_follows_a_request_with_its_id_and_sees_nothing_of_its_
     await antt.post(f"{base}/report", {}, officer)
     await antt.post(f"{base}/ask", {"question": "Vào giờ nào?"}, officer)
     (request,) = (await antt.get(f"{V2}/requests/{id}.json")).json()
-    assert request["status_notes"] == "Đã chuyển công an xã, phường. Công an có câu hỏi: trả lời bằng mã biên nhận"
+    assert request["status_notes"] == "Đã báo Công an cấp xã. Công an có câu hỏi: trả lời bằng mã biên nhận"
     for step, body in (("classify", {"classified_as": "crime_report"}), ("resolve", {"reason": "đã xử phạt"})):
         assert (await antt.post(f"{base}/{step}", body, officer)).status_code == 200
     document = (await antt.get(f"{V2}/requests/{id}.xml")).content

@@ -172,7 +172,7 @@ class SurrenderedItem(Input):
 
 # In which units an item is counted, with what a person reads; two of them are never added.
 ITEM_UNITS: dict[ItemKind, dict[ItemUnit, str]] = {
-    "weapons": {"piece": "vũ khí"},
+    "weapons": {"piece": "khẩu, chiếc"},
     "ammunition": {"round": "viên"},
     "explosives": {"gram": "gam", "piece": "kíp", "metre": "mét"},
     "support_tools": {"piece": "công cụ"},

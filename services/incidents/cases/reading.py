@@ -60,7 +60,7 @@ FILE = [
     Column("Loại vụ việc", value_of("kind")),
     Column("Ngày phát hiện", value_of("found_on")),
     Column("Phát hiện qua", word_of("found_through", LABELS)),
-    Column("Đối tượng xử lý", value_of("handled")),
+    Column("Đối tượng bị xử lý", value_of("handled")),
     Column("Ngày xử lý", value_of("handled_on")),
     Column("Tang vật thu giữ", value_of("seized")),
     Column("Trạng thái", word_of("state", LABELS)),

@@ -46,8 +46,10 @@ MEASURES: dict[Measure, MeasureKind] = {
     "fine": MeasureKind("phạt tiền", True),
     "confiscation": MeasureKind("tịch thu tang vật, phương tiện", True),
     "commune_education": MeasureKind("giáo dục tại xã, phường, thị trấn", True),
-    "compulsory_measure": MeasureKind("đưa vào trường giáo dưỡng, cơ sở giáo dục, cơ sở cai nghiện bắt buộc", True),
-    "handed_over": MeasureKind("bàn giao cơ quan có thẩm quyền", False),
+    "compulsory_measure": MeasureKind(
+        "đưa vào trường giáo dưỡng, cơ sở giáo dục bắt buộc, cơ sở cai nghiện bắt buộc", True
+    ),
+    "handed_over": MeasureKind("bàn giao cho cơ quan có thẩm quyền", False),
 }
 # Whole numbers only, so that sums are exact: each kind has a unit that needs no fraction.
 SEIZABLE: dict[SeizedKind, SeizableKind] = {

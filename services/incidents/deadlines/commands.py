@@ -40,7 +40,7 @@ class NotProlongable(Problem):
     """`because`: its rule knows none of it (no-rule), only what is marked complex has it (only-complex), or it was done (once-only)."""
 
     status, name = 409, "deadline-not-prolongable"
-    vi, en = "Thời hạn này không được kéo dài như vậy.", "This deadline cannot be prolonged so."
+    vi, en = "Thời hạn này không được gia hạn theo cách này.", "This deadline cannot be extended in this way."
 
 
 def on_received(work: UnitOfWork, tip: Tip) -> None:

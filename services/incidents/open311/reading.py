@@ -23,12 +23,12 @@ _MOST_IDS = 20
 
 STATES = {
     "received": "Đã tiếp nhận",
-    "reported": "Đã chuyển công an xã, phường",
+    "reported": "Đã báo Công an cấp xã",
     "classified": "Đã phân loại",
     "verifying": "Đang xác minh",
     "forwarded": "Đã chuyển cơ quan có thẩm quyền",
     "resolved": "Đã giải quyết",
-    "rejected": "Đã kết thúc, không xử lý",
+    "rejected": "Không thụ lý, không xử lý",
     "notified": "Đã thông báo kết quả",
     "withdrawn": "Đã rút",
 }

@@ -19,7 +19,7 @@ TOPICS: dict[str, Topic] = {
     "public_disorder": Topic("Gây rối trật tự công cộng", "Tụ tập, đánh nhau, mang hung khí, đua xe.", _ORDER, "gây rối, đánh nhau, hung khí"),
     "noise": Topic("Tiếng ồn", "Gây tiếng động lớn, hát karaoke quá giờ quy định.", _ORDER, "karaoke, ồn ào"),
     "domestic_violence": Topic("Bạo lực gia đình", "Đánh đập, đe dọa trong gia đình.", _ORDER, "bạo hành, gia đình"),
-    "illegal_residence": Topic("Cư trú trái phép", "Lưu trú, tạm trú không thông báo, không đăng ký.", _ORDER, "tạm trú, lưu trú, nhà trọ"),
+    "illegal_residence": Topic("Vi phạm quy định về cư trú", "Lưu trú, tạm trú không thông báo, không đăng ký.", _ORDER, "tạm trú, lưu trú, nhà trọ"),
     "gambling": Topic("Đánh bạc", "Đánh bạc, tổ chức đánh bạc, cá độ, số đề.", _VICES, "cờ bạc, đá gà, số đề"),
     "drugs": Topic("Ma túy", "Tàng trữ, mua bán, sử dụng trái phép chất ma túy.", _VICES, "ma túy, nghiện"),
     "loan_sharking": Topic("Tín dụng đen", "Cho vay nặng lãi, đe dọa đòi nợ, dán tờ rơi cho vay.", _VICES, "vay nặng lãi, đòi nợ"),

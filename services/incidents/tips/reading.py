@@ -54,12 +54,12 @@ _RECORDS = Records(
 
 # The words of a state, a class, a channel as people write them.
 LABELS = {
-    "received": "đã tiếp nhận", "reported": "đã báo Công an xã", "classified": "đã phân loại",
+    "received": "đã tiếp nhận", "reported": "đã báo Công an cấp xã", "classified": "đã phân loại",
     "verifying": "đang xác minh", "forwarded": "đã chuyển", "resolved": "đã giải quyết",
-    "rejected": "không giải quyết", "notified": "đã thông báo người báo tin", "withdrawn": "đã rút",
+    "rejected": "không thụ lý, không xử lý", "notified": "đã thông báo người báo tin", "withdrawn": "đã rút",
     "merged": "đã nhập vào tin khác", "denunciation_of_crime": "tố giác về tội phạm",
     "crime_report": "tin báo về tội phạm", "recommendation_to_prosecute": "kiến nghị khởi tố",
-    "complaint_denunciation": "khiếu nại, tố cáo", "feedback": "phản ánh", "administrative": "vi phạm hành chính",
+    "complaint_denunciation": "tố cáo", "feedback": "phản ánh, kiến nghị", "administrative": "vi phạm hành chính",
     "civil": "dân sự", "duplicate": "trùng tin", "not_competent": "không thuộc thẩm quyền", "web": "cổng thông tin",
     "app": "ứng dụng", "hotline": "đường dây nóng", "in_person": "trực tiếp", "team": "Tổ bảo vệ ANTT",
     "officer": "cán bộ", "system": "hệ thống khác", "citizen": "người dân",
@@ -83,7 +83,7 @@ COLUMNS = [
     Column("Đơn vị thụ lý", name_of("handled_by")),
     Column("Cán bộ thụ lý", value_of("officer")),
     Column("Thời hạn gần nhất", lambda tip: tip.due[0].due_at if tip.due else None),
-    Column("Quá hạn", lambda tip: "có" if tip.due and tip.due[0].overdue else None),
+    Column("Quá thời hạn", lambda tip: "có" if tip.due and tip.due[0].overdue else None),
     Column("Đã chuyển đến", lambda tip: name_of("forwarded_to")(tip) or tip.forwarded_to),
     Column("Nhập vào tin", value_of("merged_into")),
     Column("Kết quả", word_of("outcome", LABELS)),
