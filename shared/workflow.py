@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
-from shared.access import Identity
+from shared.access import Identity, Seen
 from shared.days import now
-from shared.errors import StepNotAllowed, invalid
+from shared.errors import NotFound, StepNotAllowed, invalid
 from shared.outbox import Declared, UnitOfWork, instant
+from shared.outbox.rows import RowT
 
 State = TypeVar("State", bound=str, covariant=True)
 
@@ -76,6 +78,34 @@ class StepOut(BaseModel):
     details: dict[str, Any] | None
     taken_by: str
     taken_at: AwareDatetime
+
+
+async def load_seen(work: UnitOfWork, caller: Identity, model: type[RowT], id: UUID, seen: Seen, action: str) -> RowT:
+    """The record that a command is about, in one order for every command: the role, the record, whose it is, its version.
+
+    NotFound, whatever the version, for one that the caller neither sees nor may do `action` to, as for one that is not
+    there. Who sees it may still not do this: that is for the command to say, for only then it is no secret.
+    """
+    row = await look_up_seen(work, caller, model, id, seen, action)
+    work.require_matched(row)
+    return row
+
+
+async def look_up_seen(
+    work: UnitOfWork, caller: Identity, model: type[RowT], id: UUID, seen: Seen, action: str
+) -> RowT:
+    """The same, for a record that If-Match is not about."""
+    caller.require_role(action)
+    row = await work.look_up(model, id)
+    if row is None or not is_seen(caller, row, seen, action):
+        raise NotFound(id=id)
+    return row
+
+
+def is_seen(caller: Identity, row: object, seen: Seen, action: str) -> bool:
+    """Whether the caller sees the record or may do `action` to it."""
+    value = partial(getattr, row)
+    return caller.sees(seen, value) or caller.sees(seen, value, action)
 
 
 def require_may_step(

@@ -4,7 +4,7 @@
 a local run. `secrets.py` holds the deployment's secret and the one envelope that seals with it.
 """
 
-from shared.access.identity import ANYONE, Identity
+from shared.access.identity import ANYONE, Identity, Seen
 from shared.access.tokens import Caller
 
-__all__ = ["ANYONE", "Caller", "Identity"]
+__all__ = ["ANYONE", "Caller", "Identity", "Seen"]

@@ -1,13 +1,23 @@
 """The caller of a request: who it is, and whether that may do something to a record of some unit."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
 from shared import units
-from shared.access.permissions import AREA, MAY, TEAM
+from shared.access.permissions import ALL, AREA, MAY, TEAM
 from shared.errors import Forbidden, ForeignArea, Unauthenticated, UnknownUnit
 from shared.jurisdiction import area as area_of
+
+
+class Seen(NamedTuple):
+    """Who sees a kind of record: by which right, and which of its columns name the units and the team whose it is."""
+
+    may: str
+    units: tuple[str, ...] = ("unit",)
+    # None for what belongs to no team: no leader sees it.
+    team: str | None = "team_id"
 
 
 class Identity(NamedTuple):
@@ -48,6 +58,22 @@ class Identity(NamedTuple):
         """Raise as `require` does unless the role may do this somewhere; for what comes before a record is known."""
         if not self.may(action):
             raise Unauthenticated() if self.role == "anyone" else Forbidden(action=action)
+
+    def require_sight(self, seen: Seen) -> None:
+        """Raise unless the caller sees some record of this kind, whichever: as `require_role` does, and ForeignArea for a
+        leader where records belong to no team. For what comes before one is looked up."""
+        self.require_role(seen.may)
+        if seen.team is None and self.extent(seen.may) == TEAM:
+            raise ForeignArea(unit=self.unit)
+
+    def sees(self, seen: Seen, value: Callable[[str], object], action: str | None = None) -> bool:
+        """Whether a record is among those that the caller sees, or may do `action` to; `value` gives a column of it."""
+        reach = self.extent(action or seen.may)
+        if reach == AREA:
+            return not area_of(self.unit).isdisjoint(map(value, seen.units))
+        if reach == TEAM:
+            return seen.team is not None and str(value(seen.team)) == self.team
+        return reach == ALL
 
     def reach(self, action: str, unit: str | None) -> tuple[UUID | None, list[str] | None]:
         """What a list is narrowed to: the team, for its leader, and the units, `unit` and below where one is named.

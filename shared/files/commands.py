@@ -71,10 +71,11 @@ async def remove_attachment(
 ) -> AttachmentOut:
     """Take a file away from its record, with the reason. Its content is deleted unless another record has it too."""
     kind = files.kinds[of]
-    holder = await kind.may_change(work.database, caller, record_id, "remove", reason)
-    attachment = await work.load(Attachment, attachment_id)
-    if attachment.record_id != record_id or attachment.of != of or attachment.removed_at is not None:
+    holder = await kind.may_change(work, caller, record_id, "remove", reason)
+    attachment = await work.look_up(Attachment, attachment_id)
+    if attachment is None or (attachment.record_id, attachment.of, attachment.removed_at) != (record_id, of, None):
         raise NotFound(id=attachment_id)
+    work.require_matched(attachment)
     beside = await work.database.fetchrow(
         "SELECT * FROM attachments WHERE record_id = $1 AND from_sender = $2 AND place = $3 AND removed_at IS NULL",
         record_id,

@@ -12,31 +12,32 @@ from shared.errors import NotFound
 from shared.files.models import AttachmentLook
 from shared.files.records import FilesOf
 from shared.files.schemas import AttachmentKept, AttachmentLookOut, AttachmentOut
+from shared.http import Reader
 from shared.outbox import UnitOfWork
 
 # So long the parts that somebody fetches of a file are one download: films are fetched so, and what broke off.
 ONE_DOWNLOAD = timedelta(minutes=15)
 
 
-async def list_attachments(database: Database, caller: Identity, kind: FilesOf, record_id: UUID) -> list[AttachmentOut]:
+async def list_attachments(reader: Reader, kind: FilesOf, record_id: UUID) -> list[AttachmentOut]:
     """The files that are shown with a record, in the order in which they came."""
-    await kind.see(database, caller, record_id)
-    rows = await database.fetch(
+    await kind.see(reader, record_id)
+    rows = await reader.database.fetch(
         "SELECT * FROM attachments WHERE record_id = ANY($1) AND removed_at IS NULL ORDER BY id",
-        await kind.shown_with(database, caller, record_id),
+        await kind.shown_with(reader, record_id),
     )
     return [AttachmentOut.model_validate(dict(row)) for row in rows]
 
 
 async def read_attachment(
-    database: Database, caller: Identity, kind: FilesOf, of: str, record_id: UUID, attachment_id: UUID
+    reader: Reader, kind: FilesOf, of: str, record_id: UUID, attachment_id: UUID
 ) -> AttachmentKept:
     """One file of a record. NotFound without one, or when it was taken away."""
-    await kind.see(database, caller, record_id)
-    row = await database.fetchrow(
+    await kind.see(reader, record_id)
+    row = await reader.database.fetchrow(
         "SELECT * FROM attachments WHERE id = $1 AND record_id = ANY($2) AND of = $3 AND removed_at IS NULL",
         attachment_id,
-        await kind.shown_with(database, caller, record_id),
+        await kind.shown_with(reader, record_id),
         of,
     )
     if row is None:
@@ -60,17 +61,17 @@ async def record_look(work: UnitOfWork, caller: Identity, attachment: Attachment
 
 
 async def attachment_looks(
-    database: Database, caller: Identity, kind: FilesOf, record_id: UUID, attachment_id: UUID
+    reader: Reader, kind: FilesOf, record_id: UUID, attachment_id: UUID
 ) -> list[AttachmentLookOut]:
     """Who downloaded what a sender has sent, also of a file that was taken away, oldest first."""
-    caller.require_role("audit_looks")
-    record = await kind.see(database, caller, record_id)
-    caller.require("audit_looks", record.unit)
-    rows = await database.fetch(
+    reader.caller.require_role("audit_looks")
+    record = await kind.see(reader, record_id)
+    reader.caller.require("audit_looks", record.unit)
+    rows = await reader.database.fetch(
         """SELECT l.* FROM attachment_looks l JOIN attachments a ON a.id = l.attachment_id
         WHERE a.id = $1 AND a.record_id = ANY($2) ORDER BY l.id""",
         attachment_id,
-        await kind.shown_with(database, caller, record_id),
+        await kind.shown_with(reader, record_id),
     )
     return [AttachmentLookOut.model_validate(dict(row)) for row in rows]
 

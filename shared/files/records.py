@@ -6,7 +6,8 @@ from uuid import UUID
 
 from shared import events
 from shared.access import Identity
-from shared.database import Database
+from shared.http import Reader
+from shared.outbox import UnitOfWork
 
 FileChange = Literal["add", "remove"]
 
@@ -34,7 +35,7 @@ class FileFact(Protocol):
         """A file of this kind and size, in the unit of its record."""
 
 
-async def itself(database: Database, caller: Identity, record_id: UUID) -> Sequence[UUID]:
+async def itself(reader: Reader, record_id: UUID) -> Sequence[UUID]:
     """Shown with a record are its own files alone."""
     return (record_id,)
 
@@ -49,9 +50,9 @@ class FilesOf(NamedTuple):
 
     link: str
     fact: FileFact
-    see: Callable[[Database, Identity, UUID], Awaitable[SeenRecord]]
-    may_change: Callable[[Database, Identity, UUID, FileChange, str | None], Awaitable[Holder]]
-    shown_with: Callable[[Database, Identity, UUID], Awaitable[Sequence[UUID]]] = itself
+    see: Callable[[Reader, UUID], Awaitable[SeenRecord]]
+    may_change: Callable[[UnitOfWork, Identity, UUID, FileChange, str | None], Awaitable[Holder]]
+    shown_with: Callable[[Reader, UUID], Awaitable[Sequence[UUID]]] = itself
 
 
 class Files(NamedTuple):

@@ -161,7 +161,7 @@ def rooms(files: Files) -> list[APIRouter]:
         """
 
         async def may_add() -> Holder:
-            return await files.kinds[of].may_change(reader.database, reader.caller, record_id, "add", None)
+            return await files.kinds[of].may_change(UnitOfWork(reader.database), reader.caller, record_id, "add", None)
 
         sender = Sender(reader.caller.subject, (reader.caller.subject,))
         attachment = await take_file(request, response, files, of, sender, may_add)
@@ -174,7 +174,7 @@ def rooms(files: Files) -> list[APIRouter]:
 
         Shown with it are those of records that were merged into it, as far as the caller may see them.
         """
-        return await reading.list_attachments(reader.database, reader.caller, files.kinds[of], record_id)
+        return await reading.list_attachments(reader, files.kinds[of], record_id)
 
     @router.get(
         "/{of}/{record_id}/attachments/{attachment_id}",
@@ -197,9 +197,7 @@ def rooms(files: Files) -> list[APIRouter]:
 
         Parts from the middle that the same caller fetches within 15 minutes belong to the download that was recorded.
         """
-        attachment = await reading.read_attachment(
-            reader.database, reader.caller, files.kinds[of], of, record_id, attachment_id
-        )
+        attachment = await reading.read_attachment(reader, files.kinds[of], of, record_id, attachment_id)
         # An attachment's content never changes, so its id is tag enough; a hash of it would say what it is.
         etag = f'"{attachment.id}"'
         headers = {
@@ -233,7 +231,7 @@ def rooms(files: Files) -> list[APIRouter]:
         reader: Reader,
     ) -> list[AttachmentLookOut]:
         """Who downloaded what a stranger has sent, and when."""
-        return await reading.attachment_looks(reader.database, reader.caller, files.kinds[of], record_id, attachment_id)
+        return await reading.attachment_looks(reader, files.kinds[of], record_id, attachment_id)
 
     @commanded.post("/{of}/{record_id}/attachments/{attachment_id}/remove", response_model=Shown)
     async def remove_attachment(

@@ -17,7 +17,7 @@ from shared.http.problems import (
     with_named_schemas,
 )
 from shared.http.queries import QueryRoute, lists_of, require_once
-from shared.http.reader import ClientAddress, OpenReader, Reader, client_of, service_of
+from shared.http.reader import ClientAddress, OpenReader, Reader, client_of, reader_from, service_of
 from shared.http.schemas import Input, LeftOut, Output, Page, Step
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "page",
     "position_text",
     "problems",
+    "reader_from",
     "require_honoured",
     "require_once",
     "service_of",

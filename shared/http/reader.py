@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
+import asyncpg
 from fastapi import Depends, Request
 from starlette.types import Scope
 
-from shared.access import ANYONE, Caller, Identity
+from shared.access import ANYONE, Caller, Identity, Seen
 from shared.database import Database
+from shared.errors import NotFound
 from shared.service import Service
 from shared.settings import Settings
 
@@ -28,6 +31,17 @@ class _Reader:
     def settings(self) -> Settings:
         """How this installation is set."""
         return self.service.settings
+
+    async def one(self, seen: Seen, sql: str, id: UUID) -> asyncpg.Record:
+        """The record that `sql` selects by its id, in one order for every question: the role, the record, whose it is.
+
+        NotFound alike for one that is not there and for one that the caller does not see, after the same look-up.
+        """
+        self.caller.require_sight(seen)
+        row = await self.database.fetchrow(sql, id)
+        if row is None or not self.caller.sees(seen, row.__getitem__):
+            raise NotFound(id=id)
+        return row
 
 
 def service_of(scope: Scope) -> Service:

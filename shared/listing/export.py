@@ -23,12 +23,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.access import Identity
-from shared.database import Database
 from shared.days import VIETNAM, today
 from shared.errors import Overloaded, Problem
 from shared.files.store import StoreUnavailable
-from shared.http import problems
+from shared.http import Reader, problems
 from shared.limits import AtMost
 from shared.listing.columns import Column, cell, harmless
 from shared.listing.question import Question, Search, Sort
@@ -86,8 +84,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 async def export(
-    database: Database,
-    caller: Identity,
+    reader: Reader,
     question: Question,
     query: ExportQuery,
     kind: str,
@@ -102,7 +99,7 @@ async def export(
     with ExitStack() as held:
         # Before anything is awaited, or all who come at once would find a place.
         held.enter_context(_AT_ONCE.place())
-        answer = await _made(database, caller, question, query, kind, columns, shown)
+        answer = await _made(reader, question, query, kind, columns, shown)
         answer.held = held.pop_all()
     return answer
 
@@ -135,20 +132,19 @@ class _Held(StreamingResponse):
 
 
 async def _made(
-    database: Database,
-    caller: Identity,
+    reader: Reader,
     question: Question,
     query: ExportQuery,
     kind: str,
     columns: list[Column],
     shown: Callable[[asyncpg.Record], BaseModel],
 ) -> _Held:
-    if query.format == "xlsx" and await question.count(database) > _SHEET_ROWS:
+    if query.format == "xlsx" and await question.count(reader.database) > _SHEET_ROWS:
         raise TooManyRows(most=_SHEET_ROWS)
     unlogged = {"format", "sort", *query.free_words}
     filters = query.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=unlogged)
-    logged = log.bind(kind=kind, format=query.format, by=caller.subject, filters=filters)
-    pages = question.pages(database, query.sort, _ROWS)
+    logged = log.bind(kind=kind, format=query.format, by=reader.caller.subject, filters=filters)
+    pages = question.pages(reader.database, query.sort, _ROWS)
     # What fails at once is still answered as a problem.
     first = [shown(row) for row in await anext(pages, [])]
 

@@ -8,8 +8,7 @@ import asyncpg
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from shared.access import Identity
-from shared.database import Database
+from shared.http import Reader
 from shared.listing.columns import Column
 from shared.listing.export import ExportQuery, export
 from shared.listing.question import Count, ListQuery, Question, Records, Search
@@ -26,16 +25,18 @@ class Listing(Generic[Shown]):
     file: str
     columns: list[Column]
 
-    async def page(self, database: Database, caller: Identity, query: ListQuery) -> list[Shown]:
+    async def page(self, reader: Reader, query: ListQuery) -> list[Shown]:
         """A page of the records in the caller's reach."""
-        rows = await Question(self.records, caller, query).page(database, query.sort, query.limit, query.after)
+        rows = await Question(self.records, reader.caller, query).page(
+            reader.database, query.sort, query.limit, query.after
+        )
         return [self.shown(row) for row in rows]
 
-    async def count(self, database: Database, caller: Identity, query: Search) -> Count:
+    async def count(self, reader: Reader, query: Search) -> Count:
         """How many records the list holds on all its pages."""
-        return Count(count=await Question(self.records, caller, query).count(database))
+        return Count(count=await Question(self.records, reader.caller, query).count(reader.database))
 
-    async def export(self, database: Database, caller: Identity, query: ExportQuery) -> StreamingResponse:
+    async def export(self, reader: Reader, query: ExportQuery) -> StreamingResponse:
         """The same list as a file."""
-        question = Question(self.records, caller, query)
-        return await export(database, caller, question, query, self.file, self.columns, self.shown)
+        question = Question(self.records, reader.caller, query)
+        return await export(reader, question, query, self.file, self.columns, self.shown)

@@ -51,14 +51,21 @@ class UnitOfWork:
         return not (self.added or self.changed or self.outgoing or self.answer)
 
     async def load(self, model: type[RowT], id: UUID) -> RowT:
-        """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match."""
+        """The record as it stands now; NotFound without one, PreconditionFailed if it is not the one of If-Match.
+
+        For a part of a record that the caller was let in to; a record itself is loaded by `shared/workflow.load_seen`.
+        """
         row = await self.look_up(model, id)
         if row is None:
             raise NotFound(id=id)
+        self.require_matched(row)
+        return row
+
+    def require_matched(self, row: object) -> None:
+        """Raise PreconditionFailed for a record that If-Match is about and whose version it does not name."""
         etag = f'"{_version(row)}"'
         if self._if_match is not None and not {etag, "*"}.intersection(map(str.strip, self._if_match.split(","))):
-            raise PreconditionFailed(id=id, etag=etag)
-        return row
+            raise PreconditionFailed(id=cast(Any, row).id, etag=etag)
 
     async def look_up(self, model: type[RowT], id: UUID) -> RowT | None:
         """A record beside the one that If-Match is about, None without one; with what this work has changed of it."""
@@ -107,7 +114,7 @@ class UnitOfWork:
         /,
         **links: UUID | None,
     ) -> None:
-        """Tell that something happened to `subject`; a counter will see `before` and `after`, never the rest.
+        """Record that something happened to `subject`; a counter will see `before` and `after`, never the rest.
 
         `concerns`: units beside those of the facts whose systems must hear of it.
         """

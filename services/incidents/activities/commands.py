@@ -16,6 +16,7 @@ from services.incidents.activities.workflow import (
     BEGINS_CONFIRMED,
     CORRECT_BY_SYSTEM,
     CORRECT_BY_TEAM,
+    SEEN,
     STEPS,
     confirm_by,
 )
@@ -28,7 +29,7 @@ from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
 from shared.places import require_not_future, require_past, require_place
-from shared.workflow import Step, record_step, require_may_step
+from shared.workflow import Step, load_seen, record_step, require_may_step
 
 # What of an activity its row keeps in columns; what else it says stands in `details`.
 _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}
@@ -97,7 +98,8 @@ async def correct_activity(
     A team corrects what the police have not confirmed, and it waits for them again; what the police
     correct is confirmed, and the counters move from the old unit and day to the new.
     """
-    before = await work.load(Activity, activity_id)
+    may = STEPS["correct"].may if caller.may(STEPS["correct"].may) else CORRECT_BY_TEAM.may
+    before = await load_seen(work, caller, Activity, activity_id, SEEN, may)
     step = CORRECT_BY_TEAM if caller.role == "team_leader" else STEPS["correct"]
     if caller.role == "system" and before.source_system == caller.subject:
         step = CORRECT_BY_SYSTEM
@@ -111,7 +113,7 @@ async def correct_activity(
 async def _take_step(
     work: UnitOfWork, caller: Identity, activity_id: UUID, command: str, reason: str | None
 ) -> ActivityOut:
-    before = await work.load(Activity, activity_id)
+    before = await load_seen(work, caller, Activity, activity_id, SEEN, STEPS[command].may)
     require_may_step(caller, before, command, STEPS[command], reason)
     return _record(work, caller, before, command, STEPS[command], reason)
 

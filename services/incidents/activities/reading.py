@@ -9,9 +9,8 @@ from services.incidents.activities.models import Activity
 from services.incidents.activities.schemas import (
     ActivityOut,
 )
-from shared.access import Identity
-from shared.database import Database
-from shared.errors import NotFound
+from services.incidents.activities.workflow import SEEN
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
@@ -19,7 +18,7 @@ from shared.workflow import StepOut
 _RECORDS = Records(
     "activities",
     at="started_at",
-    may="read_records",
+    may=SEEN.may,
     filters={"kind": "kind = {kind}", "state": "state = {state}", "team_id": "team_id = {team_id}"},
 )
 
@@ -48,9 +47,9 @@ FILE = [
 
 
 def _own(activity: ActivityOut) -> str:
-    """What only an activity of its kind tells."""
-    told = {name: getattr(activity, name) for name in OWN_FIELDS[activity.kind]}
-    return "; ".join(f"{name}: {value}" for name, value in told.items() if value not in (None, [], ""))
+    """What only an activity of its kind says."""
+    said = {name: getattr(activity, name) for name in OWN_FIELDS[activity.kind]}
+    return "; ".join(f"{name}: {value}" for name, value in said.items() if value not in (None, [], ""))
 
 
 def _shown(record: asyncpg.Record) -> ActivityOut:
@@ -60,18 +59,13 @@ def _shown(record: asyncpg.Record) -> ActivityOut:
 ACTIVITIES = Listing(_RECORDS, _shown, "hoat-dong", FILE)
 
 
-async def read_activity(database: Database, caller: Identity, activity_id: UUID) -> ActivityOut:
-    """One activity. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_records")
-    row = await database.fetchrow("SELECT * FROM activities WHERE id = $1", activity_id)
-    if row is None:
-        raise NotFound(id=activity_id)
-    caller.require("read_records", row["unit"], str(row["team_id"]) if row["team_id"] else None)
-    return _shown(row)
+async def read_activity(reader: Reader, activity_id: UUID) -> ActivityOut:
+    """One activity. NotFound without one that the caller sees."""
+    return _shown(await reader.one(SEEN, "SELECT * FROM activities WHERE id = $1", activity_id))
 
 
-async def activity_steps(database: Database, caller: Identity, activity_id: UUID) -> list[StepOut]:
+async def activity_steps(reader: Reader, activity_id: UUID) -> list[StepOut]:
     """The activity's steps, oldest first."""
-    await read_activity(database, caller, activity_id)
-    rows = await database.fetch("SELECT * FROM activity_steps WHERE activity_id = $1 ORDER BY id", activity_id)
+    await read_activity(reader, activity_id)
+    rows = await reader.database.fetch("SELECT * FROM activity_steps WHERE activity_id = $1 ORDER BY id", activity_id)
     return [StepOut.model_validate(dict(row)) for row in rows]

@@ -31,7 +31,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
-from shared.http import CommandRoute, Step, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Step, Work, link_next, problems
 from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
@@ -84,26 +84,24 @@ async def correct(activity_id: UUID, correction: CorrectActivity, caller: Caller
 
 @reads.get("")
 async def list_activities(
-    query: Annotated[ListActivities, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListActivities, Query()], reader: Reader, request: Request, response: Response
 ) -> ActivityPage:
     """Activities that the caller may see, in the order of their beginnings."""
-    items = await reading.ACTIVITIES.page(request.app.state.service.database, caller, query)
+    items = await reading.ACTIVITIES.page(reader, query)
     link_next(request, response, items, query.limit)
     return ActivityPage(items=items)
 
 
 @reads.get("/count")
-async def count_activities(query: Annotated[SearchActivities, Query()], caller: Caller, request: Request) -> Count:
+async def count_activities(query: Annotated[SearchActivities, Query()], reader: Reader) -> Count:
     """How many activities the same list holds on all its pages."""
-    return await reading.ACTIVITIES.count(request.app.state.service.database, caller, query)
+    return await reading.ACTIVITIES.count(reader, query)
 
 
 @reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_activities(
-    query: Annotated[ExportActivities, Query()], caller: Caller, request: Request
-) -> StreamingResponse:
+async def export_activities(query: Annotated[ExportActivities, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.ACTIVITIES.export(request.app.state.service.database, caller, query)
+    return await reading.ACTIVITIES.export(reader, query)
 
 
 @reads.get("/kinds")
@@ -116,14 +114,14 @@ async def activity_kinds() -> list[KindOut]:
 
 
 @reads.get("/{activity_id}")
-async def read_activity(activity_id: UUID, caller: Caller, request: Request, response: Response) -> ActivityOut:
+async def read_activity(activity_id: UUID, reader: Reader, response: Response) -> ActivityOut:
     """One activity; its ETag names the version."""
-    activity = await reading.read_activity(request.app.state.service.database, caller, activity_id)
+    activity = await reading.read_activity(reader, activity_id)
     response.headers["ETag"] = f'"{activity.version}"'
     return activity
 
 
 @reads.get("/{activity_id}/steps")
-async def activity_steps(activity_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
+async def activity_steps(activity_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the activity has taken: who, when, why."""
-    return await reading.activity_steps(request.app.state.service.database, caller, activity_id)
+    return await reading.activity_steps(reader, activity_id)

@@ -2,10 +2,13 @@
 
 from datetime import date, datetime
 
+from shared.access import Seen
 from shared.days import day_of
 from shared.events.incidents import ActivityState
 from shared.workflow import Step
 from shared.working_days import last_day, working_days_later
+
+SEEN = Seen("read_records")
 
 # In which state an entry begins: what a team enters waits for the police, what anyone else enters is confirmed.
 BEGINS: dict[str, ActivityState] = {"team_leader": "entered"}

@@ -24,7 +24,7 @@ from services.incidents.cases.schemas import (
     WithdrawCase,
     found_through,
 )
-from services.incidents.cases.workflow import STEPS
+from services.incidents.cases.workflow import SEEN, STEPS
 from services.incidents.places.lookup import locate
 from shared import events, references
 from shared.access import Identity
@@ -34,7 +34,7 @@ from shared.errors import Problem, invalid
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
-from shared.workflow import record_step, require_may_step
+from shared.workflow import load_seen, record_step, require_may_step
 
 
 class UnknownTip(Problem):
@@ -95,7 +95,7 @@ async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseO
     work.emit("CaseOpened", row.id, None, fact(row, kept[:1]), **_named(links[:1]))
     for each in kept:
         _add_link(work, caller, row.id, each)
-    # Each further link is told by an event of its own, as if it had been made later.
+    # Each further link has an event of its own, as if it had been made later.
     for number in range(1, len(kept)):
         before, after = fact(row, kept[:number]), fact(row, kept[: number + 1])
         work.emit("CaseLinked", row.id, before, after, **_named([links[number]]))
@@ -157,7 +157,7 @@ async def correct_case(work: UnitOfWork, caller: Identity, case_id: UUID, correc
 
 
 async def link_case(work: UnitOfWork, caller: Identity, case_id: UUID, link: LinkCase) -> CaseOut:
-    """Tell that the case was found through this as well, also once it is closed. AlreadyLinked when that is known.
+    """Record that the case was found through this as well, also once it is closed. AlreadyLinked when that is known.
 
     The linked record need only exist: tips and patrols of a neighbouring commune lead to cases here, and a link
     shows nothing of them.
@@ -195,7 +195,7 @@ async def _load(
     The links are read after the case and change only together with its version, so whatever is decided on links
     newer than the case is decided again.
     """
-    case = await work.load(Case, case_id)
+    case = await load_seen(work, caller, Case, case_id, SEEN, STEPS[command].may)
     require_may_step(caller, case, command, STEPS[command], reason)
     links = await links_of(work.database, case_id)
     # A row of an import may have linked it in this work already.

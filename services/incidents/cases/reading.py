@@ -6,9 +6,10 @@ import asyncpg
 
 from services.incidents.cases.models import Case
 from services.incidents.cases.schemas import CaseOfTip, CaseOut, Linked
+from services.incidents.cases.workflow import SEEN
 from shared.access import Identity
 from shared.database import Database
-from shared.errors import NotFound
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
@@ -31,7 +32,7 @@ _RECORDS = Records(
     "cases",
     at="found_on",
     day="found_on",
-    may="read_records",
+    may=SEEN.may,
     filters={
         "kind": "kind = {kind}",
         "state": "state = {state}",
@@ -80,20 +81,15 @@ def _shown(record: asyncpg.Record) -> CaseOut:
 CASES = Listing(_RECORDS, _shown, "vu-viec", FILE)
 
 
-async def read_case(database: Database, caller: Identity, case_id: UUID) -> CaseOut:
-    """One case. NotFound without one, ForeignArea outside the caller's area."""
-    caller.require_role("read_records")
-    row = await database.fetchrow(f"SELECT {COLUMNS} FROM cases WHERE id = $1", case_id)
-    if row is None:
-        raise NotFound(id=case_id)
-    caller.require("read_records", row["unit"])
-    return _shown(row)
+async def read_case(reader: Reader, case_id: UUID) -> CaseOut:
+    """One case. NotFound without one that the caller sees, ForeignArea for a team's leader."""
+    return _shown(await reader.one(SEEN, f"SELECT {COLUMNS} FROM cases WHERE id = $1", case_id))
 
 
-async def case_steps(database: Database, caller: Identity, case_id: UUID) -> list[StepOut]:
+async def case_steps(reader: Reader, case_id: UUID) -> list[StepOut]:
     """The case's steps, oldest first."""
-    await read_case(database, caller, case_id)
-    rows = await database.fetch("SELECT * FROM case_steps WHERE case_id = $1 ORDER BY id", case_id)
+    await read_case(reader, case_id)
+    rows = await reader.database.fetch("SELECT * FROM case_steps WHERE case_id = $1 ORDER BY id", case_id)
     return [StepOut.model_validate(dict(row)) for row in rows]
 
 

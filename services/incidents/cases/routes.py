@@ -45,7 +45,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
@@ -114,7 +114,7 @@ async def correct(case_id: UUID, correction: CorrectCase, caller: Caller, work: 
 
 @router.post("/{case_id}/link")
 async def link(case_id: UUID, link: LinkCase, caller: Caller, work: Work) -> CaseOut:
-    """Tell that the case was found through this tip, patrol or activity as well; the figures follow."""
+    """Record that the case was found through this tip, patrol or activity as well; the figures follow."""
     return await commands.link_case(work, caller, case_id, link)
 
 
@@ -126,24 +126,24 @@ async def unlink(case_id: UUID, link: UnlinkCase, caller: Caller, work: Work) ->
 
 @reads.get("")
 async def list_cases(
-    query: Annotated[ListCases, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListCases, Query()], reader: Reader, request: Request, response: Response
 ) -> CasePage:
     """Cases that the caller may see, in the order of the days on which they were found."""
-    items = await reading.CASES.page(request.app.state.service.database, caller, query)
+    items = await reading.CASES.page(reader, query)
     link_next(request, response, items, query.limit)
     return CasePage(items=items)
 
 
 @reads.get("/count")
-async def count_cases(query: Annotated[SearchCases, Query()], caller: Caller, request: Request) -> Count:
+async def count_cases(query: Annotated[SearchCases, Query()], reader: Reader) -> Count:
     """How many cases the same list holds on all its pages."""
-    return await reading.CASES.count(request.app.state.service.database, caller, query)
+    return await reading.CASES.count(reader, query)
 
 
 @reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_cases(query: Annotated[ExportCases, Query()], caller: Caller, request: Request) -> StreamingResponse:
+async def export_cases(query: Annotated[ExportCases, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.CASES.export(request.app.state.service.database, caller, query)
+    return await reading.CASES.export(reader, query)
 
 
 @reads.get("/measures")
@@ -159,14 +159,14 @@ async def seizable() -> list[SeizableOut]:
 
 
 @reads.get("/{case_id}")
-async def read_case(case_id: UUID, caller: Caller, request: Request, response: Response) -> CaseOut:
+async def read_case(case_id: UUID, reader: Reader, response: Response) -> CaseOut:
     """One case; its ETag names the version."""
-    case = await reading.read_case(request.app.state.service.database, caller, case_id)
+    case = await reading.read_case(reader, case_id)
     response.headers["ETag"] = f'"{case.version}"'
     return case
 
 
 @reads.get("/{case_id}/steps")
-async def case_steps(case_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
+async def case_steps(case_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the case has taken: who, when, why."""
-    return await reading.case_steps(request.app.state.service.database, caller, case_id)
+    return await reading.case_steps(reader, case_id)

@@ -1,11 +1,15 @@
 """What may happen to a case: open → resolved or transferred, and back when it is taken up again."""
 
+from shared.access import Seen
 from shared.events.incidents import CaseState
 from shared.workflow import Step
 
+# A case is the police's: no team's leader sees one.
+SEEN = Seen("read_records", team=None)
+
 STANDING: tuple[CaseState, ...] = ("open", "resolved", "transferred")
 
-# A link tells through what the case was found, so it may be added or taken back whenever that is learnt.
+# A link says through what the case was found, so it may be added or taken back whenever that is learnt.
 STEPS: dict[str, Step[CaseState]] = {
     "resolve": Step(("open",), "resolved", "handle_case", "CaseResolved"),
     "transfer": Step(("open",), "transferred", "handle_case", "CaseTransferred"),

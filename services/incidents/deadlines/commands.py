@@ -17,6 +17,7 @@ from services.incidents.deadlines.schemas import (
 from services.incidents.deadlines.workflow import begun, reckon
 from services.incidents.tips.following import Follows
 from services.incidents.tips.models import Tip
+from services.incidents.tips.workflow import SEEN
 from shared import events
 from shared.access import Identity
 from shared.days import day_of, now, today
@@ -25,7 +26,7 @@ from shared.outbox import UnitOfWork, Writer, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_past
 from shared.service import Service
-from shared.workflow import record_step
+from shared.workflow import look_up_seen, record_step
 from shared.working_days import end_of, end_on_working_day, last_day
 
 # The instant before 24:00 is the last one of a day.
@@ -158,10 +159,7 @@ async def meet_deadline(
 
 async def _load(work: UnitOfWork, caller: Identity, tip_id: UUID, name: str, step: str) -> tuple[Deadline, Rule]:
     """The deadline as it stands, still to be done, and its rule."""
-    caller.require_role("handle_tip")
-    tip = await work.look_up(Tip, tip_id)
-    if tip is None:
-        raise NotFound(id=tip_id)
+    tip = await look_up_seen(work, caller, Tip, tip_id, SEEN, "handle_tip")
     caller.require("handle_tip", tip.handled_by)
     newest = await work.database.fetchrow(
         "SELECT id FROM deadlines WHERE tip_id = $1 AND name = $2 ORDER BY round DESC LIMIT 1", tip_id, name

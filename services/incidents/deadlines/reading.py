@@ -13,10 +13,9 @@ from services.incidents.deadlines.schemas import (
     to_do_out,
 )
 from services.incidents.tips.reading import read_tip
-from shared.access import Identity
-from shared.database import Database
 from shared.days import now
 from shared.errors import NotFound
+from shared.http import Reader
 from shared.outbox import row_of
 from shared.workflow import StepOut
 
@@ -24,9 +23,9 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-async def list_deadlines(database: Database, caller: Identity, query: ListDeadlines) -> DeadlinePage:
+async def list_deadlines(reader: Reader, query: ListDeadlines) -> DeadlinePage:
     """A page of what is to be done in the caller's reach."""
-    team, area = caller.reach("read_tips", query.unit)
+    team, area = reader.caller.reach("read_tips", query.unit)
     at = now()
     after, until = _ALWAYS, _NEVER
     if query.state == "overdue":
@@ -36,7 +35,7 @@ async def list_deadlines(database: Database, caller: Identity, query: ListDeadli
         after, until = (at, UUID(int=0)), at + timedelta(hours=query.within_hours)
     if query.after is not None:
         after = max(after, place_of(query.after))
-    rows = await database.fetch(
+    rows = await reader.database.fetch(
         """SELECT d.*, t.state AS tip_state, t.topic, t.officer
         FROM deadlines d JOIN tips t ON t.id = d.tip_id
         WHERE d.to_do AND (d.due_at, d.id) > ($1, $2) AND d.due_at <= $3
@@ -53,18 +52,18 @@ def cursor(deadline: DeadlineOut) -> str:
     return f"{deadline.due_at.astimezone(UTC).isoformat().replace('+00:00', 'Z')}_{deadline.id}"
 
 
-async def deadlines_of_tip(database: Database, caller: Identity, tip_id: UUID) -> list[DeadlineOut]:
+async def deadlines_of_tip(reader: Reader, tip_id: UUID) -> list[DeadlineOut]:
     """All deadlines of a tip, the first to end first. Raises as reading the tip does."""
-    await read_tip(database, caller, tip_id)
-    rows = await database.fetch("SELECT * FROM deadlines WHERE tip_id = $1 ORDER BY due_at, id", tip_id)
+    await read_tip(reader, tip_id)
+    rows = await reader.database.fetch("SELECT * FROM deadlines WHERE tip_id = $1 ORDER BY due_at, id", tip_id)
     return [deadline_out(row_of(Deadline, row)) for row in rows]
 
 
-async def deadline_steps(database: Database, caller: Identity, tip_id: UUID, name: str) -> list[StepOut]:
+async def deadline_steps(reader: Reader, tip_id: UUID, name: str) -> list[StepOut]:
     """What was decided about a tip's deadline, oldest first."""
-    if name not in {deadline.name for deadline in await deadlines_of_tip(database, caller, tip_id)}:
+    if name not in {deadline.name for deadline in await deadlines_of_tip(reader, tip_id)}:
         raise NotFound(id=tip_id, name=name)
-    rows = await database.fetch(
+    rows = await reader.database.fetch(
         """SELECT s.* FROM deadline_steps s JOIN deadlines d ON d.id = s.deadline_id
         WHERE d.tip_id = $1 AND d.name = $2 ORDER BY s.id""",
         tip_id,

@@ -16,7 +16,7 @@ from services.incidents.deadlines.schemas import (
 )
 from shared.access import Caller
 from shared.errors import Forbidden, ForeignArea, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.text import Word
 from shared.workflow import StepOut
 
@@ -53,23 +53,21 @@ async def meet_deadline(tip_id: UUID, name: Word, given: MeetDeadline, caller: C
 
 @reads.get("/deadlines")
 async def list_deadlines(
-    query: Annotated[ListDeadlines, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListDeadlines, Query()], reader: Reader, request: Request, response: Response
 ) -> DeadlinePage:
     """What is to be done on the tips that the caller may see, the first to end first."""
-    page = await reading.list_deadlines(request.app.state.service.database, caller, query)
+    page = await reading.list_deadlines(reader, query)
     link_next(request, response, page.items, query.limit, reading.cursor)
     return page
 
 
 @reads.get("/tips/{tip_id}/deadlines")
-async def deadlines_of_tip(tip_id: UUID, caller: Caller, request: Request) -> list[DeadlineOut]:
+async def deadlines_of_tip(tip_id: UUID, reader: Reader) -> list[DeadlineOut]:
     """What is due on a tip, by when, who must do it, and what was in time or late."""
-    return await reading.deadlines_of_tip(request.app.state.service.database, caller, tip_id)
+    return await reading.deadlines_of_tip(reader, tip_id)
 
 
 @reads.get("/tips/{tip_id}/deadlines/{name}/steps")
-async def deadline_steps(
-    tip_id: UUID, name: Annotated[Word, Path()], caller: Caller, request: Request
-) -> list[StepOut]:
+async def deadline_steps(tip_id: UUID, name: Annotated[Word, Path()], reader: Reader) -> list[StepOut]:
     """What was decided about a deadline: who, when, why, by which decision."""
-    return await reading.deadline_steps(request.app.state.service.database, caller, tip_id, name)
+    return await reading.deadline_steps(reader, tip_id, name)

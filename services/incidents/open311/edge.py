@@ -15,7 +15,17 @@ from services.incidents.open311.schemas import Created, Format, api_key_of, post
 from shared import units
 from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, Problem
-from shared.http import CommandRoute, Headers, client_of, invalid_input, json_response, language_of
+from shared.http import (
+    CommandRoute,
+    Headers,
+    Reader,
+    client_of,
+    invalid_input,
+    json_response,
+    language_of,
+    reader_from,
+    service_of,
+)
 from shared.places import served
 from shared.service import Service
 from shared.settings import settings
@@ -166,12 +176,12 @@ class Open311Command(CommandRoute):
         return MEDIA_TYPES[scope["path_params"]["format"]].encode()
 
 
-async def caller_of(request: Request) -> Identity:
-    """Who asks: the token in `api_key` or in the Authorization header, or nobody."""
+async def keyed_reader(request: Request) -> Reader:
+    """Who asks: whom the token in `api_key` or in the Authorization header names, or anyone."""
     key = api_key_of(request.scope["query_string"])
     named = f"Bearer {key}" if key else request.headers.get("authorization")
-    caller: Identity = await request.app.state.service.tokens.identity(named)
-    return caller
+    service = service_of(request.scope)
+    return reader_from(service, await service.tokens.identity(named))
 
 
 def require_jurisdiction(named: str | None) -> None:

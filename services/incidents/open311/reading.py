@@ -11,10 +11,10 @@ from services.incidents.open311.topics import TOPICS
 from services.incidents.tips.receipts import receipt_of, tip_of_receipt
 from services.incidents.tips.workflow import OPEN
 from shared import units
-from shared.access import Identity
 from shared.database import Database
 from shared.days import VIETNAM, now
 from shared.errors import NotFound, Unauthenticated, invalid
+from shared.http import Reader
 from shared.settings import settings
 
 # The standard's own limit: a list spans 90 days.
@@ -117,16 +117,14 @@ async def request_of(database: Database, service_request_id: str, client: str) -
     return _request(row)
 
 
-async def list_requests(
-    database: Database, caller: Identity, query: ListRequests, client: str
-) -> list[dict[str, object]]:
+async def list_requests(reader: Reader, query: ListRequests, client: str) -> list[dict[str, object]]:
     """The tips of the receipts that are named, or those that the caller has sent, newest first.
 
     A caller sees what came in with the own key and nothing else, officers too: a receipt speaks for the sender.
     """
     if query.service_request_id is not None:
-        return await _named(database, query.service_request_id.split(","), client)
-    if caller.role == "anyone":
+        return await _named(reader.database, query.service_request_id.split(","), client)
+    if reader.caller.role == "anyone":
         raise Unauthenticated()
     until = query.end_date or (query.start_date + _SPAN if query.start_date else now())
     since = query.start_date or until - _SPAN
@@ -134,12 +132,12 @@ async def list_requests(
         raise invalid("start_date", "too-long", "a list spans 90 days at most")
     codes = query.service_code.split(",") if query.service_code else None
     wanted = set(query.status.split(",")) if query.status else {"open", "closed"}
-    rows = await database.fetch(
+    rows = await reader.database.fetch(
         f"""{_REQUESTS}
         WHERE t.recorded_by = $1 AND t.recorded_by <> 'anyone' AND t.received_at BETWEEN $2 AND $3
           AND ($4::text[] IS NULL OR t.topic = ANY($4)) AND (CASE WHEN stands.state = ANY($5) THEN $6::boolean ELSE $7::boolean END)
         ORDER BY t.id DESC LIMIT $8 OFFSET $9""",
-        caller.subject,
+        reader.caller.subject,
         since,
         until,
         codes,

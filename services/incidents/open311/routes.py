@@ -1,14 +1,14 @@
-"""The HTTP side of Open311 GeoReport v2, at /incidents/open311/v2. docs/integrator/open311.md tells what is particular here."""
+"""The HTTP side of Open311 GeoReport v2, at /incidents/open311/v2. docs/integrator/open311.md says what is particular here."""
 
 from fastapi import APIRouter, Request, Response
 
 from services.incidents.open311 import commands, reading
-from services.incidents.open311.edge import Open311Command, Open311Route, answer, caller_of, require_jurisdiction
+from services.incidents.open311.edge import Open311Command, Open311Route, answer, keyed_reader, require_jurisdiction
 from services.incidents.open311.schemas import Created, Format, ListRequests, NewRequest, form
 from services.incidents.tips.receipts import tip_of_receipt
 from shared.access import Caller
 from shared.errors import NotFound
-from shared.http import ClientAddress, Work
+from shared.http import ClientAddress, OpenReader, Work
 
 PREFIX = "/incidents/open311/v2"
 
@@ -48,32 +48,35 @@ async def requests(format: Format, request: Request, client: ClientAddress) -> R
     """GET Service Requests: those of the receipts named, or what was sent with the caller's key."""
     query = ListRequests.model_validate(form(request.scope["query_string"]))
     require_jurisdiction(query.jurisdiction_id)
-    caller = await caller_of(request)
-    listed = await reading.list_requests(request.app.state.service.database, caller, query, client)
+    listed = await reading.list_requests(await keyed_reader(request), query, client)
     return answer(format, "service_requests", listed)
 
 
 @reads.get("/requests/{service_request_id}.{format}")
 async def request_of(
-    service_request_id: str, format: Format, request: Request, client: ClientAddress, jurisdiction_id: str | None = None
+    service_request_id: str,
+    format: Format,
+    reader: OpenReader,
+    client: ClientAddress,
+    jurisdiction_id: str | None = None,
 ) -> Response:
     """GET Service Request: how the tip of a receipt stands."""
     require_jurisdiction(jurisdiction_id)
-    found = await reading.request_of(request.app.state.service.database, service_request_id, client)
+    found = await reading.request_of(reader.database, service_request_id, client)
     return answer(format, "service_requests", [found])
 
 
 @reads.get("/tokens/{token}.{format}")
 async def token(
-    token: str, format: Format, request: Request, client: ClientAddress, jurisdiction_id: str | None = None
+    token: str, format: Format, reader: OpenReader, client: ClientAddress, jurisdiction_id: str | None = None
 ) -> Response:
     """GET service_request_id from a token: every id is given at once, and is its own token."""
     require_jurisdiction(jurisdiction_id)
-    await tip_of_receipt(request.app.state.service.database, token, client)
+    await tip_of_receipt(reader.database, token, client)
     return answer(format, "service_requests", [{"service_request_id": token, "token": token}])
 
 
 @reads.get("/{anything:path}")
 async def unknown(anything: str) -> Response:
-    """Whatever else is asked for is told in the standard's shape, too."""
+    """Whatever else is asked for is refused in the standard's shape, too."""
     raise NotFound()

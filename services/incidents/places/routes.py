@@ -16,7 +16,7 @@ from services.incidents.places.schemas import (
     PlaceOut,
 )
 from shared import units
-from shared.access import Caller, Identity
+from shared.access import Identity
 from shared.days import today
 from shared.errors import (
     BodyTooLarge,
@@ -27,7 +27,7 @@ from shared.errors import (
     UnknownUnit,
     WrongMediaType,
 )
-from shared.http import problems
+from shared.http import OpenReader, Reader, problems
 from shared.settings import settings
 
 router = APIRouter(prefix="/places", tags=["places"])
@@ -41,15 +41,15 @@ def _body(media_types: dict[str, object]) -> dict[str, object]:
 
 
 @router.get("", responses=problems())
-async def list_loads(request: Request) -> list[Loaded]:
+async def list_loads(reader: OpenReader) -> list[Loaded]:
     """What the province has loaded last, of each kind and edition, and which communes have none of it."""
-    return await reading.loads(request.app.state.service.database)
+    return await reading.loads(reader.database)
 
 
 @router.get("/at", responses=problems(lookup.PlaceUnknown, lookup.BoundariesNotLoaded))
-async def place_at(query: Annotated[AskPlace, Query()], request: Request) -> PlaceOut:
+async def place_at(query: Annotated[AskPlace, Query()], reader: OpenReader) -> PlaceOut:
     """The commune that contains a point, its border included; on a common border the one of the lowest code."""
-    return await reading.place_at(request.app.state.service.database, query)
+    return await reading.place_at(reader.database, query)
 
 
 @router.put(
@@ -62,17 +62,15 @@ async def place_at(query: Annotated[AskPlace, Query()], request: Request) -> Pla
         }
     ),
 )
-async def load_boundaries(caller: Caller, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
+async def load_boundaries(reader: Reader, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
     """Replace the boundaries of one edition's communes: a GeoJSON FeatureCollection in WGS84.
 
     Each feature names its commune by a property `unit` (`2025:25942`), or by `edition` and `code`; a commune may come
     in several, its islands beside the mainland. All are taken or none; a province may begin with a part of its
-    communes, and `missing` tells the others.
+    communes, and `missing` names the others.
     """
-    content = await _read(request, caller, "application/geo+json", "application/json")
-    return _tagged(
-        response, await commands.load_boundaries(request.app.state.service.database, caller, content, if_match)
-    )
+    content = await _read(request, reader.caller, "application/geo+json", "application/json")
+    return _tagged(response, await commands.load_boundaries(reader.database, reader.caller, content, if_match))
 
 
 @router.get(
@@ -84,15 +82,12 @@ async def load_boundaries(caller: Caller, request: Request, response: Response, 
     },
 )
 async def read_boundaries(
-    caller: Caller,
-    request: Request,
+    reader: Reader,
     edition: units.Edition | None = None,
 ) -> BoundariesOut:
-    """The boundaries of an edition's communes, today's unless told; megabytes, so only for who has a token."""
-    caller.require_role("read_records")
-    version, content = await reading.boundaries(
-        request.app.state.service.database, edition or units.edition_on(today())
-    )
+    """The boundaries of an edition's communes, today's unless one is named; megabytes, so only for who has a token."""
+    reader.caller.require_role("read_records")
+    version, content = await reading.boundaries(reader.database, edition or units.edition_on(today()))
     # Megabytes that change with a load: kept, and asked for again.
     headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache"}
     return Response(content, headers=headers, media_type="application/geo+json")  # type: ignore[return-value]
@@ -103,16 +98,18 @@ async def read_boundaries(
     responses=_LOADS,
     openapi_extra=_body({"application/json": {"schema": LoadHamlets.model_json_schema()}}),
 )
-async def load_hamlets(caller: Caller, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
+async def load_hamlets(reader: Reader, request: Request, response: Response, if_match: _IfMatch = None) -> Loaded:
     """Replace the hamlets of one edition: the code and the name that the province gave, and the commune."""
-    content = await _read(request, caller, "application/json")
-    return _tagged(response, await commands.load_hamlets(request.app.state.service.database, caller, content, if_match))
+    content = await _read(request, reader.caller, "application/json")
+    return _tagged(response, await commands.load_hamlets(reader.database, reader.caller, content, if_match))
 
 
 @router.get("/hamlets", responses=problems(UnknownUnit))
-async def list_hamlets(query: Annotated[ListHamlets, Query()], request: Request, response: Response) -> HamletPage:
+async def list_hamlets(
+    query: Annotated[ListHamlets, Query()], request: Request, reader: OpenReader, response: Response
+) -> HamletPage:
     """Hamlets in the order of their codes, for forms to choose from."""
-    page = await reading.list_hamlets(request.app.state.service.database, query)
+    page = await reading.list_hamlets(reader.database, query)
     if len(page.items) == query.limit:
         behind = request.url.include_query_params(after=page.items[-1].code)
         response.headers["Link"] = f'<{behind.path}?{behind.query}>; rel="next"'

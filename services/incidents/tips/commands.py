@@ -26,7 +26,7 @@ from services.incidents.tips.schemas import (
     TooManyMessages,
     WriteByReceipt,
 )
-from services.incidents.tips.workflow import CORRECT_BY_SENDER, STEPS, WRITE, also_concerned
+from services.incidents.tips.workflow import CORRECT_BY_SENDER, SEEN, STEPS, WRITE, also_concerned
 from shared import events, references, units
 from shared.access import Identity
 from shared.days import day_of, now, today
@@ -35,7 +35,7 @@ from shared.events.incidents import Channel
 from shared.http import LeftOut
 from shared.outbox import UnitOfWork
 from shared.places import require_past, require_place, served
-from shared.workflow import record_step, require_may_step
+from shared.workflow import is_seen, load_seen, look_up_seen, record_step, require_may_step
 
 # What the sender of a tip may write to it; more is for a conversation, and each moves the tip on.
 MOST_MESSAGES = 100
@@ -126,9 +126,11 @@ def _require_may_report(caller: Identity, tip: ReportTip, unit: str, supplied_by
         raise invalid("team_id", "missing", "a team's tip names the team")
 
 
-def _require_may(caller: Identity, tip: Tip, command: str, reason: str | None) -> None:
-    """Raise unless whoever handles the tip may take this step now."""
+async def _load(work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None) -> Tip:
+    """The tip, if it is the caller's to see and whoever handles it may take this step now."""
+    tip = await load_seen(work, caller, Tip, tip_id, SEEN, STEPS[command].may)
     require_may_step(caller, tip, command, STEPS[command], reason, tip.handled_by)
+    return tip
 
 
 async def take_step(
@@ -136,8 +138,7 @@ async def take_step(
 ) -> TipOut:
     """Take a tip one step on, with the values that the step gives it. Raises StepNotAllowed where its state does not
     lead there."""
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, command, reason)
+    tip = await _load(work, caller, tip_id, command, reason)
     return await _record_step(work, caller, tip, command, reason, values, values)
 
 
@@ -158,8 +159,7 @@ async def acknowledge_forwarding(
 
     A commune takes it over instead.
     """
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, "acknowledge", given.reason)
+    tip = await _load(work, caller, tip_id, "acknowledge", given.reason)
     if tip.outcome is not None:
         raise StepNotAllowed(state=tip.state, step="acknowledge", allowed_from=("forwarded",))
     if units.get(tip.forwarded_to or "") is not None:
@@ -174,7 +174,7 @@ async def answer_forwarding(
     work: UnitOfWork, caller: Identity, tip_id: UUID, command: str, reason: str | None
 ) -> TipOut:
     """As the commune to which a tip was forwarded, take it over or send it back."""
-    tip = await work.load(Tip, tip_id)
+    tip = await load_seen(work, caller, Tip, tip_id, SEEN, STEPS[command].may)
     receiver = tip.forwarded_to or ""
     forwarded_to_commune = units.get(receiver) is not None
     unit = receiver if forwarded_to_commune else tip.handled_by
@@ -187,8 +187,7 @@ async def answer_forwarding(
 
 async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
     """Keep that the informant was notified of the outcome, or that an agency has the tip; not while a commune is asked."""
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, "notify", reason)
+    tip = await _load(work, caller, tip_id, "notify", reason)
     if tip.state == "forwarded" and units.get(tip.forwarded_to or "") is not None:
         raise invalid("tip", "forwarded-to-commune", "the commune must first take the tip over, or send it back")
     return await _record_step(work, caller, tip, "notify", reason, {}, {})
@@ -196,12 +195,11 @@ async def notify_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, rea
 
 async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID, reason: str | None) -> TipOut:
     """Close a tip as a duplicate of another, which must still stand; only the other counts."""
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, "merge", reason)
+    tip = await _load(work, caller, tip_id, "merge", reason)
     if into == tip_id:
         raise invalid("into", "itself", "a tip is no duplicate of itself")
     other = await work.look_up(Tip, into)
-    if other is None:
+    if other is None or not is_seen(caller, other, SEEN, "handle_tip"):
         raise invalid("into", "unknown-tip", "there is no such tip")
     caller.require("handle_tip", other.handled_by)
     if other.state in ("merged", "withdrawn"):
@@ -213,8 +211,7 @@ async def merge_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, into: UUID
 
 async def withdraw_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str | None) -> TipOut:
     """Take a tip back. HasDuplicates while another is merged into it, which would neither count nor be handled."""
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, "withdraw", reason)
+    tip = await _load(work, caller, tip_id, "withdraw", reason)
     duplicates = await work.database.fetch("SELECT id FROM tips WHERE merged_into = $1 ORDER BY id LIMIT 10", tip_id)
     if duplicates:
         raise HasDuplicates(tips=[duplicate["id"] for duplicate in duplicates])
@@ -227,8 +224,9 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     Whoever handles the tip may, also where another commune received it; to another unit they move it only in their area.
     A tip that moves without a hamlet forgets the old one, and its point where boundaries show it in yet another commune.
     """
-    tip = await work.load(Tip, tip_id)
-    step = CORRECT_BY_SENDER if caller.role == "system" and tip.source_system == caller.subject else STEPS["correct"]
+    is_system = caller.role == "system"
+    tip = await load_seen(work, caller, Tip, tip_id, SEEN, CORRECT_BY_SENDER.may if is_system else STEPS["correct"].may)
+    step = CORRECT_BY_SENDER if is_system and tip.source_system == caller.subject else STEPS["correct"]
     require_may_step(caller, tip, "correct", step, correction.reason, tip.handled_by)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     # What a tip says is kept once, as it stands; that it was corrected, and which of its fields, is in each step.
@@ -267,8 +265,7 @@ async def _left_behind(work: UnitOfWork, tip: Tip, unit: str, day: date) -> dict
 
 async def ask_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, question: str) -> TipOut:
     """Put a question to the sender, who finds it with the receipt."""
-    tip = await work.load(Tip, tip_id)
-    _require_may(caller, tip, "ask", None)
+    tip = await _load(work, caller, tip_id, "ask", None)
     message = _write(work, tip_id, "question", question, caller.subject)
     return await _record_step(work, caller, tip, "ask", None, {}, {"message": str(message.id)})
 
@@ -325,10 +322,7 @@ def _write(
 
 async def look_at_informant(work: UnitOfWork, caller: Identity, tip_id: UUID, reason: str) -> InformantOut:
     """Who reported the tip; that the caller looked, and why, is kept first. NotFound for an anonymous tip."""
-    tip = await work.look_up(Tip, tip_id)
-    caller.require_role("see_informant")
-    if tip is None:
-        raise NotFound(id=tip_id)
+    tip = await look_up_seen(work, caller, Tip, tip_id, SEEN, "see_informant")
     caller.require("see_informant", tip.handled_by)
     kept = await work.database.fetchrow("SELECT sealed FROM informants WHERE tip_id = $1", tip_id)
     if kept is None:

@@ -11,9 +11,8 @@ from services.incidents.places import lookup
 from services.incidents.tips.reading import read_tip
 from services.incidents.tips.schemas import CheckDuplicates, SuggestedDuplicate, Suggestions, Why
 from shared import units
-from shared.access import Identity
-from shared.database import Database
 from shared.days import day_of, now
+from shared.http import Reader
 from shared.jurisdiction import area as area_of
 from shared.places import require_place, served
 
@@ -41,24 +40,23 @@ SELECT * FROM (
 """
 
 
-async def duplicates_of(database: Database, caller: Identity, tip_id: UUID, days: int) -> Suggestions:
+async def duplicates_of(reader: Reader, tip_id: UUID, days: int) -> Suggestions:
     """The tips that may be about the same as this one, the likeliest first. Raises as `read_tip` does."""
-    tip = await read_tip(database, caller, tip_id)
-    caller.require_role("check_duplicates")
-    return await _suggest(database, caller, tip.unit, tip.content, tip.received_at, tip.occurred_at, days, tip_id)
+    reader.caller.require_role("check_duplicates")
+    tip = await read_tip(reader, tip_id)
+    return await _suggest(reader, tip.unit, tip.content, tip.received_at, tip.occurred_at, days, tip_id)
 
 
-async def check_duplicates(database: Database, caller: Identity, draft: CheckDuplicates) -> Suggestions:
+async def check_duplicates(reader: Reader, draft: CheckDuplicates) -> Suggestions:
     """The tips that may be about the same as one that is about to be entered. Raises for a place that cannot be."""
     received_at = draft.received_at or now()
     require_place(draft.unit, day_of(received_at))
-    caller.require("check_duplicates", draft.unit)
-    return await _suggest(database, caller, draft.unit, draft.content, received_at, draft.occurred_at, draft.days, None)
+    reader.caller.require("check_duplicates", draft.unit)
+    return await _suggest(reader, draft.unit, draft.content, received_at, draft.occurred_at, draft.days, None)
 
 
 async def _suggest(
-    database: Database,
-    caller: Identity,
+    reader: Reader,
     unit: str,
     content: str,
     received_at: datetime,
@@ -67,11 +65,13 @@ async def _suggest(
     itself: UUID | None,
 ) -> Suggestions:
     here = _same(unit)
-    neighbours = (await lookup.known(database)).neighbours(unit) or neighbours_on_record(unit)
+    neighbours = (await lookup.known(reader.database)).neighbours(unit) or neighbours_on_record(unit)
     around = here.union(*map(_same, neighbours)) & served()
-    reads = area_of(caller.unit)
+    reads = area_of(reader.caller.unit)
     window = timedelta(days=days)
-    rows = await database.fetch(_ALIKE, content, sorted(around), received_at, occurred_at, window, itself, LEAST_TEXT)
+    rows = await reader.database.fetch(
+        _ALIKE, content, sorted(around), received_at, occurred_at, window, itself, LEAST_TEXT
+    )
     found = []
     for row in rows:
         why = Why(
@@ -88,7 +88,7 @@ async def _suggest(
                 # Who does not read a tip, a system that only sends or the commune beside it, is helped all the same by
                 # knowing that it is there.
                 content=row["content"]
-                if caller.may("read_tips") and reads & {row["unit"], row["handled_by"]}
+                if reader.caller.may("read_tips") and reads & {row["unit"], row["handled_by"]}
                 else None,
                 score=round(sum(weight * getattr(why, part) for part, weight in WEIGHTS.items()), 3),
                 why=why,

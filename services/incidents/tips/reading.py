@@ -12,10 +12,9 @@ from services.incidents.tips.schemas import (
     TipShown,
     TipStatus,
 )
-from shared.access import Identity
+from services.incidents.tips.workflow import SEEN
 from shared.database import Database
-from shared.errors import NotFound
-from shared.jurisdiction import area as area_of
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.workflow import StepOut
@@ -26,11 +25,11 @@ SHOWN = """tips.*, coalesce((
     FROM deadlines WHERE tip_id = tips.id AND to_do), '[]') AS due"""
 _TO_DO = "SELECT tip_id FROM deadlines WHERE to_do"
 
-# A tip is seen by the area of its unit, by that of whose police handle it, and by that which it waits for.
+# Who sees one finds it in the list; of who handles it the list has those alone whom it was taken over by.
 _RECORDS = Records(
     "tips",
     at="received_at",
-    may="read_tips",
+    may=SEEN.may,
     filters={
         "state": "state = {state}",
         "classified_as": "classified_as = {classified_as}",
@@ -100,22 +99,15 @@ def _shown(record: asyncpg.Record) -> TipShown:
 TIPS = Listing(_RECORDS, _shown, "tin-bao", COLUMNS)
 
 
-async def read_tip(database: Database, caller: Identity, tip_id: UUID) -> TipShown:
-    """One tip. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_tips")
-    row = await database.fetchrow(f"SELECT {SHOWN} FROM tips WHERE id = $1", tip_id)
-    if row is None:
-        raise NotFound(id=tip_id)
-    area = area_of(caller.unit)
-    seen_by = next((row[name] for name in ("handled_by", "forwarded_to") if row[name] in area), row["unit"])
-    caller.require("read_tips", seen_by, str(row["team_id"]) if row["team_id"] else None)
-    return _shown(row)
+async def read_tip(reader: Reader, tip_id: UUID) -> TipShown:
+    """One tip. NotFound without one that the caller sees."""
+    return _shown(await reader.one(SEEN, f"SELECT {SHOWN} FROM tips WHERE id = $1", tip_id))
 
 
-async def tip_steps(database: Database, caller: Identity, tip_id: UUID) -> list[StepOut]:
+async def tip_steps(reader: Reader, tip_id: UUID) -> list[StepOut]:
     """The tip's steps, oldest first."""
-    await read_tip(database, caller, tip_id)
-    rows = await database.fetch("SELECT * FROM tip_steps WHERE tip_id = $1 ORDER BY id", tip_id)
+    await read_tip(reader, tip_id)
+    rows = await reader.database.fetch("SELECT * FROM tip_steps WHERE tip_id = $1 ORDER BY id", tip_id)
     return [StepOut.model_validate(dict(row)) for row in rows]
 
 
@@ -141,21 +133,21 @@ async def standing(database: Database, tip: Tip) -> Tip:
     return row_of(Tip, last)
 
 
-async def tip_messages(database: Database, caller: Identity, tip_id: UUID) -> list[MessageOut]:
+async def tip_messages(reader: Reader, tip_id: UUID) -> list[MessageOut]:
     """What was written between the police and the sender, and the senders of its duplicates, oldest first."""
-    await read_tip(database, caller, tip_id)
-    tips = await with_duplicates(database, caller, tip_id)
-    rows = await database.fetch("SELECT * FROM tip_messages WHERE tip_id = ANY($1) ORDER BY id", tips)
+    await read_tip(reader, tip_id)
+    tips = await with_duplicates(reader, tip_id)
+    rows = await reader.database.fetch("SELECT * FROM tip_messages WHERE tip_id = ANY($1) ORDER BY id", tips)
     return [MessageOut.model_validate(dict(row)) for row in rows]
 
 
-async def with_duplicates(database: Database, caller: Identity, tip_id: UUID) -> list[UUID]:
+async def with_duplicates(reader: Reader, tip_id: UUID) -> list[UUID]:
     """A tip that the caller may see, and those that were merged into it.
 
     To a team's leader only the team's own: that, and in what words, others reported the same is not for the team to know.
     """
-    team_id = UUID(caller.team) if caller.role == "team_leader" else None
-    rows = await database.fetch(
+    team_id = UUID(reader.caller.team) if reader.caller.role == "team_leader" else None
+    rows = await reader.database.fetch(
         f"{_DUPLICATES} SELECT id FROM merged WHERE team_id = $2 OR $2 IS NULL", tip_id, team_id
     )
     return [row["id"] for row in rows]
@@ -172,12 +164,11 @@ WITH RECURSIVE merged AS (
 )"""
 
 
-async def informant_looks(database: Database, caller: Identity, tip_id: UUID) -> list[LookOut]:
-    """Who looked at the informant's identity, when and why, oldest first."""
-    caller.require_role("audit_looks")
-    tip = await database.fetchrow("SELECT handled_by FROM tips WHERE id = $1", tip_id)
-    if tip is None:
-        raise NotFound(id=tip_id)
-    caller.require("audit_looks", tip["handled_by"])
-    rows = await database.fetch("SELECT * FROM informant_looks WHERE tip_id = $1 ORDER BY id", tip_id)
+async def informant_looks(reader: Reader, tip_id: UUID) -> list[LookOut]:
+    """Who looked at the informant's identity, when and why, oldest first. Raises as `read_tip` does, and ForeignArea for
+    who sees the tip but is not of the area that handles it."""
+    reader.caller.require_role("audit_looks")
+    tip = await read_tip(reader, tip_id)
+    reader.caller.require("audit_looks", tip.handled_by)
+    rows = await reader.database.fetch("SELECT * FROM informant_looks WHERE tip_id = $1 ORDER BY id", tip_id)
     return [LookOut.model_validate(dict(row)) for row in rows]

@@ -39,7 +39,7 @@ from services.incidents.tips.schemas import (
 from shared import listing
 from shared.access import Caller
 from shared.errors import Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
-from shared.http import ClientAddress, CommandRoute, ReadingCommand, Step, Work, link_next, problems
+from shared.http import ClientAddress, CommandRoute, OpenReader, Reader, ReadingCommand, Step, Work, link_next, problems
 from shared.listing import Count
 from shared.references import ReferenceKnown
 from shared.workflow import StepOut
@@ -69,9 +69,9 @@ async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
 
 
 @asks.post("/duplicates/check")
-async def check_duplicates(draft: CheckDuplicates, caller: Caller, work: Work) -> Suggestions:
+async def check_duplicates(draft: CheckDuplicates, reader: Reader) -> Suggestions:
     """Which tips may be about the same as one that is about to be entered; this changes nothing."""
-    return await duplicates.check_duplicates(work.database, caller, draft)
+    return await duplicates.check_duplicates(reader, draft)
 
 
 @router.post("/{tip_id}/report")
@@ -195,71 +195,69 @@ async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller,
 
 @reads.get("")
 async def list_tips(
-    query: Annotated[ListTips, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListTips, Query()], reader: Reader, request: Request, response: Response
 ) -> TipPage:
     """Tips that the caller may see, in the order of their receipt."""
-    items = await reading.TIPS.page(request.app.state.service.database, caller, query)
+    items = await reading.TIPS.page(reader, query)
     link_next(request, response, items, query.limit)
     return TipPage(items=items)
 
 
 @reads.get("/count")
-async def count_tips(query: Annotated[SearchTips, Query()], caller: Caller, request: Request) -> Count:
+async def count_tips(query: Annotated[SearchTips, Query()], reader: Reader) -> Count:
     """How many tips the same list holds on all its pages."""
-    return await reading.TIPS.count(request.app.state.service.database, caller, query)
+    return await reading.TIPS.count(reader, query)
 
 
 @reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_tips(query: Annotated[ExportTips, Query()], caller: Caller, request: Request) -> StreamingResponse:
+async def export_tips(query: Annotated[ExportTips, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON; never who reported a tip."""
-    return await reading.TIPS.export(request.app.state.service.database, caller, query)
+    return await reading.TIPS.export(reader, query)
 
 
 @reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))
-async def tip_by_receipt(request: Request, antt_receipt: Receipt, client: ClientAddress) -> TipStatus:
+async def tip_by_receipt(reader: OpenReader, antt_receipt: Receipt, client: ClientAddress) -> TipStatus:
     """How a tip stands and what was asked and answered, for whoever holds its receipt."""
-    return await reading.tip_by_receipt(request.app.state.service.database, antt_receipt, client)
+    return await reading.tip_by_receipt(reader.database, antt_receipt, client)
 
 
 @reads.get("/by-receipt/messages", responses=problems(TooManyWrongReceipts))
-async def messages_by_receipt(request: Request, antt_receipt: Receipt, client: ClientAddress) -> list[MessageOut]:
+async def messages_by_receipt(reader: OpenReader, antt_receipt: Receipt, client: ClientAddress) -> list[MessageOut]:
     """What was asked of the sender, and what they answered and added."""
-    status = await reading.tip_by_receipt(request.app.state.service.database, antt_receipt, client)
+    status = await reading.tip_by_receipt(reader.database, antt_receipt, client)
     return status.messages
 
 
 @reads.get("/{tip_id}")
-async def read_tip(tip_id: UUID, caller: Caller, request: Request, response: Response) -> TipShown:
+async def read_tip(tip_id: UUID, reader: Reader, response: Response) -> TipShown:
     """One tip, with what must still be done about it and until when; its ETag names the version."""
-    tip = await reading.read_tip(request.app.state.service.database, caller, tip_id)
+    tip = await reading.read_tip(reader, tip_id)
     response.headers["ETag"] = f'"{tip.version}"'
     return tip
 
 
 @reads.get("/{tip_id}/duplicates")
-async def duplicates_of(
-    tip_id: UUID, query: Annotated[AskDuplicates, Query()], caller: Caller, request: Request
-) -> Suggestions:
+async def duplicates_of(tip_id: UUID, query: Annotated[AskDuplicates, Query()], reader: Reader) -> Suggestions:
     """Which tips of the same commune and its neighbours may be about the same, with a score and why; a person decides."""
-    return await duplicates.duplicates_of(request.app.state.service.database, caller, tip_id, query.days)
+    return await duplicates.duplicates_of(reader, tip_id, query.days)
 
 
 @reads.get("/{tip_id}/steps")
-async def tip_steps(tip_id: UUID, caller: Caller, request: Request) -> list[StepOut]:
+async def tip_steps(tip_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the tip has taken: who, when, why."""
-    return await reading.tip_steps(request.app.state.service.database, caller, tip_id)
+    return await reading.tip_steps(reader, tip_id)
 
 
 @reads.get("/{tip_id}/messages")
-async def tip_messages(tip_id: UUID, caller: Caller, request: Request) -> list[MessageOut]:
+async def tip_messages(tip_id: UUID, reader: Reader) -> list[MessageOut]:
     """What was asked of the sender, and what they answered and added; also of the tips merged into this one.
 
-    A team's leader sees what concerns the team's own tips alone.
+    A team's leader gets what concerns the team's own tips alone.
     """
-    return await reading.tip_messages(request.app.state.service.database, caller, tip_id)
+    return await reading.tip_messages(reader, tip_id)
 
 
 @reads.get("/{tip_id}/informant/looks")
-async def informant_looks(tip_id: UUID, caller: Caller, request: Request) -> list[LookOut]:
+async def informant_looks(tip_id: UUID, reader: Reader) -> list[LookOut]:
     """Who looked at the informant's identity, when, and why."""
-    return await reading.informant_looks(request.app.state.service.database, caller, tip_id)
+    return await reading.informant_looks(reader, tip_id)

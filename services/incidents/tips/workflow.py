@@ -1,11 +1,15 @@
-"""What may happen to a tip, as DOMAIN.md has it: from which states a step leads to which, and who may take it."""
+"""What may happen to a tip, as DOMAIN.md says: from which states a step leads to which, and who may take it."""
 
 from shared import units
+from shared.access import Seen
 from shared.events.incidents import TipState
 from shared.workflow import Record, Step
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
 CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")
+
+# By the area of its unit, by that of whose police handle it, and by that which it waits for; by its team.
+SEEN = Seen("read_tips", ("unit", "handled_by", "forwarded_to"))
 
 # A team can only report; every other step is the police's: of the commune that handles the tip, or of the province.
 STEPS: dict[str, Step[TipState]] = {
