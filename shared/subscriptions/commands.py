@@ -7,9 +7,9 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from shared import units
-from shared.access import Identity
+from shared.access import Identity, Seen
 from shared.days import now
-from shared.errors import ForeignArea, NotFound, Problem, UnknownUnit, invalid
+from shared.errors import NotFound, Problem, UnknownUnit, invalid
 from shared.log import ping_event, source_of
 from shared.outbox import UnitOfWork
 from shared.settings import Service, settings
@@ -25,6 +25,7 @@ from shared.subscriptions.schemas import (
     WebhookOut,
     WebhookWithSecret,
 )
+from shared.workflow import look_up_seen
 
 # Each one that delivers reads the log by a connection of its own.
 MOST_WEBHOOKS = 20
@@ -45,19 +46,19 @@ class HostNotAllowed(Problem):
     )
 
 
-def require_may_keep(caller: Identity, webhook: Webhook) -> None:
-    """Raise unless the webhook is of the caller's area and, for another system, one that it made itself."""
-    caller.require("keep_webhooks", webhook.unit)
-    if caller.role == "system" and webhook.made_by != caller.subject:
-        raise ForeignArea(id=webhook.id)
-    if webhook.state == "deleted":
+SEEN = Seen("keep_webhooks", team=None)
+
+
+def require_kept_by(caller: Identity, webhook: Webhook) -> None:
+    """Raise NotFound for a webhook that was deleted and, for another system, for one that it did not make itself."""
+    if webhook.state == "deleted" or (caller.role == "system" and webhook.made_by != caller.subject):
         raise NotFound(id=webhook.id)
 
 
 async def _load(work: UnitOfWork, caller: Identity, webhook_id: UUID) -> Webhook:
-    caller.require_role("keep_webhooks")
-    webhook = await work.load(Webhook, webhook_id)
-    require_may_keep(caller, webhook)
+    webhook = await look_up_seen(work, caller, Webhook, webhook_id, SEEN, SEEN.may)
+    require_kept_by(caller, webhook)
+    work.require_matched(webhook)
     return webhook
 
 
@@ -110,7 +111,7 @@ async def _require_room(work: UnitOfWork, unit: str) -> None:
 
 
 async def change_webhook(work: UnitOfWork, caller: Identity, webhook_id: UUID, change: ChangeWebhook) -> WebhookOut:
-    """Change what is told. To enable it again goes on where it stood."""
+    """Change what is sent. To enable it again goes on where it stood."""
     webhook = await _load(work, caller, webhook_id)
     values = change.model_dump(exclude_unset=True)
     for name in ("url", "types", "state"):

@@ -4,13 +4,10 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.access import Identity
-from shared.errors import NotFound
-from shared.http import Page, position_text
+from shared.http import Page, Reader, position_text
 from shared.jurisdiction import area as area_of
 from shared.outbox import Position, row_of
-from shared.service import Service
-from shared.subscriptions.commands import require_may_keep
+from shared.subscriptions.commands import SEEN, require_kept_by
 from shared.subscriptions.models import Webhook
 from shared.subscriptions.schemas import DeadLetter, DeadLetters, Webhooks, WebhookStanding
 
@@ -23,32 +20,30 @@ FROM webhooks w LEFT JOIN webhook_places p ON p.webhook_id = w.id
 """
 
 
-async def list_webhooks(service: Service, caller: Identity) -> Webhooks:
+async def list_webhooks(reader: Reader) -> Webhooks:
     """Those of the caller's area; for another system those that it made."""
-    caller.require_role("keep_webhooks")
-    rows = await service.database.fetch(
+    caller = reader.caller
+    caller.require_role(SEEN.may)
+    rows = await reader.database.fetch(
         f"""{_STANDING} WHERE w.state <> 'deleted' AND w.unit = ANY($1)
           AND ($2::text IS NULL OR w.made_by = $2) ORDER BY w.id""",
         sorted(area_of(caller.unit)),
         caller.subject if caller.role == "system" else None,
     )
-    return Webhooks(items=[_standing(service, row) for row in rows])
+    return Webhooks(items=[_standing(reader, row) for row in rows])
 
 
-async def read_webhook(service: Service, caller: Identity, webhook_id: UUID) -> WebhookStanding:
-    """One webhook. NotFound without one, ForeignArea for another's."""
-    caller.require_role("keep_webhooks")
-    row = await service.database.fetchrow(f"{_STANDING} WHERE w.id = $1", webhook_id)
-    if row is None:
-        raise NotFound(id=webhook_id)
-    require_may_keep(caller, row_of(Webhook, row))
-    return _standing(service, row)
+async def read_webhook(reader: Reader, webhook_id: UUID) -> WebhookStanding:
+    """One webhook. NotFound without one that the caller keeps."""
+    row = await reader.one(SEEN, f"{_STANDING} WHERE w.id = $1", webhook_id)
+    require_kept_by(reader.caller, row_of(Webhook, row))
+    return _standing(reader, row)
 
 
-async def list_dead_letters(service: Service, caller: Identity, webhook_id: UUID, page: Page) -> DeadLetters:
+async def list_dead_letters(reader: Reader, webhook_id: UUID, page: Page) -> DeadLetters:
     """A page of what could not be delivered there."""
-    await read_webhook(service, caller, webhook_id)
-    rows = await service.database.fetch(
+    await read_webhook(reader, webhook_id)
+    rows = await reader.database.fetch(
         """SELECT * FROM webhook_dead_letters WHERE webhook_id = $1 AND ($2::uuid IS NULL OR id > $2)
         ORDER BY id LIMIT $3""",
         webhook_id,
@@ -58,7 +53,7 @@ async def list_dead_letters(service: Service, caller: Identity, webhook_id: UUID
     return DeadLetters(items=[DeadLetter.model_validate(dict(row)) for row in rows])
 
 
-def _standing(service: Service, row: asyncpg.Record) -> WebhookStanding:
+def _standing(reader: Reader, row: asyncpg.Record) -> WebhookStanding:
     seen = row["seq"] is not None
-    position = position_text(service.name, Position(row["generation"], row["seq"])) if seen else None
+    position = position_text(reader.service.name, Position(row["generation"], row["seq"])) if seen else None
     return WebhookStanding.of(row_of(Webhook, row), delivery={**row, "position": position})

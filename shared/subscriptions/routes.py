@@ -60,7 +60,7 @@ def rooms(source: Service) -> list[APIRouter]:
         """Every event of the service that concerns the caller's area, in the order of the commits, as CloudEvents 1.0.
 
         Begin with `start`, or with `now` before a first full export; then go on with each answer's `next`, for ever. An
-        event may come twice after a fault on the way: its `id` tells.
+        event may come twice after a fault on the way: its `id` shows.
         """
         body = await read_changes(reader, query)
         return Response(body, media_type="application/json")
@@ -101,27 +101,27 @@ def rooms(source: Service) -> list[APIRouter]:
 
     @router.post("/{webhook_id}/ping")
     async def ping(webhook_id: UUID, caller: Caller, work: Work) -> Pinged:
-        """Send a test event of type `Ping` at once and tell what the receiver answered."""
+        """Send a test event of type `Ping` at once and return what the receiver answered."""
         return await commands.ping(work, caller, webhook_id, source)
 
     @reads.get("")
-    async def list_webhooks(caller: Caller, request: Request) -> Webhooks:
+    async def list_webhooks(reader: Reader) -> Webhooks:
         """The webhooks that the caller may keep, each with how its deliveries stand."""
-        return await reading.list_webhooks(request.app.state.service, caller)
+        return await reading.list_webhooks(reader)
 
     @reads.get("/{webhook_id}")
-    async def read_webhook(webhook_id: UUID, caller: Caller, request: Request, response: Response) -> WebhookStanding:
+    async def read_webhook(webhook_id: UUID, reader: Reader, response: Response) -> WebhookStanding:
         """One webhook and how its deliveries stand; its ETag names the version."""
-        webhook = await reading.read_webhook(request.app.state.service, caller, webhook_id)
+        webhook = await reading.read_webhook(reader, webhook_id)
         response.headers["ETag"] = f'"{webhook.version}"'
         return webhook
 
     @reads.get("/{webhook_id}/dead-letters")
     async def list_dead_letters(
-        webhook_id: UUID, query: Annotated[Page, Query()], caller: Caller, request: Request, response: Response
+        webhook_id: UUID, query: Annotated[Page, Query()], reader: Reader, request: Request, response: Response
     ) -> DeadLetters:
         """What could not be delivered there, and why."""
-        page = await reading.list_dead_letters(request.app.state.service, caller, webhook_id, query)
+        page = await reading.list_dead_letters(reader, webhook_id, query)
         link_next(request, response, page.items, query.limit)
         return page
 

@@ -158,7 +158,7 @@ _FOLLOW = {
     "PATCH /webhooks/{webhook_id}": {"note": "một"},
     "POST /webhooks/{webhook_id}/replay": {"after": "start"},
 }
-# What a command is told; one that is not named is told nothing. `{…}` stands for the id of a record.
+# What a command is given; one that is not named is given nothing. `{…}` stands for the id of a record.
 BODIES: dict[str, Any] = {
     "/incidents/v1": _FOLLOW,
     "/teams/v1": {
@@ -320,7 +320,7 @@ async def test_every_route_asks_for_the_callers_rights(antt: Antt) -> None:
 
 
 async def records(antt: Antt, path: str, team: str | None = None) -> dict[str, str]:
-    """New records of the kinds that a path names, and what they stand on; a team's own where one is told."""
+    """New records of the kinds that a path names, and what they stand on; a team's own where one is given."""
     of_team, found = {"team_id": team} if team else {}, dict[str, str]()
     operator = antt.token("operator")
     if "{tip_id}" in path:
@@ -345,7 +345,10 @@ async def records(antt: Antt, path: str, team: str | None = None) -> dict[str, s
     return found
 
 
-async def _call(antt: Antt, called: Called, route: str, ids: dict[str, str], body: Any = None) -> httpx.Response:
+async def call(
+    antt: Antt, called: Called, route: str, ids: dict[str, str], body: Any = None, version: str = '"1"'
+) -> httpx.Response:
+    """The answer that a caller gets for a route, about the records of these ids."""
     method, path = route.split(" ")
     of = {"of": "activities", "record_id": ids.get("activity_id", NOWHERE)}
     if method == "GET":
@@ -367,7 +370,7 @@ async def _call(antt: Antt, called: Called, route: str, ids: dict[str, str], bod
     scopes = [called.scope] if called.scope else []
     role: Any = called.role
     token = {} if role == "anyone" else antt.token(role, called.unit, called.team, scopes)
-    headers = {"If-Match": '"1"', **token, **sent.pop("headers", {})}
+    headers = {"If-Match": version, **token, **sent.pop("headers", {})}
     return await antt.http.request(method, path, params=query, headers=headers, **sent)
 
 
@@ -375,7 +378,8 @@ async def _call(antt: Antt, called: Called, route: str, ids: dict[str, str], bod
 DECIDED = {"no-successor", "unknown-tip", "empty"}
 
 
-def _body(route: str, ids: dict[str, str]) -> Any:
+def body_of(route: str, ids: dict[str, str]) -> Any:
+    """The body of a command, about the records of these ids."""
     body = SAID.get(route)
     if body is None or isinstance(body, bytes):
         return body
@@ -387,14 +391,14 @@ def _body(route: str, ids: dict[str, str]) -> Any:
 
 async def _refused(antt: Antt, called: Called, route: str, action: str, ids: dict[str, str]) -> list[str]:
     """What is wrong with how a command is refused, in words."""
-    answer = await _call(antt, called, route, ids, _body(route, ids))
+    answer = await call(antt, called, route, ids, body_of(route, ids))
     right = {403} if called.role != "anyone" else {401}
     if "open311" in route:
         # The standard knows no 401.
         right = {403}
-    if called.extent(action) is not None and not any(f"{{{name}}}" in route for name in (*ids, "record_id")):
-        # What is not there is refused to nobody in particular.
-        right |= {404} if "_id}" in route else set()
+    if called.extent(action) is not None and "_id}" in route:
+        # What is not the caller's to see is answered as what is not there.
+        right = {404}
     if called.team and answer.status_code in (400, 422) and "team_id" in answer.text:
         # What a leader enters is the own team's, and that is another unit's.
         return []
@@ -406,12 +410,12 @@ async def _allowed(antt: Antt, called: Called, route: str, team: str) -> list[st
     own = called.team or None
     said = json.dumps(SAID.get(route, ""), default=str)
     ids = await records(antt, route + said, own)
-    body = _body(route, ids)
+    body = body_of(route, ids)
     if own and isinstance(body, dict) and route.endswith(("/v1/tips", "/v1/activities")):
         body["team_id"] = own
     if own and isinstance(body, dict) and "activity" in body:
         body["activity"]["team_id"] = own
-    answer = await _call(antt, called, route, ids, body)
+    answer = await call(antt, called, route, ids, body)
     right = {200, 201, 202, 204, 404, 409, 412, 422}
     if answer.status_code == 422 and answer.json()["type"] == "urn:antt:problem:invalid-input":
         # Refused before anybody's rights are asked for, unless it says what is only known after them.
@@ -420,22 +424,22 @@ async def _allowed(antt: Antt, called: Called, route: str, team: str) -> list[st
 
 
 async def _read(antt: Antt, called: Called, route: str, action: str, ids: dict[str, str]) -> list[str]:
-    """What is wrong with what a reader is told, in words."""
+    """What is wrong with what a reader gets, in words."""
     extent = called.extent(action)
     # A recount is of the whole province.
     reaches = called.reaches and (action != "recount" or units.is_province(called.unit))
     named = next((id for name, id in ids.items() if f"{{{name}}}" in route), None)
-    answer = await _call(antt, called, route, ids)
-    told = answer.status_code == 200 and any(id in answer.text for id in ids.values())
+    answer = await call(antt, called, route, ids)
+    shown = answer.status_code == 200 and any(id in answer.text for id in ids.values())
     if extent is None:
         right = {401 if called.role == "anyone" else 403}
     elif extent == AREA and reaches:
         right = {answer.status_code} - {401, 403}
     elif extent == AREA:
-        # A list of another area is empty; what is named by its id or its unit is refused.
-        right = {403} if named is not None else {403, 404, *(() if told else (200,))}
+        # A list of another area is empty; what is named by its unit is refused, and by its id it is not there.
+        right = {404} if named is not None else {403, 404, *(() if shown else (200,))}
     else:
-        right = {403, 404, *(() if told else (200,))}
+        right = {403, 404, *(() if shown else (200,))}
     return _wrong(answer, right, called, route)
 
 

@@ -45,7 +45,7 @@ async def test_what_a_team_enters_counts_once_the_police_confirm_it(antt: Antt) 
     confirm = f"{ACTIVITIES}/{patrol['id']}/confirm"
     assert kind_of(await antt.post(confirm, {}, leader)) == (403, "forbidden")
     assert kind_of(await antt.post(confirm, {}, antt.token("system", PROVINCE))) == (403, "forbidden")
-    assert kind_of(await antt.post(confirm, {}, antt.token(unit=ELSEWHERE))) == (403, "foreign-area")
+    assert kind_of(await antt.post(confirm, {}, antt.token(unit=ELSEWHERE))) == (404, "not-found")
     confirmed = await antt.post(confirm, {}, officer)
     assert confirmed.json()["state"] == "confirmed"
     assert (await antt.counters(confirmed.headers["antt-position"]))["patrols"] == 1
@@ -169,10 +169,10 @@ async def test_a_team_leader_enters_for_the_own_team_only(antt: Antt) -> None:
     assert kind_of(await antt.post(ACTIVITIES, a_patrol(unit=ELSEWHERE), leader)) == BAD
     others = await opened(antt, ACTIVITIES, a_patrol(team_id=other_id))
     for path in (f"{ACTIVITIES}/{others['id']}", f"{ACTIVITIES}/{others['id']}/steps"):
-        assert kind_of(await antt.get(path, leader)) == (403, "foreign-area")
+        assert kind_of(await antt.get(path, leader)) == (404, "not-found")
     correction = {"reason": "nhầm", "activity": a_patrol()}
     answer = await antt.post(f"{ACTIVITIES}/{others['id']}/correct", correction, leader)
-    assert kind_of(answer) == (403, "foreign-area")
+    assert kind_of(answer) == (404, "not-found")
     assert [item["team_id"] for item in (await antt.get(ACTIVITIES, leader)).json()["items"]] == [team_id]
 
 

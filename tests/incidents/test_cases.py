@@ -444,11 +444,11 @@ async def test_only_the_police_and_systems_handle_cases_of_their_area(antt: Antt
     assert kind_of(await antt.post(CASES, a_case(), leader)) == (403, "forbidden")
     assert kind_of(await antt.post(CASES, a_case(), antt.token(unit=ELSEWHERE))) == (403, "foreign-area")
     foreign = antt.token(unit=ELSEWHERE)
-    assert kind_of(await antt.post(f"{base}/resolve", {"resolved_on": "2025-11-05"}, foreign)) == (403, "foreign-area")
+    assert kind_of(await antt.post(f"{base}/resolve", {"resolved_on": "2025-11-05"}, foreign)) == (404, "not-found")
     for path in (base, f"{base}/steps", CASES):
         assert kind_of(await antt.get(path)) == (401, "unauthenticated")
         assert kind_of(await antt.get(path, leader)) == (403, "foreign-area")
-    assert kind_of(await antt.get(base, foreign)) == (403, "foreign-area")
+    assert kind_of(await antt.get(base, foreign)) == (404, "not-found")
     assert kind_of(await antt.get(f"{CASES}/{NOWHERE}", antt.token())) == (404, "not-found")
     assert kind_of(await antt.post(f"{CASES}/{NOWHERE}/reopen", {"reason": "nhầm"}, antt.token())) == (404, "not-found")
 

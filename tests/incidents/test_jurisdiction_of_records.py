@@ -67,7 +67,7 @@ async def test_a_team_of_a_split_commune_patrols_where_it_went_and_a_successors_
     for unit, elsewhere in (SUCCESSORS, SUCCESSORS[::-1]):
         patrol = (await opened(antt, ACTIVITIES, a_patrol(unit=unit), leader))["id"]
         confirm = f"{ACTIVITIES}/{patrol}/confirm"
-        assert kind_of(await antt.post(confirm, {}, antt.token(unit=elsewhere))) == (403, "foreign-area")
+        assert kind_of(await antt.post(confirm, {}, antt.token(unit=elsewhere))) == (404, "not-found")
         confirmed = await antt.post(confirm, {}, antt.token(unit=unit))
         assert confirmed.status_code == 200, confirmed.text
         assert confirmed.json()["state"] == "confirmed"
@@ -85,4 +85,4 @@ async def test_a_split_gives_a_communes_officer_no_strangers_records(old_provinc
     assert case in await read(antt, CASES, antt.token(unit=SPLIT))
     for unit in SUCCESSORS:
         assert case not in await read(antt, CASES, antt.token(unit=unit))
-        assert kind_of(await antt.get(f"{CASES}/{case}", antt.token(unit=unit))) == (403, "foreign-area")
+        assert kind_of(await antt.get(f"{CASES}/{case}", antt.token(unit=unit))) == (404, "not-found")
