@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from shared.access import Caller
 from shared.database import Database
 from shared.errors import DatabaseUnavailable, Forbidden, Unauthenticated
-from shared.http import problems
+from shared.http import Reader, problems
 from shared.settings import settings
 
 POSITION = """
@@ -53,7 +52,7 @@ def recount_room(statements: Mapping[str, str]) -> APIRouter:
     router = APIRouter(tags=["recount"], responses=problems(Unauthenticated, Forbidden, DatabaseUnavailable))
 
     @router.get("/recount", status_code=200, response_class=Lines)
-    async def recount(caller: Caller, request: Request, counted: int = 0) -> Lines:
+    async def recount(reader: Reader, counted: int = 0) -> Lines:
         """This service's figures counted anew from its tables, as lines of JSON (application/x-ndjson).
 
         The first line is the outbox's position in the snapshot that all others are counted from:
@@ -61,8 +60,8 @@ def recount_room(statements: Mapping[str, str]) -> APIRouter:
         sees that it is the same outbox; then a line for each cell that is not zero: `{"unit", "on", "indicator",
         "count"}`, in the unit that the record names, not spread to others.
         """
-        caller.require("recount", settings().province)
-        lines = _count_anew(request.app.state.service.database, statements, counted)
+        reader.caller.require("recount", settings().province)
+        lines = _count_anew(reader.database, statements, counted)
         # The snapshot is taken before the answer begins, so that a database that is down is a 503.
         return Lines(await anext(lines), lines)
 

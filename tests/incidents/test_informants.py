@@ -218,7 +218,10 @@ async def test_who_may_sees_the_informant_with_a_reason_and_each_look_is_kept(an
     roles: tuple[TokenRole, ...] = ("operator", "system")
     for role in roles:
         assert kind_of(await antt.post(at, {"reason": "x"}, antt.token(role, PROVINCE)))[0] == 403
-    assert kind_of(await antt.post(at, {"reason": "x"}, antt.token("commune_officer", "2025:00004"))) == (404, "not-found")
+    assert kind_of(await antt.post(at, {"reason": "x"}, antt.token("commune_officer", "2025:00004"))) == (
+        404,
+        "not-found",
+    )
     answer = await antt.post(at, {"reason": "Mời làm việc"}, antt.token())
     assert {name: value for name, value in answer.json().items() if value} == WHO
     looks = await antt.get(f"{at}/looks", antt.token("province_officer", PROVINCE))

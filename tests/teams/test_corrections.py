@@ -77,7 +77,7 @@ async def test_a_team_entered_in_the_wrong_commune_moves_with_its_members_and_th
     assert history[0]["made_by"] == f"operator:{PROVINCE}"
     officer = antt.token("commune_officer", COMMUNE)
     back = await antt.post(f"{TEAMS}/{team}/correct", {**WRONG, "unit": COMMUNE}, officer)
-    assert refusal(back) == (403, "foreign-area")
+    assert refusal(back) == (404, "not-found")
 
 
 async def test_the_days_of_a_team_are_set_right_and_leave_no_term_out(antt: Antt) -> None:

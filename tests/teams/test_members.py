@@ -159,14 +159,14 @@ async def test_persons_are_shown_to_officers_of_the_area_and_to_the_leader_of_th
     elsewhere = antt.token("commune_officer", "2025:25747")
     assert [item["id"] for item in (await antt.get(MEMBERS, leader)).json()["items"]] == [id]
     assert (await antt.get(f"{MEMBERS}/{id}", leader)).status_code == 200
-    assert refusal(await antt.get(f"{MEMBERS}/{foreign}", leader)) == (403, "foreign-area")
-    assert refusal(await antt.get(f"{MEMBERS}/{id}", elsewhere)) == (403, "foreign-area")
+    assert refusal(await antt.get(f"{MEMBERS}/{foreign}", leader)) == (404, "not-found")
+    assert refusal(await antt.get(f"{MEMBERS}/{id}", elsewhere)) == (404, "not-found")
     assert refusal(await antt.get(f"{MEMBERS}/{id}")) == (401, "unauthenticated")
     assert (await antt.get(MEMBERS, elsewhere)).json()["items"] == []
     assert refusal(await antt.post(MEMBERS, a_member(mine), leader)) == (403, "forbidden")
-    assert refusal(await antt.post(MEMBERS, a_member(mine), elsewhere)) == (403, "foreign-area")
+    assert refusal(await antt.post(MEMBERS, a_member(mine), elsewhere)) == (404, "not-found")
     release = {"until_on": "2025-11-05", "ground": "health", "decision": DECISION}
-    assert refusal(await antt.post(f"{MEMBERS}/{id}/release", release, elsewhere)) == (403, "foreign-area")
+    assert refusal(await antt.post(f"{MEMBERS}/{id}/release", release, elsewhere)) == (404, "not-found")
 
 
 async def test_a_list_tells_who_was_in_a_team_on_a_day(antt: Antt) -> None:

@@ -80,7 +80,7 @@ async def test_from_its_day_on_a_team_and_its_members_count_where_they_were_plac
 
 async def test_a_commune_finds_the_team_that_was_placed_in_it_and_confirms_its_patrols(antt: Antt) -> None:
     id, officer = await a_split_team(antt), antt.token("commune_officer", COMMUNE)
-    assert refusal(await antt.get(f"{TEAMS}/{id}", officer)) == (403, "foreign-area")
+    assert refusal(await antt.get(f"{TEAMS}/{id}", officer)) == (404, "not-found")
     await place(antt, id, 20)
     assert (await antt.get(f"{TEAMS}/{id}", officer)).status_code == 200
     leader = antt.token("team_leader", COMMUNE, id)
@@ -116,7 +116,7 @@ async def test_a_placement_is_refused_where_it_cannot_be(antt: Antt) -> None:
     assert refusal(await place(antt, id, 5)) == (422, "unit-not-in-force")
     officer = antt.token("commune_officer", OTHER)
     body = {"unit": OTHER, "from_on": on(20), "decision": DECISION}
-    assert refusal(await antt.post(f"{TEAMS}/{id}/place", body, officer)) == (403, "foreign-area")
+    assert refusal(await antt.post(f"{TEAMS}/{id}/place", body, officer)) == (404, "not-found")
     assert (await place(antt, id, 20)).status_code == 200
     assert refusal(await place(antt, id, 30, OTHER)) == (409, "step-not-allowed")
     ends = {"until_on": on(19), "decision": DECISION}

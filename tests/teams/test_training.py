@@ -119,6 +119,6 @@ async def test_lists_of_training_are_narrowed_to_the_reach_of_who_asks(antt: Ant
     assert await listed(CERTIFICATES, operator, unit=COMMUNE) == [certificate, second]
     assert await listed(CERTIFICATES, leader) == [certificate]
     assert await listed(CERTIFICATES, elsewhere) == []
-    assert refusal(await antt.get(f"{CERTIFICATES}/{second}", leader)) == (403, "foreign-area")
+    assert refusal(await antt.get(f"{CERTIFICATES}/{second}", leader)) == (404, "not-found")
     assert refusal(await antt.get(CERTIFICATES)) == (401, "unauthenticated")
     assert refusal(await antt.get(CLASSES)) == (401, "unauthenticated")

@@ -17,7 +17,7 @@ from services.teams.errors import (
     TermsOutsideTeam,
     TermsOverlap,
 )
-from services.teams.members.reading import member_out
+from services.teams.members.reading import SEEN, member_out
 from services.teams.members.schemas import (
     ChangeMember,
     ChangeRole,
@@ -29,6 +29,7 @@ from services.teams.members.schemas import (
 )
 from services.teams.placing import require_standing, unit_of
 from services.teams.tables.members import Member, MemberTerm
+from services.teams.tables.teams import SEEN as TEAM_SEEN
 from services.teams.tables.teams import Team
 from services.teams.terms import (
     END,
@@ -285,15 +286,17 @@ async def _move(
 async def _load(work: UnitOfWork, caller: Identity, member_id: UUID) -> tuple[Member, MemberTerm]:
     """A member and the latest term, for who keeps the registry of the term's team."""
     caller.require_role("keep_registry")
-    member = await work.load(Member, member_id)
-    require_not_withdrawn(member)
+    member = await work.look_up(Member, member_id)
+    # After the member, whose version guards it: what was moved on meanwhile is decided again.
     found = await work.database.fetchrow(
         """SELECT term.*, team.unit AS team_unit FROM member_terms term JOIN teams team ON team.id = term.team_id
         WHERE term.id = $1""",
-        member.term_id,
+        member.term_id if member is not None else None,
     )
-    assert found is not None
-    caller.require("keep_registry", found["team_unit"])
+    if member is None or found is None or not caller.sees(SEEN, found.__getitem__, "keep_registry"):
+        raise NotFound(id=member_id)
+    work.require_matched(member)
+    require_not_withdrawn(member)
     return member, row_of(MemberTerm, found)
 
 
@@ -331,10 +334,9 @@ async def _open_team(
         name_key,
         born_on,
     )
-    if found is None:
+    if found is None or not caller.sees(TEAM_SEEN, found.__getitem__, "keep_registry"):
         raise NotFound(id=team_id)
     team = row_of(Team, found)
-    caller.require("keep_registry", team.unit)
     require_standing(team)
     require_place(unit_of(team, from_on), from_on)
     if from_on < team.from_on:

@@ -7,13 +7,15 @@ import asyncpg
 from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.members.schemas import ListedMember, MemberHistory, MemberOut, TermOut
 from services.teams.tables.members import WORDS, Member, MemberTerm
-from shared.access import Identity
-from shared.database import Database
+from shared.access import Seen
 from shared.decisions import decision_of
-from shared.errors import NotFound
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.outbox.rows import values_of
+
+# A member is of the team of the latest term, and of the unit where that team is now.
+SEEN = Seen("read_registry", ("team_unit",))
 
 # Each member with the latest term, or with the one held on a day, and the team of that term.
 _ROWS = """
@@ -31,14 +33,14 @@ _RECORDS = Records(
     "members",
     at="id",
     day="from_on",
-    may="read_registry",
+    may=SEEN.may,
     filters={
         "team_id": "team_id = {team_id}",
         "state": "state = {state}",
         "role": "role = {role}",
         "decision_number": "folded({decision_number}) IN (folded(decision_number), folded(end_decision_number))",
     },
-    reach=("team_unit",),
+    reach=SEEN.units,
     rows=_ROWS,
     words=WORDS,
 )
@@ -85,29 +87,28 @@ def _listed(record: asyncpg.Record) -> ListedMember:
 MEMBERS = Listing(_RECORDS, _listed, "thanh-vien", FILE)
 
 
-async def read_member(database: Database, caller: Identity, member_id: UUID) -> MemberHistory:
-    """One member with every term. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_registry")
-    row = await database.fetchrow(
+async def read_member(reader: Reader, member_id: UUID) -> MemberHistory:
+    """One member with every term. NotFound without one that the caller sees."""
+    row = await reader.one(
+        SEEN,
         """SELECT member.*, team.unit AS team_unit, team.id AS team_id FROM members member
         JOIN member_terms latest ON latest.id = member.term_id
         JOIN teams team ON team.id = latest.team_id
         WHERE member.id = $1""",
         member_id,
     )
-    if row is None:
-        raise NotFound(id=member_id)
-    caller.require("read_registry", row["team_unit"], str(row["team_id"]))
-    found = await database.fetch("SELECT * FROM member_terms WHERE member_id = $1 ORDER BY from_on, id", member_id)
+    found = await reader.database.fetch(
+        "SELECT * FROM member_terms WHERE member_id = $1 ORDER BY from_on, id", member_id
+    )
     member, terms = row_of(Member, row), [row_of(MemberTerm, term) for term in found]
     latest = next(term for term in terms if term.id == member.term_id)
     return MemberHistory(**dict(member_out(member, latest)), terms=[term_out(term) for term in terms])
 
 
-async def member_corrections(database: Database, caller: Identity, member_id: UUID) -> list[CorrectionOut]:
+async def member_corrections(reader: Reader, member_id: UUID) -> list[CorrectionOut]:
     """What was corrected of the member's terms. Raises as `read_member` does."""
-    member = await read_member(database, caller, member_id)
-    return await corrections_of(database, member_id, *[term.id for term in member.terms])
+    member = await read_member(reader, member_id)
+    return await corrections_of(reader.database, member_id, *[term.id for term in member.terms])
 
 
 def member_out(member: Member, term: MemberTerm) -> MemberOut:

@@ -44,7 +44,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
 
 router = APIRouter(
@@ -113,37 +113,35 @@ async def withdraw_member_term(
 
 @reads.get("")
 async def list_members(
-    query: Annotated[ListMembers, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListMembers, Query()], reader: Reader, request: Request, response: Response
 ) -> MemberPage:
     """Members that the caller may see, released ones too, in the order of their entry."""
-    items = await reading.MEMBERS.page(request.app.state.service.database, caller, query)
+    items = await reading.MEMBERS.page(reader, query)
     link_next(request, response, items, query.limit)
     return MemberPage(items=items)
 
 
 @reads.get("/count")
-async def count_members(query: Annotated[SearchMembers, Query()], caller: Caller, request: Request) -> Count:
+async def count_members(query: Annotated[SearchMembers, Query()], reader: Reader) -> Count:
     """How many members the same list holds on all its pages."""
-    return await reading.MEMBERS.count(request.app.state.service.database, caller, query)
+    return await reading.MEMBERS.count(reader, query)
 
 
 @reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_members(
-    query: Annotated[ExportMembers, Query()], caller: Caller, request: Request
-) -> StreamingResponse:
+async def export_members(query: Annotated[ExportMembers, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.MEMBERS.export(request.app.state.service.database, caller, query)
+    return await reading.MEMBERS.export(reader, query)
 
 
 @reads.get("/{member_id}")
-async def read_member(member_id: UUID, caller: Caller, request: Request, response: Response) -> MemberHistory:
+async def read_member(member_id: UUID, reader: Reader, response: Response) -> MemberHistory:
     """One member with every term; the ETag names the version."""
-    member = await reading.read_member(request.app.state.service.database, caller, member_id)
+    member = await reading.read_member(reader, member_id)
     response.headers["ETag"] = f'"{member.version}"'
     return member
 
 
 @reads.get("/{member_id}/corrections")
-async def member_corrections(member_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+async def member_corrections(member_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the member's terms or withdrawn: who, when and why, oldest first."""
-    return await reading.member_corrections(request.app.state.service.database, caller, member_id)
+    return await reading.member_corrections(reader, member_id)

@@ -7,8 +7,12 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field
 
+from shared.access import Seen
 from shared.listing import Words
 from shared.outbox import Declared, after_create, instant
+
+# A team is its leader's own, and of those who keep or read the registry of its unit.
+SEEN = Seen("read_registry", team="id")
 
 
 class TeamsModel(Declared, registry=registry()):

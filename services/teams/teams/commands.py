@@ -12,7 +12,7 @@ from services.teams.corrections import Withdraw, require_not_withdrawn, set_righ
 from services.teams.errors import DayTooEarly, TermsOutlastTeam, TermsOutsideTeam
 from services.teams.placing import facts, require_standing, unit_of
 from services.teams.tables.members import Member, MemberTerm
-from services.teams.tables.teams import Team
+from services.teams.tables.teams import SEEN, Team
 from services.teams.teams.reading import team_out
 from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
 from services.teams.terms import begin_term, correct_term, end_of, end_term, realign_certificates, withdraw_term
@@ -23,6 +23,7 @@ from shared.errors import InvalidInput, StepNotAllowed
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
+from shared.workflow import load_seen
 
 
 async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> TeamOut:
@@ -252,9 +253,7 @@ async def _terms_of(work: UnitOfWork, team_id: UUID) -> list[MemberTerm]:
 
 async def _load(work: UnitOfWork, caller: Identity, team_id: UUID) -> Team:
     """A team that may be changed by who keeps the registry of its unit."""
-    caller.require_role("keep_registry")
-    team = await work.load(Team, team_id)
-    caller.require("keep_registry", team.unit)
+    team = await load_seen(work, caller, Team, team_id, SEEN, "keep_registry")
     require_not_withdrawn(team)
     return team
 

@@ -6,12 +6,10 @@ import asyncpg
 import msgspec
 
 from services.teams.corrections import CorrectionOut, corrections_of
-from services.teams.tables.teams import WORDS, Team
+from services.teams.tables.teams import SEEN, WORDS, Team
 from services.teams.teams.schemas import ListedTeam, TeamOut
-from shared.access import Identity
-from shared.database import Database
 from shared.decisions import decision_of
-from shared.errors import NotFound
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
 from shared.outbox import row_of
 from shared.outbox.rows import values_of
@@ -20,7 +18,7 @@ _RECORDS = Records(
     "teams",
     at="id",
     day="from_on",
-    may="read_registry",
+    may=SEEN.may,
     filters={"state": "state = {state}"},
     of_team="id = {own_team}::uuid",
     rows="""SELECT teams.*, CASE WHEN withdrawn_at IS NOT NULL THEN 'withdrawn'
@@ -58,20 +56,15 @@ def _listed(record: asyncpg.Record) -> ListedTeam:
 TEAMS = Listing(_RECORDS, _listed, "to-bao-ve-antt", FILE)
 
 
-async def read_team(database: Database, caller: Identity, team_id: UUID) -> TeamOut:
-    """One team. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_registry")
-    row = await database.fetchrow("SELECT * FROM teams WHERE id = $1", team_id)
-    if row is None:
-        raise NotFound(id=team_id)
-    caller.require("read_registry", row["unit"], str(team_id))
-    return team_out(row_of(Team, row))
+async def read_team(reader: Reader, team_id: UUID) -> TeamOut:
+    """One team. NotFound without one that the caller sees."""
+    return team_out(row_of(Team, await reader.one(SEEN, "SELECT * FROM teams WHERE id = $1", team_id)))
 
 
-async def team_corrections(database: Database, caller: Identity, team_id: UUID) -> list[CorrectionOut]:
+async def team_corrections(reader: Reader, team_id: UUID) -> list[CorrectionOut]:
     """What was corrected of the team. Raises as `read_team` does."""
-    await read_team(database, caller, team_id)
-    return await corrections_of(database, team_id)
+    await read_team(reader, team_id)
+    return await corrections_of(reader.database, team_id)
 
 
 def team_out(team: Team) -> TeamOut:

@@ -34,7 +34,7 @@ from shared.errors import (
     StepNotAllowed,
     Unauthenticated,
 )
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
 
 router = APIRouter(
@@ -86,35 +86,35 @@ async def withdraw_team(team_id: UUID, withdrawal: Withdraw, caller: Caller, wor
 
 @reads.get("")
 async def list_teams(
-    query: Annotated[ListTeams, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListTeams, Query()], reader: Reader, request: Request, response: Response
 ) -> TeamPage:
     """Teams that the caller may see, dissolved ones too, in the order of their entry."""
-    items = await reading.TEAMS.page(request.app.state.service.database, caller, query)
+    items = await reading.TEAMS.page(reader, query)
     link_next(request, response, items, query.limit)
     return TeamPage(items=items)
 
 
 @reads.get("/count")
-async def count_teams(query: Annotated[SearchTeams, Query()], caller: Caller, request: Request) -> Count:
+async def count_teams(query: Annotated[SearchTeams, Query()], reader: Reader) -> Count:
     """How many teams the same list holds on all its pages."""
-    return await reading.TEAMS.count(request.app.state.service.database, caller, query)
+    return await reading.TEAMS.count(reader, query)
 
 
 @reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_teams(query: Annotated[ExportTeams, Query()], caller: Caller, request: Request) -> StreamingResponse:
+async def export_teams(query: Annotated[ExportTeams, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.TEAMS.export(request.app.state.service.database, caller, query)
+    return await reading.TEAMS.export(reader, query)
 
 
 @reads.get("/{team_id}")
-async def read_team(team_id: UUID, caller: Caller, request: Request, response: Response) -> TeamOut:
+async def read_team(team_id: UUID, reader: Reader, response: Response) -> TeamOut:
     """One team; its ETag names the version."""
-    team = await reading.read_team(request.app.state.service.database, caller, team_id)
+    team = await reading.read_team(reader, team_id)
     response.headers["ETag"] = f'"{team.version}"'
     return team
 
 
 @reads.get("/{team_id}/corrections")
-async def team_corrections(team_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+async def team_corrections(team_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the team or withdrawn: who, when and why, oldest first."""
-    return await reading.team_corrections(request.app.state.service.database, caller, team_id)
+    return await reading.team_corrections(reader, team_id)

@@ -10,8 +10,10 @@ from services.teams import terms
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
 from services.teams.placing import unit_of
+from services.teams.tables.teams import SEEN as TEAM_SEEN
 from services.teams.tables.teams import Team
 from services.teams.tables.training import Certificate, TrainingClass
+from services.teams.training.reading import CERTIFICATE_SEEN, CLASS_SEEN
 from services.teams.training.schemas import (
     CertificateOut,
     CorrectCertificate,
@@ -29,6 +31,7 @@ from shared.events.teams import Role
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import changed
 from shared.places import require_not_future, require_place
+from shared.workflow import is_seen, load_seen
 
 
 async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraining) -> TrainingClassOut:
@@ -140,8 +143,9 @@ class Held(NamedTuple):
 async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Held:
     """The team, its unit on that day and the role that a member held then; the class was over."""
     found = await work.database.fetchrow(
-        """SELECT class.held_on, class.withdrawn_at, term.role, term.team_id
-        FROM training_classes class CROSS JOIN members member
+        """SELECT class.held_on, class.withdrawn_at, term.role, term.team_id,
+          coalesce(term.team_id, latest.team_id) AS seen_in
+        FROM training_classes class CROSS JOIN members member JOIN member_terms latest ON latest.id = member.term_id
         LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
           AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
         WHERE class.id = $1 AND member.id = $2""",
@@ -149,13 +153,11 @@ async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_
         member_id,
         issued_on,
     )
-    if found is None:
+    team = await work.look_up(Team, found["seen_in"]) if found is not None else None
+    if found is None or team is None or not is_seen(caller, team, TEAM_SEEN, "keep_registry"):
         raise NotFound(training_class_id=class_id, member_id=member_id)
     if found["team_id"] is None:
         raise NotMemberThen(member_id=member_id, day=issued_on)
-    team = await work.look_up(Team, found["team_id"])
-    assert team is not None
-    caller.require("keep_registry", team.unit)
     if found["withdrawn_at"] is not None:
         raise RecordWithdrawn(id=class_id)
     if issued_on < found["held_on"]:
@@ -164,19 +166,20 @@ async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_
 
 
 async def _load(work: UnitOfWork, caller: Identity, class_id: UUID) -> TrainingClass:
-    caller.require_role("keep_registry")
-    training = await work.load(TrainingClass, class_id)
-    caller.require("keep_registry", training.unit)
+    training = await load_seen(work, caller, TrainingClass, class_id, CLASS_SEEN, "keep_registry")
     require_not_withdrawn(training)
     return training
 
 
 async def _load_certificate(work: UnitOfWork, caller: Identity, certificate_id: UUID, step: str) -> Certificate:
     caller.require_role("keep_registry")
-    certificate = await work.load(Certificate, certificate_id)
-    team = await work.database.fetchrow("SELECT unit FROM teams WHERE id = $1", certificate.team_id)
-    assert team is not None
-    caller.require("keep_registry", team["unit"])
+    certificate = await work.look_up(Certificate, certificate_id)
+    team = await work.database.fetchrow(
+        "SELECT id AS team_id, unit AS team_unit FROM teams WHERE id = $1", certificate.team_id if certificate else None
+    )
+    if certificate is None or team is None or not caller.sees(CERTIFICATE_SEEN, team.__getitem__, "keep_registry"):
+        raise NotFound(id=certificate_id)
+    work.require_matched(certificate)
     if certificate.revoked_on is not None:
         raise StepNotAllowed(state="revoked", step=step)
     return certificate

@@ -5,16 +5,19 @@ from uuid import UUID
 from services.teams.corrections import CorrectionOut, corrections_of
 from services.teams.tables.training import CERTIFICATE_WORDS, CLASS_WORDS
 from services.teams.training.schemas import CertificateOut, ListedCertificate, ListedClass
-from shared.access import Identity
-from shared.database import Database
-from shared.errors import NotFound
+from shared.access import Seen
+from shared.http import Reader
 from shared.listing import Column, Listing, Records, name_of, value_of, word_of
+
+# What was corrected of a class is no team's; a certificate is of its team, and of the unit where that is now.
+CLASS_SEEN = Seen("read_registry", team=None)
+CERTIFICATE_SEEN = Seen("read_registry", ("team_unit",))
 
 _CLASSES = Records(
     "training_classes",
     at="id",
     day="held_on",
-    may="read_registry",
+    may=CLASS_SEEN.may,
     filters={"state": "state = {state}"},
     # A leader sees the classes that gave the own team a certificate.
     of_team="id IN (SELECT training_class_id FROM certificates WHERE team_id = {own_team}::uuid)",
@@ -26,7 +29,7 @@ _CERTIFICATES = Records(
     "certificates",
     at="id",
     day="issued_on",
-    may="read_registry",
+    may=CERTIFICATE_SEEN.may,
     filters={
         "training_class_id": "training_class_id = {training_class_id}",
         "member_id": "member_id = {member_id}",
@@ -34,7 +37,7 @@ _CERTIFICATES = Records(
         "role": "role = {role}",
         "state": "state = {state}",
     },
-    reach=("team_unit",),
+    reach=CERTIFICATE_SEEN.units,
     rows="""SELECT certificate.*, team.unit AS team_unit, team.name AS team_name, class.title AS class_title,
             CASE WHEN certificate.revoked_on IS NOT NULL THEN 'revoked' ELSE 'valid' END AS state
         FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
@@ -82,32 +85,25 @@ CERTIFICATES = Listing(
 )
 
 
-async def read_certificate(database: Database, caller: Identity, certificate_id: UUID) -> CertificateOut:
-    """One certificate. NotFound without one, ForeignArea outside the caller's reach."""
-    caller.require_role("read_registry")
-    row = await database.fetchrow(
+async def read_certificate(reader: Reader, certificate_id: UUID) -> CertificateOut:
+    """One certificate. NotFound without one that the caller sees."""
+    row = await reader.one(
+        CERTIFICATE_SEEN,
         """SELECT certificate.*, team.unit AS team_unit
         FROM certificates certificate JOIN teams team ON team.id = certificate.team_id
         WHERE certificate.id = $1""",
         certificate_id,
     )
-    if row is None:
-        raise NotFound(id=certificate_id)
-    caller.require("read_registry", row["team_unit"], str(row["team_id"]))
     return CertificateOut.model_validate(dict(row))
 
 
-async def certificate_corrections(database: Database, caller: Identity, certificate_id: UUID) -> list[CorrectionOut]:
+async def certificate_corrections(reader: Reader, certificate_id: UUID) -> list[CorrectionOut]:
     """What was corrected of the certificate. Raises as `read_certificate` does."""
-    await read_certificate(database, caller, certificate_id)
-    return await corrections_of(database, certificate_id)
+    await read_certificate(reader, certificate_id)
+    return await corrections_of(reader.database, certificate_id)
 
 
-async def training_corrections(database: Database, caller: Identity, class_id: UUID) -> list[CorrectionOut]:
-    """What was corrected of the class. NotFound without one, ForeignArea outside the caller's area."""
-    caller.require_role("read_registry")
-    row = await database.fetchrow("SELECT unit FROM training_classes WHERE id = $1", class_id)
-    if row is None:
-        raise NotFound(id=class_id)
-    caller.require("read_registry", row["unit"])
-    return await corrections_of(database, class_id)
+async def training_corrections(reader: Reader, class_id: UUID) -> list[CorrectionOut]:
+    """What was corrected of the class. NotFound without one that the caller sees, ForeignArea for a team's leader."""
+    await reader.one(CLASS_SEEN, "SELECT unit FROM training_classes WHERE id = $1", class_id)
+    return await corrections_of(reader.database, class_id)

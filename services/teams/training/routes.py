@@ -29,7 +29,7 @@ from services.teams.training.schemas import (
 from shared import listing
 from shared.access import Caller
 from shared.errors import Changed, Conflict, Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
-from shared.http import CommandRoute, Work, link_next, problems
+from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
 
 router = APIRouter(
@@ -82,69 +82,63 @@ async def correct_certificate(
 
 @reads.get("/training-classes")
 async def list_training_classes(
-    query: Annotated[ListTrainingClasses, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListTrainingClasses, Query()], reader: Reader, request: Request, response: Response
 ) -> TrainingClassPage:
     """Training classes that the caller may see, in the order of their entry."""
-    items = await reading.CLASSES.page(request.app.state.service.database, caller, query)
+    items = await reading.CLASSES.page(reader, query)
     link_next(request, response, items, query.limit)
     return TrainingClassPage(items=items)
 
 
 @reads.get("/training-classes/count")
-async def count_training_classes(query: Annotated[SearchClasses, Query()], caller: Caller, request: Request) -> Count:
+async def count_training_classes(query: Annotated[SearchClasses, Query()], reader: Reader) -> Count:
     """How many classes the same list holds on all its pages."""
-    return await reading.CLASSES.count(request.app.state.service.database, caller, query)
+    return await reading.CLASSES.count(reader, query)
 
 
 @reads.get("/training-classes/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_training_classes(
-    query: Annotated[ExportClasses, Query()], caller: Caller, request: Request
-) -> StreamingResponse:
+async def export_training_classes(query: Annotated[ExportClasses, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.CLASSES.export(request.app.state.service.database, caller, query)
+    return await reading.CLASSES.export(reader, query)
 
 
 @reads.get("/certificates")
 async def list_certificates(
-    query: Annotated[ListCertificates, Query()], caller: Caller, request: Request, response: Response
+    query: Annotated[ListCertificates, Query()], reader: Reader, request: Request, response: Response
 ) -> CertificatePage:
     """Certificates that the caller may see, revoked ones too, in the order of their entry."""
-    items = await reading.CERTIFICATES.page(request.app.state.service.database, caller, query)
+    items = await reading.CERTIFICATES.page(reader, query)
     link_next(request, response, items, query.limit)
     return CertificatePage(items=items)
 
 
 @reads.get("/certificates/count")
-async def count_certificates(query: Annotated[SearchCertificates, Query()], caller: Caller, request: Request) -> Count:
+async def count_certificates(query: Annotated[SearchCertificates, Query()], reader: Reader) -> Count:
     """How many certificates the same list holds on all its pages."""
-    return await reading.CERTIFICATES.count(request.app.state.service.database, caller, query)
+    return await reading.CERTIFICATES.count(reader, query)
 
 
 @reads.get("/certificates/export", response_class=StreamingResponse, responses=listing.ANSWERS)
-async def export_certificates(
-    query: Annotated[ExportCertificates, Query()], caller: Caller, request: Request
-) -> StreamingResponse:
+async def export_certificates(query: Annotated[ExportCertificates, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
-    return await reading.CERTIFICATES.export(request.app.state.service.database, caller, query)
+    return await reading.CERTIFICATES.export(reader, query)
 
 
 @reads.get("/certificates/{certificate_id}")
-async def read_certificate(
-    certificate_id: UUID, caller: Caller, request: Request, response: Response
-) -> CertificateOut:
+async def read_certificate(certificate_id: UUID, reader: Reader, response: Response) -> CertificateOut:
     """One certificate; its ETag names the version."""
-    certificate = await reading.read_certificate(request.app.state.service.database, caller, certificate_id)
+    certificate = await reading.read_certificate(reader, certificate_id)
     response.headers["ETag"] = f'"{certificate.version}"'
     return certificate
 
 
 @reads.get("/training-classes/{class_id}/corrections")
-async def training_corrections(class_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+async def training_corrections(class_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the class or withdrawn: who, when and why, oldest first."""
-    return await reading.training_corrections(request.app.state.service.database, caller, class_id)
+    return await reading.training_corrections(reader, class_id)
 
 
 @reads.get("/certificates/{certificate_id}/corrections")
-async def certificate_corrections(certificate_id: UUID, caller: Caller, request: Request) -> list[CorrectionOut]:
+async def certificate_corrections(certificate_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the certificate: who, when and why, oldest first."""
-    return await reading.certificate_corrections(request.app.state.service.database, caller, certificate_id)
+    return await reading.certificate_corrections(reader, certificate_id)
