@@ -174,9 +174,10 @@ async def _zip(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 async def cancel_import(work: UnitOfWork, caller: Identity, import_id: UUID) -> ImportOut:
     """Stop an import behind the rows that it has taken. Raises StepNotAllowed once it has ended."""
     caller.require_role("import_records")
-    row = await work.load(Import, import_id)
-    if row.subject != caller.subject and row.unit not in overseen(caller):
+    row = await work.look_up(Import, import_id)
+    if row is None or (row.subject != caller.subject and row.unit not in overseen(caller)):
         raise NotFound(id=import_id)
+    work.require_matched(row)
     if row.state in ENDED:
         raise StepNotAllowed(state=row.state, step="cancel", allowed_from=["queued", "running"])
     cancelled = work.change(row)

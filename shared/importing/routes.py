@@ -23,7 +23,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.files.store import StoreUnavailable
-from shared.http import CommandRoute, Work, language_of, link_next, problems
+from shared.http import CommandRoute, Reader, Work, language_of, link_next, problems
 from shared.importing import commands, reading
 from shared.importing.commands import DigestWrong, NotUtf8
 from shared.importing.kinds import Kinds
@@ -81,9 +81,9 @@ def _sha256(content_digest: str | None) -> bytes | None:
         raise commands.DigestWrong() from None
 
 
-async def _may_watch(import_id: UUID, caller: Caller, request: Request) -> UUID:
+async def _may_watch(import_id: UUID, reader: Reader) -> UUID:
     """The import of a stream. What is wrong is raised before the stream begins, for then it is a problem."""
-    await reading.read_import(request.app.state.service.database, caller, import_id)
+    await reading.read_import(reader, import_id)
     return import_id
 
 
@@ -124,7 +124,7 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
     )
     async def start_import(
         asked: Annotated[NewIt, Query()],  # type: ignore[valid-type]
-        caller: Caller,
+        reader: Reader,
         request: Request,
         response: Response,
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -135,15 +135,14 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         Each row is decided as a single request of the same caller would be. `Content-Digest: sha-256=:…:` (RFC 9530)
         makes sure that the file came whole.
         """
-        caller.require_role("import_records")
-        caller.require_role(kinds[asked.of].action)  # type: ignore[attr-defined]
+        reader.caller.require_role("import_records")
+        reader.caller.require_role(kinds[asked.of].action)  # type: ignore[attr-defined]
         format = MEDIA_TYPES.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
         if format is None:
             raise UnknownFormat()
         key = idempotency_key.encode() if idempotency_key is not None else None
-        service = request.app.state.service
         body, digest = _body(request), _sha256(content_digest)
-        started, replayed = await commands.start_import(service, caller, asked, format, body, key, digest)
+        started, replayed = await commands.start_import(reader.service, reader.caller, asked, format, body, key, digest)
         response.headers["Location"] = f"{request.url.path}/{started.id}"
         if replayed:
             response.headers["Idempotency-Replayed"] = "true"
@@ -157,39 +156,38 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
     @reads.get("")
     async def list_imports(
         query: Annotated[ListIt, Query()],  # type: ignore[valid-type]
-        caller: Caller,
+        reader: Reader,
         request: Request,
         response: Response,
     ) -> ImportPage:
         """The caller's imports, and those of the area for who oversees it, in the order in which they were sent."""
-        page = await reading.list_imports(request.app.state.service.database, caller, query)
+        page = await reading.list_imports(reader, query)
         link_next(request, response, page.items, query.limit)  # type: ignore[attr-defined]
         return page
 
     @reads.get("/{import_id}")
-    async def read_import(import_id: UUID, caller: Caller, request: Request) -> ImportOut:
+    async def read_import(import_id: UUID, reader: Reader) -> ImportOut:
         """One import and how far it is."""
-        return await reading.read_import(request.app.state.service.database, caller, import_id)
+        return await reading.read_import(reader, import_id)
 
     @reads.get("/{import_id}/progress", response_class=EventSourceResponse)
     async def import_progress(
-        import_id: Annotated[UUID, Depends(_may_watch)], caller: Caller, request: Request
+        import_id: Annotated[UUID, Depends(_may_watch)], reader: Reader
     ) -> AsyncIterator[ServerSentEvent]:
         """Server-Sent Events: the import now and on each change, until it has ended."""
-        async for found in reading.progress(request.app.state.service.database, caller, import_id):
+        async for found in reading.progress(reader, import_id):
             yield ServerSentEvent(raw_data=found.model_dump_json())
 
     @reads.get("/{import_id}/rejected")
     async def rejected_rows(
         import_id: UUID,
         query: Annotated[ListRejected, Query()],
-        caller: Caller,
+        reader: Reader,
         request: Request,
         response: Response,
     ) -> RejectedPage:
         """The rows that were not taken, in the order of the file, each with every reason; kept for 30 days."""
-        database, language = request.app.state.service.database, language_of(request)
-        page, after = await reading.rejected_rows(database, caller, import_id, query, language)
+        page, after = await reading.rejected_rows(reader, import_id, query, language_of(request))
         _name_next(request, response, query.limit, after)
         return page
 
@@ -197,12 +195,12 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
     async def left_out_rows(
         import_id: UUID,
         query: Annotated[ListRejected, Query()],
-        caller: Caller,
+        reader: Reader,
         request: Request,
         response: Response,
     ) -> LeftOutPage:
         """The rows that were taken without something that is none, a telephone number say; kept for 30 days."""
-        page, after = await reading.left_out_rows(request.app.state.service.database, caller, import_id, query)
+        page, after = await reading.left_out_rows(reader, import_id, query)
         _name_next(request, response, query.limit, after)
         return page
 
