@@ -21,6 +21,7 @@ from deploy.local import NotStarted
 from deploy.places import load
 from services.incidents.places import lookup
 from services.incidents.places.geometry import Communes
+from shared import units
 from shared.database import Database
 from shared.errors import Problem
 from shared.settings import settings
@@ -466,8 +467,12 @@ async def test_an_operator_loads_files_from_the_command_line(
         ("hamlets", table, 0, "Đã nạp 1"),
         ("hamlets", broken, 1, "hamlets.1.name"),
     ):
-        assert await asyncio.to_thread(load, kind, file, "2025", "12/NQ-HĐND") == code  # type: ignore[arg-type]
+        # A file that names no edition is of today's.
+        assert await asyncio.to_thread(load, kind, file, None, "12/NQ-HĐND") == code  # type: ignore[arg-type]
         assert told in capsys.readouterr().out
+    assert await asyncio.to_thread(load, "hamlets", table, "1925", None) == 1
+    refused = capsys.readouterr().out
+    assert all(f"'{edition}'" in refused for edition in units.editions()), refused
     async with httpx.AsyncClient(base_url=address) as http:
         loads = (await http.get(PLACES)).json()
     assert [(load["kind"], load["entries"], load["decision"]) for load in loads] == [
