@@ -237,7 +237,10 @@ class Question:
             yield f"{select} {self._all(*self._in_reach(), behind)}"
             return
         own, *others = self._reaches()
-        if len(self._area) <= _FEW:
+        if len(self._area) <= _FEW and self._records.rows is not None:
+            # What is joined has no index in this order, and a walk that looks for a unit without records goes through all.
+            yield f"SELECT {self._keys} FROM ({select} {self._all(own, behind)} OFFSET 0) AS few"
+        elif len(self._area) <= _FEW:
             yield f"""SELECT each.* FROM unnest({{area}}::text[]) AS its(unit)
                 CROSS JOIN LATERAL ({select} {self._all(f"{self._records.reach[0]} = its.unit", behind)} {first}) AS each"""
         else:

@@ -24,9 +24,9 @@ _ROWS = """
         CASE WHEN member.withdrawn_at IS NOT NULL THEN 'withdrawn'
             WHEN member.released_on IS NOT NULL THEN 'released' ELSE 'active' END AS state
     FROM members member
-    JOIN member_terms term ON term.member_id = member.id
-        AND CASE WHEN {on}::date IS NULL THEN term.id = member.term_id
-            ELSE term.withdrawn_at IS NULL AND term.from_on <= {on} AND coalesce(term.until_on, 'infinity') >= {on} END
+    JOIN member_terms term ON CASE WHEN {on}::date IS NULL THEN term.id = member.term_id
+        ELSE term.member_id = member.id AND term.withdrawn_at IS NULL
+            AND term.from_on <= {on} AND coalesce(term.until_on, 'infinity') >= {on} END
     JOIN teams team ON team.id = term.team_id"""
 
 _RECORDS = Records(
