@@ -18,7 +18,7 @@ reads = APIRouter(prefix="/units", tags=["units"], responses=problems())
 
 @reads.get("")
 async def list_units(query: Annotated[ListUnits, Query()], request: Request, response: Response) -> UnitPage:
-    """Units of both editions, found by code, name, parent, level or edition."""
+    """Units of every edition, found by code, name, parent, level or edition."""
     found = units.search(**{name: value or "" for name, value in query if name != "limit"}, limit=query.limit)
     link_next(request, response, found, query.limit)
     return UnitPage(items=[_out(unit) for unit in found])
@@ -26,7 +26,7 @@ async def list_units(query: Annotated[ListUnits, Query()], request: Request, res
 
 @reads.get("/{unit}", responses=problems(NotFound))
 async def read_unit(unit: UnitId) -> UnitDetails:
-    """One unit, what lies above it, what it became in 2025 or came from, and whether it is served here."""
+    """One unit, what lies above it, what it became in the next edition, what became it, and whether it is served here."""
     found = units.get(unit)
     if found is None:
         raise NotFound(unit=unit)
