@@ -25,8 +25,8 @@ class UnitOut(BaseModel):
 class UnitDetails(UnitOut):
     """A unit and what it is linked to.
 
-    `ancestors`: nearest first; `successors`: in the next edition, `predecessors`: in the one before, by the decision between
-    them; `served`: facts of it are taken here; `partial`: the deployment serves only a part of it.
+    `ancestors`: nearest first; `successors`: in the next edition; `predecessors`: in the one before; `served`: facts of
+    it are taken here; `partial`: the deployment serves only a part of it.
     """
 
     ancestors: list[UnitOut]
