@@ -24,7 +24,7 @@ else:
 
 
 class Words(typer.Typer):
-    """A command line that tells in a line what a person can mend, without a traceback."""
+    """A command line that says in a line what a person can mend, without a traceback."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Run the command that was asked for."""
@@ -203,7 +203,7 @@ def work(data: Data = None, log: Log = None) -> None:
 
 @app.command()
 def rebuild(data: Data = None, log: Log = None) -> None:
-    """Count everything anew from the log beside the serving counters, tell what differs, and swap."""
+    """Count everything anew from the log beside the serving counters, print what differs, and swap."""
     from deploy.proof import rebuild
 
     rebuild()
@@ -239,7 +239,7 @@ app.add_typer(letters, name="dead-letters")
 
 @letters.command("list")
 def list_letters(data: Data = None) -> None:
-    """Tell which events could not be counted, where they stand, and why."""
+    """Print which events could not be counted, where they stand, and why."""
     from deploy.proof import list_letters
 
     list_letters()
@@ -329,7 +329,7 @@ def doctor(
     port: Annotated[int | None, typer.Option(help="Of `antt run`; by default where it serves, or 8000")] = None,
     log: Log = None,
 ) -> None:
-    """Tell in words what is wrong with this set-up, and what to do; ends with 1 if something is."""
+    """Say in words what is wrong with this set-up, and what to do; ends with 1 if something is."""
     from deploy.doctor import doctor
 
     sys.exit(doctor(port))

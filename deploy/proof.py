@@ -1,4 +1,4 @@
-"""What `antt rebuild`, `verify`, `recover` and `dead-letters` tell a person: Vietnamese first, then English."""
+"""What `antt rebuild`, `verify`, `recover` and `dead-letters` print for a person: Vietnamese first, then English."""
 
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
@@ -54,8 +54,8 @@ Result = TypeVar("Result")
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run it; what a person can mend is told in words."""
-    # The tables tell what the log would tell once more.
+    """Run it; what a person can mend is said in words."""
+    # The tables say what the log would say once more.
     configure_logs("critical")
     try:
         return uvloop.run(work)
@@ -66,18 +66,18 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def rebuild() -> None:
-    """Count anew, swap, and tell what differs."""
+    """Count anew, swap, and print what differs."""
     done = _run(rebuilding.rebuild(settings()))
     _console.print(f"Đã đếm lại {_number(done.events)} sự kiện · {_number(done.events)} events counted anew")
     if done.new_indicators:
         _console.print(f"Chỉ tiêu mới · New indicators: {', '.join(done.new_indicators)}")
-    _tell_comparison(done.comparison, "trước", "was", "nay", "is")
-    _tell_uncounted(done.uncounted)
+    _print_comparison(done.comparison, "trước", "was", "nay", "is")
+    _print_uncounted(done.uncounted)
     _run(rebuilding.remove_old_sets(settings()))
 
 
 def verify() -> int:
-    """Compare the counters with the recounts and tell what differs; the exit code."""
+    """Compare the counters with the recounts and print what differs; the exit code."""
 
     async def work() -> verifying.Verified:
         async with httpx.AsyncClient(timeout=httpx.Timeout(10, read=300)) as http:
@@ -88,13 +88,13 @@ def verify() -> int:
     for source, positions in done.positions.items():
         table.add_row(source.label, *(f"{position.generation}:{position.seq}" for position in positions))
     _console.print(table)
-    _tell_comparison(done.comparison, "bộ đếm", "counters", "kiểm đếm", "recount")
+    _print_comparison(done.comparison, "bộ đếm", "counters", "kiểm đếm", "recount")
     if done.months.differing:
         _console.print("Tháng không bằng tổng các ngày · Months that are not the sum of their days:")
-        _tell_comparison(done.months, "các ngày", "days", "tháng", "month")
+        _print_comparison(done.months, "các ngày", "days", "tháng", "month")
     if done.left_out:
         _console.print(f"Chưa được đếm · Not counted yet: {', '.join(done.left_out)}. antt rebuild")
-    _tell_uncounted(done.uncounted)
+    _print_uncounted(done.uncounted)
     if done.explained:
         _console.print(
             f"{_number(done.explained)} ô khác nhau do sự kiện chưa đếm · cells differ by what they would add"
@@ -103,7 +103,7 @@ def verify() -> int:
 
 
 def recover(service: Service, force: bool, redate: bool) -> None:
-    """Open a new generation of a service's outbox and tell what comes next."""
+    """Open a new generation of a service's outbox and print what comes next."""
     if redate:
         done, vi, en = _run(recovery.redate(settings(), service)), "được ghi ngày lại", "are dated anew"
     else:
@@ -126,23 +126,23 @@ def recover(service: Service, force: bool, redate: bool) -> None:
 
 
 def list_letters() -> None:
-    """Tell which events could not be counted, and why."""
+    """Print which events could not be counted, and why."""
     letters = _run(dead_letters.list_letters(settings()))
-    _tell_letters(letters)
+    _print_letters(letters)
     _console.print(f"{len(letters)} sự kiện chưa đếm được · events could not be counted")
 
 
 def replay_letters(service: Service | None, seq: int | None) -> int:
-    """Count letters after all, and tell which failed again; the exit code."""
+    """Count letters after all, and print which failed again; the exit code."""
     done = _run(dead_letters.replay(settings(), service, seq))
-    _tell_letters(done.failed)
+    _print_letters(done.failed)
     _console.print(
         f"Đã đếm {done.counted}, còn lại {len(done.failed)} · {done.counted} counted, {len(done.failed)} failed again"
     )
     return 1 if done.failed else 0
 
 
-def _tell_letters(letters: Iterable[dead_letters.Letter]) -> None:
+def _print_letters(letters: Iterable[dead_letters.Letter]) -> None:
     table = Table("Nguồn\nSource", "Vị trí\nSeq", "Sự kiện\nEvent", "Lúc\nAt", "Lý do\nReason", box=box.SIMPLE)
     for letter in letters:
         table.add_row(
@@ -152,7 +152,7 @@ def _tell_letters(letters: Iterable[dead_letters.Letter]) -> None:
         _console.print(table)
 
 
-def _tell_comparison(comparison: Comparison, was_vi: str, was_en: str, now_vi: str, now_en: str) -> None:
+def _print_comparison(comparison: Comparison, was_vi: str, was_en: str, now_vi: str, now_en: str) -> None:
     if comparison.differences:
         table = Table(
             "Đơn vị\nUnit", "Ngày\nDay", "Ghi nhận\nRecorded", "Chỉ tiêu\nIndicator", f"{was_vi}\n{was_en}", f"{now_vi}\n{now_en}",
@@ -175,7 +175,7 @@ def _texts(cell: Difference) -> tuple[str, ...]:
     return cell.unit, cell.happened_on.isoformat(), recorded, cell.indicator, _number(cell.was), _number(cell.now)
 
 
-def _tell_uncounted(uncounted: int) -> None:
+def _print_uncounted(uncounted: int) -> None:
     if uncounted:
         _console.print(f"{uncounted} sự kiện chưa đếm được: antt dead-letters list · events could not be counted")
 

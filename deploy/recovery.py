@@ -1,11 +1,11 @@
 """`antt recover`: after a service's database was restored to an earlier time, its outbox goes on in a new generation.
 
-Events that were told after the backup are gone from the outbox, but the log and its readers have seen
-them. A new generation tells everyone from where on the outbox is another one: the relay goes on from
+Events that were reported after the backup are gone from the outbox, but the log and its readers have seen
+them. A new generation says from where on the outbox is another one: the relay goes on from
 there, and a reader that has counted more stops until `antt rebuild` counts anew without what was lost.
 
-`antt recover --redate` does the same where a clock ran ahead: what was told at times that have not come
-yet is taken back, and told anew as of now.
+`antt recover --redate` does the same where a clock ran ahead: what was reported at times that have not come
+yet is taken back, and reported anew as of now.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class NothingRestored(Exception):
 
 
 class NothingAhead(Exception):
-    """The outbox tells of no time that has not come yet: there is nothing to date anew."""
+    """The outbox names no time that has not come yet: there is nothing to date anew."""
 
 
 _LOCK_SECONDS = 10
@@ -74,7 +74,7 @@ async def recover(settings: Settings, service: Service, force: bool = False) -> 
 
 
 async def redate(settings: Settings, service: Service) -> Recovered:
-    """Tell anew, in a new generation and as of now, what was told at times that have not come yet; their order stays.
+    """Report anew, in a new generation and as of now, what was reported at times that have not come yet; their order stays.
 
     Raises NothingAhead where there is nothing such, and ClocksDiffer while it is not sure what time it is.
     """
@@ -89,14 +89,14 @@ async def redate(settings: Settings, service: Service) -> Recovered:
             if await clocks_apart(connection) > CLOCKS_MAY_DIFFER:
                 raise ClocksDiffer()
             if await dated_ahead(connection) <= CLOCKS_MAY_DIFFER:
-                raise NothingAhead(f"{service} tells of no time that has not come yet")
+                raise NothingAhead(f"{service} names no time that has not come yet")
             at = await connection.fetchval("SELECT clock_timestamp()")
             generation = 1 + await connection.fetchval("SELECT max(generation) FROM outbox_generations")
             after_seq = await connection.fetchval(
                 "SELECT coalesce(max(seq), 0) FROM outbox WHERE recorded_at <= $1", at
             )
             await connection.execute("ALTER TABLE outbox DISABLE TRIGGER outbox_is_for_ever")
-            # Another id: it is another event, told to those who have thrown away the one taken back.
+            # Another id: it is another event, for those who have thrown away the one taken back.
             await connection.execute(
                 "UPDATE outbox SET recorded_at = $1, id = gen_random_uuid() WHERE recorded_at > $1", at
             )
@@ -140,7 +140,7 @@ async def _read_by(settings: Settings, source: Source) -> dict[str, Mark]:
 
 
 async def _stands(connection: asyncpg.Connection, generations: list[tuple[int, int]], mark: Mark) -> bool:
-    """Whether the outbox still has the event that was read last, or a generation tells already that it was lost."""
+    """Whether the outbox still has the event that was read last, or a generation says already that it was lost."""
     if any(generation > mark.generation and after_seq < mark.seq for generation, after_seq in generations):
         return True
     id = await connection.fetchval("SELECT id::text FROM outbox WHERE seq = $1", mark.seq)
@@ -150,7 +150,7 @@ async def _stands(connection: asyncpg.Connection, generations: list[tuple[int, i
 async def _last_in_common(connection: asyncpg.Connection, newest: int, mark: Mark) -> int:
     """The last event before the restoration: what the outbox took in later is younger than anything read before.
 
-    An outbox that has lost a whole generation may lack where that one began: all of it is told anew.
+    An outbox that has lost a whole generation may lack where that one began: all of it is reported anew.
     """
     if mark.generation > newest:
         return 0

@@ -115,7 +115,7 @@ def run(port: int) -> NoReturn:
     starting.require_settings(settings())
     (data / "logs").mkdir(parents=True, exist_ok=True)
     hold(data / "run.lock")
-    # What an earlier run was told is nothing to this one.
+    # The settings of an earlier run are nothing to this one.
     (data / SERVED_AS).unlink(missing_ok=True)
     settings.cache_clear()
     if settings().local:
@@ -184,7 +184,7 @@ def clean_up_after(supervisor: int, sockets: Path) -> None:
 
     signal.signal(signal.SIGUSR1, clean_up)
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: tell("Ending …"))
+        signal.signal(ending, lambda *_: say("Ending …"))
     child.end_with(supervisor, "USR1")
 
 
@@ -243,10 +243,10 @@ def open_services() -> None:
 
 
 def watch(parent: int, data: Path, ports: dict[Service, int], began: float) -> NoReturn:
-    """Tell the person at the terminal when all is ready, and which program died, with its last words if it keeps dying."""
-    # Asked before anything is told, for who reads it may close the terminal at once.
+    """Say to the person at the terminal when all is ready, and which program died, with its last words if it keeps dying."""
+    # Asked before anything is printed, for who reads it may close the terminal at once.
     ready, terminal = False, os.isatty(2)
-    tell(f"Starting in {data}")
+    say(f"Starting in {data}")
     deaths: Counter[str] = Counter()
     stopped: dict[str, int] = {}
     while True:
@@ -255,9 +255,9 @@ def watch(parent: int, data: Path, ports: dict[Service, int], began: float) -> N
             os.kill(parent, signal.SIGTERM)
         if not ready and all(is_ready(service, port) for service, port in ports.items()):
             ready = True
-            tell(f"Ready after {time.monotonic() - began:.1f} s")
+            say(f"Ready after {time.monotonic() - began:.1f} s")
             for service, port in ports.items():
-                tell(f"  {service:10} http://localhost:{port}/{service}/v1/docs")
+                say(f"  {service:10} http://localhost:{port}/{service}/v1/docs")
         try:
             with supervisor(data) as its:
                 if its.getState()["statename"] != "RUNNING":
@@ -273,10 +273,10 @@ def watch(parent: int, data: Path, ports: dict[Service, int], began: float) -> N
             stopped[name] = stop
             deaths[name] += 1
             log = data / "logs" / f"{name}.log"
-            tell(f"{name} ended and is started again; see {log}")
+            say(f"{name} ended and is started again; see {log}")
             # At the 2nd, 4th, 8th … time: enough to be read, too little to hide the rest.
             if deaths[name] > 1 and deaths[name].bit_count() == 1:
-                tell(*(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-15:]))
+                say(*(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-15:]))
 
 
 def is_ready(service: Service, port: int) -> bool:
@@ -291,7 +291,7 @@ def is_ready(service: Service, port: int) -> bool:
         connection.close()
 
 
-def tell(*lines: str) -> None:
+def say(*lines: str) -> None:
     """Print for the person at the terminal, if that is still there."""
     with suppress(OSError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)

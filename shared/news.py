@@ -29,7 +29,7 @@ def news_of(service: Service) -> News:
 
 
 async def listen(service: Service, channel: str) -> None:
-    """Pass on what a channel of the service's database tells at each commit; a background task of the service."""
+    """Pass on what a channel of the service's database says at each commit; a background task of the service."""
     news, ended = news_of(service), asyncio.Event()
     connection = await asyncpg.connect(service.database.url)
     try:

@@ -1,7 +1,7 @@
 """A service's figures counted anew from its own tables, for `antt verify`, while writes go on.
 
-Each service tells its indicators once more, as SQL that shares nothing with the counting. All of it
-is read from one snapshot, whose place in the outbox comes first, so that `antt verify` can add what
+Each service counts its indicators once more, as SQL that shares nothing with the counting. All of it
+is read from one snapshot, whose position in the outbox comes first, so that `antt verify` can add what
 was written since.
 """
 

@@ -2,24 +2,37 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from datetime import datetime
+from typing import Protocol
 
 import asyncpg
 
+from shared.database import Database
 from shared.days import now
 from shared.log.log import NEVER, CountedBeyondRecovery, Mark, Record
 from shared.log.opening import open_log
 from shared.log.source import Source
+from shared.settings import Settings
 
 
 class Overtaken(Exception):
     """Another process has followed further: what it took in is there for all of them."""
 
 
+class Follower(Protocol):
+    """What a service that follows has: its settings, its database, and a note of when each source was last heard of."""
+
+    settings: Settings
+    database: Database
+
+    def hear(self, source: str, at: datetime) -> None:
+        """Note that a source was heard of."""
+
+
 Apply = Callable[[asyncpg.Connection, list[Record]], Awaitable[None]]
 
 
-async def follow_events(service: Any, source: Source, apply: Apply) -> None:
+async def follow_events(service: Follower, source: Source, apply: Apply) -> None:
     """Hand every event of a source to `apply`, once and in order, in one transaction with the position reached.
 
     After a recovery of the source all that stands is handed over once more, from the beginning.
@@ -35,7 +48,7 @@ async def follow_events(service: Any, source: Source, apply: Apply) -> None:
             pass
 
 
-async def _follow(service: Any, source: Source, apply: Apply, recovered: dict[int, int]) -> None:
+async def _follow(service: Follower, source: Source, apply: Apply, recovered: dict[int, int]) -> None:
     log = open_log(service.settings)
     row = await service.database.fetchrow("SELECT * FROM followed WHERE source = $1", source.label)
     mark = Mark(*[row[name] for name in Mark._fields]) if row else Mark()

@@ -14,7 +14,7 @@ from shared.outbox.statements import record_of
 
 
 class Position(NamedTuple):
-    """A place in one source's outbox. A new generation begins when a database was restored to an earlier time."""
+    """A position in one source's outbox. A new generation begins when a database was restored to an earlier time."""
 
     generation: int
     seq: int

@@ -53,7 +53,7 @@ class ChangesLost(Problem):
 
 
 class Found(NamedTuple):
-    """Events for a reader, the place behind all that was looked at, and whether more is there."""
+    """Events for a reader, the mark behind all that was looked at, and whether more is there."""
 
     records: list[Record]
     mark: Mark
@@ -66,7 +66,7 @@ def concerns(record: Record, area: Collection[str], types: Collection[str]) -> b
     return (not types or record.type in types) and not outline(record).units.isdisjoint(area)
 
 
-async def place(database: Database, cursor: str) -> Mark:
+async def mark_at(database: Database, cursor: str) -> Mark:
     """The mark that a cursor names, `now` included. Raises ChangesLost when the outbox no longer goes on from there."""
     async with database.connection() as connection:
         if cursor == "now":
@@ -88,7 +88,7 @@ async def changes(reader: Reader, query: ReadChanges) -> bytes:
     caller, service = reader.caller, reader.service
     caller.require_role("read_changes")
     until = monotonic() + query.wait
-    mark = await place(service.database, query.after)
+    mark = await mark_at(service.database, query.after)
     while True:
         news = news_of(service).next
         found = await _find(service.database, mark, caller, query)

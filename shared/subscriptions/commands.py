@@ -14,7 +14,7 @@ from shared.log import ping_event, source_of
 from shared.outbox import UnitOfWork
 from shared.settings import Service, settings
 from shared.subscriptions import sending, signing
-from shared.subscriptions.changes import place
+from shared.subscriptions.changes import mark_at
 from shared.subscriptions.cursors import cursor_of
 from shared.subscriptions.models import Webhook
 from shared.subscriptions.schemas import (
@@ -88,7 +88,7 @@ async def make_webhook(work: UnitOfWork, caller: Identity, made: MakeWebhook) ->
         note=made.note,
         state="enabled",
         secret=signing.seal(id, secret),
-        begin_after=cursor_of(await place(work.database, made.after)),
+        begin_after=cursor_of(await mark_at(work.database, made.after)),
         begun=1,
         made_by=caller.subject,
         made_at=now(),
@@ -152,7 +152,7 @@ async def replay(work: UnitOfWork, caller: Identity, webhook_id: UUID, after: st
     """Deliver from a cursor on, once more or with some left out. Raises ChangesLost for one whose events are lost."""
     webhook = await _load(work, caller, webhook_id)
     begun_anew = work.change(webhook)
-    begun_anew.begin_after = cursor_of(await place(work.database, after))
+    begun_anew.begin_after = cursor_of(await mark_at(work.database, after))
     begun_anew.begun += 1
     return WebhookOut.of(begun_anew)
 
@@ -166,7 +166,7 @@ async def replay_dead_letters(work: UnitOfWork, caller: Identity, webhook_id: UU
 
 
 async def ping(work: UnitOfWork, caller: Identity, webhook_id: UUID, source: Service) -> Pinged:
-    """Send a test event of type `Ping` now, also where the webhook is disabled, and tell what came of it."""
+    """Send a test event of type `Ping` now, also where the webhook is disabled, and report what came of it."""
     webhook = await _load(work, caller, webhook_id)
     id = str(uuid7())
     began = perf_counter()

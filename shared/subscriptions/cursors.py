@@ -1,4 +1,4 @@
-"""A cursor names a place between two events of a service's outbox, so that one which is no longer there is noticed."""
+"""A cursor names a position between two events of a service's outbox, so that one which is no longer there is noticed."""
 
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from shared.log import Mark
 
 # generation, seq, microseconds since 1970, and the event's id.
-_PLACE = struct.Struct(">Iqq16s")
+_CURSOR = struct.Struct(">Iqq16s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,7 +21,7 @@ def cursor_of(mark: Mark) -> str:
         return "start"
     microseconds = (mark.recorded_at - _EPOCH) // timedelta(microseconds=1)
     return urlsafe_b64encode(
-        _PLACE.pack(mark.generation, mark.seq, microseconds, UUID(mark.event_id).bytes)
+        _CURSOR.pack(mark.generation, mark.seq, microseconds, UUID(mark.event_id).bytes)
     ).decode()  # 36 bytes: no padding
 
 
@@ -30,7 +30,7 @@ def mark_of(cursor: str) -> Mark:
     if cursor == "start":
         return Mark()
     try:
-        generation, seq, microseconds, id = _PLACE.unpack(urlsafe_b64decode(cursor))
+        generation, seq, microseconds, id = _CURSOR.unpack(urlsafe_b64decode(cursor))
         recorded_at = _EPOCH + timedelta(microseconds=microseconds)
         if generation < 1 or seq < 1 or not 2000 <= recorded_at.year < 9999:
             raise ValueError
@@ -45,5 +45,5 @@ def _cursor(text: str) -> str:
     return text
 
 
-# A place between two events: the `next` of an earlier answer, `start` before the first event, `now` behind the last.
+# A position between two events: the `next` of an earlier answer, `start` before the first event, `now` behind the last.
 Cursor = Annotated[str, Field(max_length=64, examples=["start"]), AfterValidator(_cursor)]

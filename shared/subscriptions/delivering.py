@@ -1,8 +1,8 @@
-"""The job that delivers: each webhook follows the log in a task of its own and keeps its own place.
+"""The job that delivers: each webhook follows the log in a task of its own and keeps its own log position.
 
-All that a delivery needs to go on stands in the database: the place, the attempts, the time of the next one. A failed
+All that a delivery needs to go on stands in the database: the position, the attempts, the time of the next one. A failed
 attempt ends the task's reading; it begins anew at that time just as another process would after a kill -9, so there is
-one way on and not two. The place moves after the receiver's 2xx: what is sent again carries the same `webhook-id`.
+one way on and not two. The position moves after the receiver's 2xx: what is sent again carries the same `webhook-id`.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ DELIVERIES = Counter("antt_webhook_deliveries", "Attempts to deliver an event.",
 _AT_ONCE = 500
 # Between two readings, so that a webhook that few events are for does not read at every commit.
 _PAUSE_SECONDS = 0.05
-# How often a place is written down while nothing is delivered.
+# How often a position is written down while nothing is delivered.
 _KEEP_SECONDS = 1
 # Its own, so that nobody else's chances depend on when a delivery fails.
 _CHANCE = random.Random()
@@ -46,7 +46,7 @@ _CHANCE = random.Random()
 _AGAIN_SECONDS = 5
 
 
-class Place(NamedTuple):
+class Standing(NamedTuple):
     """How far a webhook has come, and how it stands with the next event."""
 
     mark: Mark
@@ -102,15 +102,15 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 async def _deliver_for_ever(service: Service, pool: httpcore.AsyncConnectionPool, id: UUID) -> None:
     while True:
         try:
-            webhook, place = await _load(service, id)
+            webhook, standing = await _load(service, id)
             try:
-                await _deliver(service, pool, webhook, place)
+                await _deliver(service, pool, webhook, standing)
             except CountedBeyondRecovery as error:
                 await _go_back(service, webhook, error)
         except Fenced:
             await asyncio.sleep(_PAUSE_SECONDS)
         except Exception as error:
-            # One webhook's trouble, a log that must be recovered included, is no other's: it is told where it is read.
+            # One webhook's trouble, a log that must be recovered included, is no other's: it shows where it is read.
             log.warning("webhook waits", webhook=str(id), reason=f"{type(error).__name__}: {error}"[:300])
             with suppress(Exception):
                 await service.database.fetch(
@@ -121,8 +121,8 @@ async def _deliver_for_ever(service: Service, pool: httpcore.AsyncConnectionPool
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _load(service: Service, id: UUID) -> tuple[Webhook, Place]:
-    """The webhook and its place: where it began if it was begun anew; tried at once if it was changed."""
+async def _load(service: Service, id: UUID) -> tuple[Webhook, Standing]:
+    """The webhook and its standing: where it began if it was begun anew; tried at once if it was changed."""
     async with service.database.connection() as connection, connection.transaction():
         found = await connection.fetchrow("SELECT * FROM webhooks WHERE id = $1 AND state = 'enabled'", id)
         if found is None:
@@ -130,11 +130,11 @@ async def _load(service: Service, id: UUID) -> tuple[Webhook, Place]:
         webhook = row_of(Webhook, found)
         kept = await connection.fetchrow("SELECT * FROM webhook_places WHERE webhook_id = $1 FOR UPDATE", id)
         if kept is not None and (kept["version"], kept["begun"]) == (webhook.version, webhook.begun):
-            return webhook, Place(_mark(kept), kept["told_generation"], kept["attempts"], kept["next_attempt_at"])
+            return webhook, Standing(_mark(kept), kept["told_generation"], kept["attempts"], kept["next_attempt_at"])
         begun_anew = kept is None or kept["begun"] != webhook.begun
         mark = mark_of(webhook.begin_after) if kept is None or begun_anew else _mark(kept)
         # Who begins today has nothing that an earlier recovery could take back.
-        told = await connection.fetchval(
+        generation = await connection.fetchval(
             """INSERT INTO webhook_places
               (webhook_id, version, begun, generation, seq, event_id, recorded_at, "offset", told_generation)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT max(generation) FROM outbox_generations))
@@ -144,70 +144,80 @@ async def _load(service: Service, id: UUID) -> tuple[Webhook, Place]:
             RETURNING told_generation""",
             id, webhook.version, webhook.begun, *mark,
         )  # fmt: skip
-        return webhook, Place(mark, told, 0, None)
+        return webhook, Standing(mark, generation, 0, None)
 
 
 def _mark(row: asyncpg.Record) -> Mark:
     return Mark(*[row[name] for name in Mark._fields])
 
 
-async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook, place: Place) -> None:
-    """Deliver from the place on until an attempt fails."""
-    if place.next_attempt_at is not None:
-        await asyncio.sleep((place.next_attempt_at - now()).total_seconds())
+async def _deliver(service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook, standing: Standing) -> None:
+    """Deliver from the position on until an attempt fails."""
+    if standing.next_attempt_at is not None:
+        await asyncio.sleep((standing.next_attempt_at - now()).total_seconds())
     await _send_letters(service, pool, webhook)
     async with service.database.connection() as connection:
         recovered = dict((await read_generations(connection))[1:])
     source = source_of(service.settings, service.name)
     for generation in sorted(recovered.keys()):
-        if generation <= place.told_generation:
+        if generation <= standing.told_generation:
             continue
         id, body = taken_back_event(source, str(webhook.id), generation, recovered[generation])
-        event, told = Event(id, "EventsTakenBack", body), place._replace(told_generation=generation, attempts=0)
-        if not await _send(service, pool, webhook, place, event, told):
+        event, informed = Event(id, "EventsTakenBack", body), standing._replace(told_generation=generation, attempts=0)
+        if not await _send(service, pool, webhook, standing, event, informed):
             return
-        place = told
+        standing = informed
     area, types = area_of(webhook.unit), webhook.types.split()
-    mark, kept_at = place.mark, monotonic()
+    mark, kept_at = standing.mark, monotonic()
     batches = open_log(service.settings).follow(source, mark, _AT_ONCE, recovered)
     async with aclosing(batches):
         async for batch in batches:
             for record in batch.records:
-                if record.generation > place.told_generation:
+                if record.generation > standing.told_generation:
                     raise Fenced(webhook.id)
                 if not concerns(record, area, types):
                     continue
                 # The log's offset of one event is not known: it goes on from the batch's and passes over what was sent.
                 reached = Mark(record.generation, record.seq, record.id, record.recorded_at, mark.offset)
                 event = Event(record.id, record.type, cloud_event(source, record))
-                beyond = place._replace(mark=reached, attempts=0)
-                if not await _send(service, pool, webhook, place, event, beyond):
+                beyond = standing._replace(mark=reached, attempts=0)
+                if not await _send(service, pool, webhook, standing, event, beyond):
                     return
-                place, kept_at = beyond, monotonic()
+                standing, kept_at = beyond, monotonic()
             mark = batch.mark
-            if mark != place.mark and monotonic() - kept_at > _KEEP_SECONDS:
-                await _keep(service, webhook, place, place._replace(mark=mark))
-                place, kept_at = place._replace(mark=mark), monotonic()
+            if mark != standing.mark and monotonic() - kept_at > _KEEP_SECONDS:
+                await _keep(service, webhook, standing, standing._replace(mark=mark))
+                standing, kept_at = standing._replace(mark=mark), monotonic()
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _send(
-    service: Service, pool: httpcore.AsyncConnectionPool, webhook: Webhook, place: Place, event: Event, beyond: Place
+    service: Service,
+    pool: httpcore.AsyncConnectionPool,
+    webhook: Webhook,
+    standing: Standing,
+    event: Event,
+    beyond: Standing,
 ) -> bool:
-    """Send one event and move the place beyond it; whether it was taken. A failure is written down."""
+    """Send one event and move the position beyond it; whether it was taken. A failure is written down."""
     outcome = await sending.post(pool, service.settings, webhook, event.id, event.body)
     if outcome.failure is not None:
-        await _failed(service, webhook, place, event, beyond, outcome)
+        await _failed(service, webhook, standing, event, beyond, outcome)
         return False
     DELIVERIES.labels("delivered").inc()
-    await _keep(service, webhook, place, beyond, delivered=True)
+    await _keep(service, webhook, standing, beyond, delivered=True)
     return True
 
 
 async def _keep(
-    service: Service, webhook: Webhook, before: Place, reached: Place, delivered: bool = False, clear: bool = False
+    service: Service,
+    webhook: Webhook,
+    before: Standing,
+    reached: Standing,
+    delivered: bool = False,
+    clear: bool = False,
 ) -> None:
-    """Move the place on by compare-and-set. Raises Fenced where it is no longer what it was."""
+    """Move the position on by compare-and-set. Raises Fenced where it is no longer what it was."""
     moved = await service.database.fetch(
         """UPDATE webhook_places SET generation = $2, seq = $3, event_id = $4, recorded_at = $5, "offset" = $6,
           attempts = CASE WHEN $7 THEN 0 ELSE attempts END,
@@ -224,13 +234,13 @@ async def _keep(
 
 
 async def _failed(
-    service: Service, webhook: Webhook, place: Place, event: Event, beyond: Place, outcome: Outcome
+    service: Service, webhook: Webhook, standing: Standing, event: Event, beyond: Standing, outcome: Outcome
 ) -> None:
-    """Write down when the event is tried again; after the last pause it is a dead letter and the place moves on."""
+    """Write down when the event is tried again; after the last pause it is a dead letter and the position moves on."""
     if outcome.status == sending.GONE:
         DELIVERIES.labels("gone").inc()
         await _disable(service, webhook)
-    attempts, pauses = place.attempts + 1, service.settings.webhook_retry_seconds
+    attempts, pauses = standing.attempts + 1, service.settings.webhook_retry_seconds
     if attempts > len(pauses):
         DELIVERIES.labels("dead").inc()
         log.error("event not delivered", webhook=str(webhook.id), id=event.id, reason=outcome.failure)
@@ -242,7 +252,7 @@ async def _failed(
               + excluded.attempts, reason = excluded.reason, failed_at = excluded.failed_at""",
             uuid7(), webhook.id, event.id, event.type, event.body.decode(), attempts, outcome.failure,
         )  # fmt: skip
-        await _keep(service, webhook, place, beyond, clear=True)
+        await _keep(service, webhook, standing, beyond, clear=True)
         return
     DELIVERIES.labels("failed").inc()
     # Receivers that failed together are not all tried again together.
@@ -251,7 +261,7 @@ async def _failed(
         """UPDATE webhook_places SET attempts = $2, next_attempt_at = $3, last_failure = $4, failed_at = now()
         WHERE webhook_id = $1 AND (generation, seq, version, begun) = ($5, $6, $7, $8) RETURNING 1""",
         webhook.id, attempts, now() + timedelta(seconds=pause), outcome.failure,
-        *place.mark.position, webhook.version, webhook.begun,
+        *standing.mark.position, webhook.version, webhook.begun,
     )  # fmt: skip
     if not moved:
         raise Fenced(webhook.id)
@@ -294,8 +304,8 @@ async def _send_letters(service: Service, pool: httpcore.AsyncConnectionPool, we
 
 
 async def _go_back(service: Service, webhook: Webhook, error: CountedBeyondRecovery) -> None:
-    """After a recovery go on from the last event in common; the receiver was told already what no longer stands."""
+    """After a recovery go on from the last event in common; the receiver knows already what no longer stands."""
     log.warning("webhook goes back behind a recovery", webhook=str(webhook.id), after=error.after_seq)
-    _, place = await _load(service, webhook.id)
-    mark = Mark(error.generation, error.after_seq, offset=place.mark.offset)
-    await _keep(service, webhook, place, place._replace(mark=mark), clear=True)
+    _, standing = await _load(service, webhook.id)
+    mark = Mark(error.generation, error.after_seq, offset=standing.mark.offset)
+    await _keep(service, webhook, standing, standing._replace(mark=mark), clear=True)

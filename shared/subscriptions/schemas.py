@@ -52,7 +52,7 @@ class ChangeData(BaseModel):
 
 
 class CloudEvent(BaseModel):
-    """A CloudEvent 1.0. `id` is the same whenever the event is told again; it never carries personal data."""
+    """A CloudEvent 1.0. `id` is the same whenever the event is sent again; it never carries personal data."""
 
     specversion: Literal["1.0"]
     id: UUID
@@ -63,7 +63,8 @@ class CloudEvent(BaseModel):
     datacontenttype: Literal["application/json"]
     dataversion: int
     position: Annotated[
-        str, Field(description="Its place in the log; `counted=` of stats waits for it.", examples=["incidents:1:12"])
+        str,
+        Field(description="Its position in the log; `counted=` of stats waits for it.", examples=["incidents:1:12"]),
     ]
     tombstone: Annotated[
         bool, Field(description="The record no longer stands: it was withdrawn, merged, returned or removed.")
@@ -81,7 +82,7 @@ class ChangesPage(BaseModel):
 
 
 class MakeWebhook(Input):
-    """Where to send which events. `unit` and all below it, the caller's own unless told; `after`: from which on."""
+    """Where to send which events. `unit` and all below it, the caller's own unless named; `after`: from which on."""
 
     url: Url
     types: Annotated[tuple[str, ...], Field(max_length=200, description=_TYPES)] = ()
