@@ -144,10 +144,10 @@ def _served() -> bytes:
     return msgspec.json.encode(document())
 
 
-room = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"])
 
 
-@room.get("/asyncapi.json", response_model=dict[str, Any])
+@router.get("/asyncapi.json", response_model=dict[str, Any])
 async def asyncapi() -> Response:
     """The AsyncAPI 3 document of the events of every service: topics, headers, data, examples."""
     return Response(_served(), media_type="application/json")

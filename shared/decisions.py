@@ -4,8 +4,8 @@ from typing import Any
 
 from shared.days import Day
 from shared.http import Input
-from shared.places import require_not_future
 from shared.text import Line
+from shared.validity import require_not_future
 
 
 class Decision(Input):

@@ -56,7 +56,7 @@ class AtMost:
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _Waiter:
     who: tuple[str, ...]
     turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -70,7 +70,7 @@ class InTurn:
 
     def __init__(self, most: int, waiting: int) -> None:
         self._free, self._most_waiting = most, waiting
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Waiter] = []
         self._served: dict[str, int] = {}
         self._turns = 0
 
@@ -81,7 +81,7 @@ class InTurn:
             self._free -= 1
             self._serve(who)
         else:
-            mine = _Waiting(who)
+            mine = _Waiter(who)
             self._waiting.append(mine)
             if len(self._waiting) > self._most_waiting:
                 self._make_room()

@@ -47,7 +47,7 @@ class Lines(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def recount_room(statements: Mapping[str, str]) -> APIRouter:
+def recount_router(statements: Mapping[str, str]) -> APIRouter:
     """The route that counts anew. `statements`: for each indicator of the service, SQL for rows (unit, day, count)."""
     router = APIRouter(tags=["recount"], responses=problems(Unauthenticated, Forbidden, DatabaseUnavailable))
 

@@ -20,7 +20,7 @@ from shared.outbox.rows import RowT
 State = TypeVar("State", bound=str, covariant=True)
 
 
-class Step(NamedTuple, Generic[State]):
+class Transition(NamedTuple, Generic[State]):
     """One step: the states it starts from, the state it leads to (None: it stays), who may, and the event it emits."""
 
     of: tuple[State, ...]
@@ -30,7 +30,7 @@ class Step(NamedTuple, Generic[State]):
     needs_reason: bool = False
 
 
-class Record(Protocol):
+class StatefulRecord(Protocol):
     """What every record that takes steps has."""
 
     @property
@@ -109,7 +109,12 @@ def is_seen(caller: Identity, row: object, seen: Seen, action: str) -> bool:
 
 
 def require_may_step(
-    caller: Identity, record: Record, command: str, step: Step[str], reason: str | None, unit: str | None = None
+    caller: Identity,
+    record: StatefulRecord,
+    command: str,
+    step: Transition[str],
+    reason: str | None,
+    unit: str | None = None,
 ) -> None:
     """Raise unless the caller may take this step, the record's state leads there, and a needed reason is given.
 

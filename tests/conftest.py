@@ -208,7 +208,7 @@ def broker(data: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3Server]:
     """A real S3 server with the bucket `antt`, started by the first test that needs it."""
     with s3.running(tmp_path_factory.mktemp("s3"), "antt") as server:
         yield server
@@ -218,7 +218,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
 def stored_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Settings for a store of its own for each test, in a folder and in S3: the two that are."""
     if request.param == "s3":
-        server: s3.Server = request.getfixturevalue("s3_server")
+        server: s3.S3Server = request.getfixturevalue("s3_server")
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("ANTT_STORE", f"s3://antt/{uuid4().hex}")

@@ -36,7 +36,7 @@ jclouds.filesystem.basedir={folder}
 """
 
 
-class Server:
+class S3Server:
     """A running server: where it answers, and the folder of its buckets."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,11 +81,11 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, *buckets: str) -> Iterator[Server]:
+def running(folder: Path, *buckets: str) -> Iterator[S3Server]:
     """A server with these buckets, as our child; it is ended at the end."""
     for bucket in buckets:
         (folder / bucket).mkdir(parents=True, exist_ok=True)
-    server = Server(folder)
+    server = S3Server(folder)
     server.start()
     try:
         yield server

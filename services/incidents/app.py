@@ -45,12 +45,12 @@ def create_app() -> FastAPI:
         "Tin báo, vụ việc và hoạt động · incidents",
         rooms=[
             tips.router,
-            tips.asks,
-            tips.reads,
+            tips.lookups,
+            tips.queries,
             cases.router,
-            cases.reads,
+            cases.queries,
             activities.router,
-            activities.reads,
+            activities.queries,
             attachments.router,
             *files.rooms(FILES),
             *subscriptions.rooms("incidents"),
@@ -58,9 +58,9 @@ def create_app() -> FastAPI:
             *importing.rooms(imports.KINDS),
             acknowledgement.router,
             deadlines.router,
-            deadlines.reads,
+            deadlines.queries,
             recount.router,
-            asyncapi.room,
+            asyncapi.router,
         ],
         tasks={
             "writer": lambda service: service.writer.run(),
@@ -72,7 +72,7 @@ def create_app() -> FastAPI:
         unit_of_team=known_teams.UNIT_OF_TEAM,
     )
     app.include_router(open311.router)
-    app.include_router(open311.reads)
+    app.include_router(open311.queries)
     return app
 
 

@@ -4,7 +4,7 @@ It knows neither events nor indicators' definitions: each figure is told once mo
 the tables hold. Days of activities and tips come from their raw instants, not from stored days.
 """
 
-from shared.recount import recount_room
+from shared.recount import recount_router
 
 RECEIVED_ON = "(received_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
 STARTED_ON = "(started_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
@@ -162,4 +162,4 @@ RECOUNT: dict[str, str] = {
         SELECT unit, {ENTERED_ON}, count(*) FROM activities WHERE {CONFIRMED_ON} <= confirm_by GROUP BY 1, 2""",
 }
 
-router = recount_room(RECOUNT)
+router = recount_router(RECOUNT)

@@ -6,7 +6,7 @@ from services.teams.corrections import require_not_withdrawn
 from services.teams.errors import TeamDissolved
 from services.teams.tables.teams import Team
 from shared import events
-from shared.places import unit_on
+from shared.validity import unit_on
 
 
 def unit_of(team: Team, day: date) -> str:

@@ -1,6 +1,6 @@
 """What the tables of teams hold for each indicator, counted once more in SQL that shares nothing with the counting."""
 
-from shared.recount import recount_room
+from shared.recount import recount_router
 
 
 def _members(which: str = "true") -> str:
@@ -33,4 +33,4 @@ RECOUNT: dict[str, str] = {
     "members_member": _members("role = 'member'"),
 }
 
-router = recount_room(RECOUNT)
+router = recount_router(RECOUNT)

@@ -17,7 +17,7 @@ from shared.access import Identity
 from shared.decisions import Decision
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import values_of
-from shared.places import require_not_future
+from shared.validity import require_not_future
 
 # How a term ends, so that the one that stands in its place ends alike.
 END = ("until_on", "ended_for", "end_decision_number", "end_decision_on", "end_decision_signer", "end_reason")

@@ -13,7 +13,7 @@ from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
 
 
-class Record(Protocol):
+class CorrectableRecord(Protocol):
     """A record that has an id."""
 
     @property
@@ -21,7 +21,7 @@ class Record(Protocol):
         """Its id."""
 
 
-RecordT = TypeVar("RecordT", bound=Record)
+RecordT = TypeVar("RecordT", bound=CorrectableRecord)
 RowT = TypeVar("RowT", bound=Row)
 CorrectionT = TypeVar("CorrectionT", bound=BaseModel)
 Values = dict[str, object]

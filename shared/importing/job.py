@@ -40,7 +40,7 @@ from shared.importing.rejections import (
     row_error,
 )
 from shared.importing.uploads import BLOCK, SealedFile, path_of, store_of
-from shared.log import collect_seldom
+from shared.log import raise_gc_threshold
 from shared.outbox import Alone, UnitOfWork, decide_and_commit, row_of
 from shared.service import Service, Task
 
@@ -74,7 +74,7 @@ def work_off(kinds: Kinds) -> Task:
 
 
 async def _work_off(service: Service, kinds: Kinds) -> None:
-    collect_seldom()
+    raise_gc_threshold()
     await commands.rename_old(service.database)
     swept_at = float("-inf")
     aside: dict[UUID, float] = {}

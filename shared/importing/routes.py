@@ -101,10 +101,12 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         route_class=CommandRoute,
         responses=problems(Unauthenticated, Forbidden, NotFound, StepNotAllowed, KeyReused, Overloaded),
     )
-    reads = APIRouter(prefix="/imports", tags=["imports"], responses=problems(Unauthenticated, Forbidden, NotFound))
+    uploads_and_queries = APIRouter(
+        prefix="/imports", tags=["imports"], responses=problems(Unauthenticated, Forbidden, NotFound)
+    )
 
     # mypy does not follow classes that are made.
-    @reads.post(
+    @uploads_and_queries.post(
         "",
         status_code=202,
         openapi_extra=_FILE,
@@ -153,7 +155,7 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         """Stop an import; the rows that it has taken stay."""
         return await commands.cancel_import(work, caller, import_id)
 
-    @reads.get("")
+    @uploads_and_queries.get("")
     async def list_imports(
         query: Annotated[ListIt, Query()],  # type: ignore[valid-type]
         reader: Reader,
@@ -165,12 +167,12 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         link_next(request, response, page.items, query.limit)  # type: ignore[attr-defined]
         return page
 
-    @reads.get("/{import_id}")
+    @uploads_and_queries.get("/{import_id}")
     async def read_import(import_id: UUID, reader: Reader) -> ImportOut:
         """One import and how far it is."""
         return await reading.read_import(reader, import_id)
 
-    @reads.get("/{import_id}/progress", response_class=EventSourceResponse)
+    @uploads_and_queries.get("/{import_id}/progress", response_class=EventSourceResponse)
     async def import_progress(
         import_id: Annotated[UUID, Depends(_may_watch)], reader: Reader
     ) -> AsyncIterator[ServerSentEvent]:
@@ -178,7 +180,7 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         async for found in reading.progress(reader, import_id):
             yield ServerSentEvent(raw_data=found.model_dump_json())
 
-    @reads.get("/{import_id}/rejected")
+    @uploads_and_queries.get("/{import_id}/rejected")
     async def rejected_rows(
         import_id: UUID,
         query: Annotated[ListRejected, Query()],
@@ -191,7 +193,7 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         _name_next(request, response, query.limit, after)
         return page
 
-    @reads.get("/{import_id}/left-out")
+    @uploads_and_queries.get("/{import_id}/left-out")
     async def left_out_rows(
         import_id: UUID,
         query: Annotated[ListRejected, Query()],
@@ -204,4 +206,4 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         _name_next(request, response, query.limit, after)
         return page
 
-    return [router, reads]
+    return [router, uploads_and_queries]

@@ -22,9 +22,9 @@ from shared.database import Database
 from shared.days import VIETNAM, Day, day_of, today
 from shared.errors import ForeignArea, invalid
 from shared.http import Input, Page
-from shared.places import served
 from shared.service import Service, Task
 from shared.text import Line, UnitId
+from shared.validity import served
 
 Sort = Literal["oldest", "newest"]
 

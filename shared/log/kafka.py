@@ -30,7 +30,7 @@ from shared.log.log import (
     GapInLog,
     Mark,
     Record,
-    collect_seldom,
+    raise_gc_threshold,
     read_generations,
 )
 from shared.log.source import Source
@@ -235,7 +235,7 @@ def _next(record: Record, mark: Mark, recovered: Mapping[int, int]) -> Record | 
 
 async def relay(settings: Settings, source: Source) -> None:
     """Copy a source's outbox to its topic, in order, for ever. One relay at a time; a second one waits its turn."""
-    collect_seldom()
+    raise_gc_threshold()
     # Two would write every event twice, which readers pass over, but the topic would keep it for ever.
     async with one_at_a_time(settings.database_url(source.service), str(_RELAY_LOCK)) as holder:
         generations = await read_generations(holder)

@@ -215,7 +215,7 @@ async def _checked(connection: asyncpg.Connection, generations: list[tuple[int, 
     return after
 
 
-def collect_seldom() -> None:
+def raise_gc_threshold() -> None:
     """Let the garbage collector run a hundred times less often: a batch is many small objects that end with it.
 
     By default it looks at all of them each 700 objects, which was a third of what relaying and counting cost.

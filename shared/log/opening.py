@@ -1,12 +1,12 @@
 """Opens the log that a deployment has. Apart from both logs, since the one over Kafka is filled from the one in place."""
 
-from shared.log.log import EmbeddedLog, Log, collect_seldom
+from shared.log.log import EmbeddedLog, Log, raise_gc_threshold
 from shared.settings import Settings
 
 
 def open_log(settings: Settings) -> Log:
     """The log that this deployment reads."""
-    collect_seldom()
+    raise_gc_threshold()
     if settings.log == "kafka":
         # Only who reads Kafka loads its client.
         from shared.log.kafka import KafkaLog

@@ -50,7 +50,7 @@ def rooms(source: Service) -> list[APIRouter]:
         route_class=CommandRoute,
         responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound, KeyReused, Overloaded),
     )
-    reads = APIRouter(
+    queries = APIRouter(
         prefix="/webhooks", tags=["webhooks"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound)
     )
 
@@ -104,19 +104,19 @@ def rooms(source: Service) -> list[APIRouter]:
         """Send a test event of type `Ping` at once and return what the receiver answered."""
         return await commands.ping(work, caller, webhook_id, source)
 
-    @reads.get("")
+    @queries.get("")
     async def list_webhooks(reader: Reader) -> Webhooks:
         """The webhooks that the caller may keep, each with how its deliveries stand."""
         return await reading.list_webhooks(reader)
 
-    @reads.get("/{webhook_id}")
+    @queries.get("/{webhook_id}")
     async def read_webhook(webhook_id: UUID, reader: Reader, response: Response) -> WebhookStanding:
         """One webhook and how its deliveries stand; its ETag names the version."""
         webhook = await reading.read_webhook(reader, webhook_id)
         response.headers["ETag"] = f'"{webhook.version}"'
         return webhook
 
-    @reads.get("/{webhook_id}/dead-letters")
+    @queries.get("/{webhook_id}/dead-letters")
     async def list_dead_letters(
         webhook_id: UUID, query: Annotated[Page, Query()], reader: Reader, request: Request, response: Response
     ) -> DeadLetters:
@@ -125,4 +125,4 @@ def rooms(source: Service) -> list[APIRouter]:
         link_next(request, response, page.items, query.limit)
         return page
 
-    return [changes_router, router, reads]
+    return [changes_router, router, queries]

@@ -21,8 +21,8 @@ from shared import application, events
 from shared.access import Caller
 from shared.days import Instant, day_of, now
 from shared.http import CommandRoute, Input, Work
-from shared.places import require_place
 from shared.text import Text, UnitId, Word
+from shared.validity import require_unit
 
 VERSION = "incidents_0001"
 Timestamp: Any = DateTime(timezone=True)
@@ -85,7 +85,7 @@ async def report_tip(tip: FoundationReport, caller: Caller, work: Work) -> Found
     """Receive a tip as the foundation did."""
     received_at = now()
     received_on = day_of(received_at)
-    require_place(tip.unit, received_on)
+    require_unit(tip.unit, received_on)
     caller.require("report_tip", tip.unit)
     id = uuid7()
     receipt = receipt_of(id)

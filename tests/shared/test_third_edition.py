@@ -8,7 +8,7 @@ from shutil import copytree
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared import jurisdiction, places, units
+from shared import jurisdiction, units, validity
 from tests import third_edition as third
 
 CITY, OLD_CITY, BINH_DUONG = "2026:79", "2025:79", "2024:74"
@@ -159,10 +159,10 @@ def test_a_team_is_at_work_wherever_its_unit_went_over_two_steps() -> None:
         *(of("2025", third.SPLIT), of("2026", third.SPLIT), of("2026", third.SPLIT_OFF)),
         CITY,
     }
-    assert places.unit_on("2024:25942", date(2026, 7, 1)) == of("2026", third.MERGED)
-    assert places.unit_on("2024:25942", date(2026, 6, 30)) == of("2025", third.MERGED)
-    assert places.unit_on("2024:25885", date(2026, 7, 1)) == CITY
-    assert places.unit_on("2025:01", date(2026, 7, 1)) == "2025:01"
+    assert validity.unit_on("2024:25942", date(2026, 7, 1)) == of("2026", third.MERGED)
+    assert validity.unit_on("2024:25942", date(2026, 6, 30)) == of("2025", third.MERGED)
+    assert validity.unit_on("2024:25885", date(2026, 7, 1)) == CITY
+    assert validity.unit_on("2025:01", date(2026, 7, 1)) == "2025:01"
 
 
 # Names of editions, and files that can't be

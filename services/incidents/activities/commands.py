@@ -28,14 +28,14 @@ from shared.events.incidents import ActivityState
 from shared.jurisdiction import area as area_of
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
-from shared.places import require_not_future, require_past, require_place
-from shared.workflow import Step, load_seen, record_step, require_may_step
+from shared.validity import require_not_future, require_past, require_unit
+from shared.workflow import Transition, load_seen, record_step, require_may_step
 
 # What of an activity its row keeps in columns; what else it says stands in `details`.
 _COLUMNS = {"kind", "unit", "team_id", "started_at", "ended_at", "turns", "reference"}
 
 
-class Entry(NamedTuple):
+class EnteredColumns(NamedTuple):
     """The columns of an activity that its entry gives."""
 
     unit: str
@@ -118,10 +118,10 @@ async def _take_step(
     return _record(work, caller, before, command, STEPS[command], reason)
 
 
-async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> Entry:
+async def _decide(work: UnitOfWork, caller: Identity, activity: EnterActivity) -> EnteredColumns:
     """The columns that an entry gives, once it is sure that it can be and that the caller may say so."""
     held_on = day_of(activity.started_at)
-    require_place(activity.unit, held_on)
+    require_unit(activity.unit, held_on)
     team_id = _team_of(caller, activity)
     caller.require("enter_activity", activity.unit, str(team_id) if team_id else None)
     if activity.ended_at < activity.started_at:
@@ -147,8 +147,8 @@ def _team_of(caller: Identity, activity: EnterActivity) -> UUID | None:
     return activity.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
 
 
-def _columns(activity: EnterActivity, team_id: UUID | None) -> Entry:
-    return Entry(
+def _columns(activity: EnterActivity, team_id: UUID | None) -> EnteredColumns:
+    return EnteredColumns(
         unit=activity.unit,
         team_id=team_id,
         started_at=activity.started_at,
@@ -175,9 +175,9 @@ def _record(
     caller: Identity,
     before: Activity,
     command: str,
-    step: Step[ActivityState],
+    step: Transition[ActivityState],
     reason: str | None,
-    entry: Entry | None = None,
+    entry: EnteredColumns | None = None,
 ) -> ActivityOut:
     after = work.change(before, entry._asdict() if entry else None)
     after.state = step.to or before.state

@@ -209,7 +209,7 @@ class Mobilisation(EnterActivity):
     task: Word | None = None
 
 
-class Kind(NamedTuple):
+class KindRow(NamedTuple):
     """One kind of activity: what is told of it, its official name, the unit in which it is counted first.
 
     `quantities` are all the units in which indicators count it, by the field that tells how many.
@@ -224,29 +224,29 @@ class Kind(NamedTuple):
 
 # A new kind's name also joins ActivityKind (shared/events/incidents.py), and what shall be counted of it joins INDICATORS.
 # Routes, commands, the database and the documentation take the rest from here.
-KINDS: dict[ActivityKind, Kind] = {
-    "patrol": Kind(Patrol, "tuần tra", "cuộc", {"found_cases": "vụ việc"}),
-    "traffic_control": Kind(TrafficControl, "hướng dẫn, phân luồng giao thông", "lượt", {"turns": "lượt"}),
-    "security_duty": Kind(SecurityDuty, "bảo vệ ANTT", "cuộc"),
-    "outreach": Kind(
+KINDS: dict[ActivityKind, KindRow] = {
+    "patrol": KindRow(Patrol, "tuần tra", "cuộc", {"found_cases": "vụ việc"}),
+    "traffic_control": KindRow(TrafficControl, "hướng dẫn, phân luồng giao thông", "lượt", {"turns": "lượt"}),
+    "security_duty": KindRow(SecurityDuty, "bảo vệ ANTT", "cuộc"),
+    "outreach": KindRow(
         Outreach,
         "phát động phong trào, tuyên truyền, vận động",
         "cuộc",
         {"sessions": "cuộc", "attendances": "lượt người", "leaflets": "tài liệu", "person_turns": "lượt người"},
     ),
-    "counselling": Kind(Counselling, "gọi hỏi, giáo dục, cảm hóa", "đối tượng", {"persons": "đối tượng"}),
-    "fire_rescue": Kind(FireRescue, "phòng cháy, chữa cháy và cứu nạn, cứu hộ", "vụ", {"persons_rescued": "người"}),
-    "administrative_support": Kind(
+    "counselling": KindRow(Counselling, "gọi hỏi, giáo dục, cảm hóa", "đối tượng", {"persons": "đối tượng"}),
+    "fire_rescue": KindRow(FireRescue, "phòng cháy, chữa cháy và cứu nạn, cứu hộ", "vụ", {"persons_rescued": "người"}),
+    "administrative_support": KindRow(
         AdministrativeSupport, "hỗ trợ quản lý hành chính về trật tự xã hội", "lượt", {"turns": "lượt"}
     ),
-    "surrender": Kind(
+    "surrender": KindRow(
         Surrender,
         "vận động giao nộp, thu hồi vũ khí, vật liệu nổ, công cụ hỗ trợ, pháo",
         "lần",
         {f"items.{item}.{unit}": word for item, of in ITEM_UNITS.items() for unit, word in of.items()},
     ),
     # An order may keep a team away for months.
-    "mobilisation": Kind(Mobilisation, "điều động, huy động ngoài địa bàn", "cuộc", longest=timedelta(days=366)),
+    "mobilisation": KindRow(Mobilisation, "điều động, huy động ngoài địa bàn", "cuộc", longest=timedelta(days=366)),
 }
 
 # The fields that every kind has, and those that only this one has.

@@ -53,7 +53,7 @@ router = APIRouter(
         Overloaded,
     ),
 )
-reads = APIRouter(
+queries = APIRouter(
     prefix="/activities", tags=["activities"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound)
 )
 
@@ -82,7 +82,7 @@ async def correct(activity_id: UUID, correction: CorrectActivity, caller: Caller
     return await commands.correct_activity(work, caller, activity_id, correction)
 
 
-@reads.get("")
+@queries.get("")
 async def list_activities(
     query: Annotated[ListActivities, Query()], reader: Reader, request: Request, response: Response
 ) -> ActivityPage:
@@ -92,19 +92,19 @@ async def list_activities(
     return ActivityPage(items=items)
 
 
-@reads.get("/count")
+@queries.get("/count")
 async def count_activities(query: Annotated[SearchActivities, Query()], reader: Reader) -> Count:
     """How many activities the same list holds on all its pages."""
     return await reading.ACTIVITIES.count(reader, query)
 
 
-@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_activities(query: Annotated[ExportActivities, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.ACTIVITIES.export(reader, query)
 
 
-@reads.get("/kinds")
+@queries.get("/kinds")
 async def activity_kinds() -> list[KindOut]:
     """The kinds of activity, with their official names and the units in which they are counted."""
     return [
@@ -113,7 +113,7 @@ async def activity_kinds() -> list[KindOut]:
     ]
 
 
-@reads.get("/{activity_id}")
+@queries.get("/{activity_id}")
 async def read_activity(activity_id: UUID, reader: Reader, response: Response) -> ActivityOut:
     """One activity; its ETag names the version."""
     activity = await reading.read_activity(reader, activity_id)
@@ -121,7 +121,7 @@ async def read_activity(activity_id: UUID, reader: Reader, response: Response) -
     return activity
 
 
-@reads.get("/{activity_id}/steps")
+@queries.get("/{activity_id}/steps")
 async def activity_steps(activity_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the activity has taken: who, when, why."""
     return await reading.activity_steps(reader, activity_id)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from shared.access import Seen
 from shared.days import day_of
 from shared.events.incidents import ActivityState
-from shared.workflow import Step
+from shared.workflow import Transition
 from shared.working_days import last_day, working_days_later
 
 SEEN = Seen("read_records")
@@ -14,10 +14,12 @@ SEEN = Seen("read_records")
 BEGINS: dict[str, ActivityState] = {"team_leader": "entered"}
 BEGINS_CONFIRMED: ActivityState = "confirmed"
 
-STEPS: dict[str, Step[ActivityState]] = {
-    "confirm": Step(("entered",), "confirmed", "confirm_activity", "ActivityConfirmed"),
-    "return": Step(("entered", "confirmed"), "returned", "confirm_activity", "ActivityReturned", needs_reason=True),
-    "correct": Step(
+STEPS: dict[str, Transition[ActivityState]] = {
+    "confirm": Transition(("entered",), "confirmed", "confirm_activity", "ActivityConfirmed"),
+    "return": Transition(
+        ("entered", "confirmed"), "returned", "confirm_activity", "ActivityReturned", needs_reason=True
+    ),
+    "correct": Transition(
         ("entered", "confirmed", "returned"), "confirmed", "confirm_activity", "ActivityCorrected", needs_reason=True
     ),
 }
@@ -32,10 +34,10 @@ def confirm_by(entered_at: datetime) -> date:
 
 
 # What the police have confirmed a team no longer changes.
-CORRECT_BY_TEAM: Step[ActivityState] = Step(
+CORRECT_BY_TEAM: Transition[ActivityState] = Transition(
     ("entered", "returned"), "entered", "enter_activity", "ActivityCorrected", needs_reason=True
 )
 # A system corrects what it has sent itself; it is confirmed, as it was when it came.
-CORRECT_BY_SYSTEM: Step[ActivityState] = Step(
+CORRECT_BY_SYSTEM: Transition[ActivityState] = Transition(
     ("entered", "confirmed", "returned"), "confirmed", "enter_activity", "ActivityCorrected", needs_reason=True
 )

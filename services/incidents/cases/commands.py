@@ -33,7 +33,7 @@ from shared.decisions import Decision
 from shared.errors import Problem, invalid
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
-from shared.places import require_not_future, require_place
+from shared.validity import require_not_future, require_unit
 from shared.workflow import load_seen, record_step, require_may_step
 
 
@@ -70,7 +70,7 @@ _NO_DECISION: dict[str, object] = {"decision_number": None, "decision_on": None,
 async def open_case(work: UnitOfWork, caller: Identity, case: OpenCase) -> CaseOut:
     """Open a case. Raises for a place or a day that cannot be, a foreign area, or a link that leads nowhere."""
     unit = await locate(work.database, case.found_on, case.unit, case.hamlet)
-    require_place(unit, case.found_on)
+    require_unit(unit, case.found_on)
     caller.require("handle_case", unit)
     links = case.all_links()
     if len({link.id for link in links}) < len(links):
@@ -151,7 +151,7 @@ async def correct_case(work: UnitOfWork, caller: Identity, case_id: UUID, correc
         values["hamlet"] = None
     case = changed(before, values)
     values["unit"] = await locate(work.database, case.found_on, case.unit, case.hamlet)
-    require_place(values["unit"], case.found_on)
+    require_unit(values["unit"], case.found_on)
     caller.require(STEPS["correct"].may, values["unit"])
     return _take_step(work, caller, before, links, "correct", correction, values)
 

@@ -71,7 +71,7 @@ router = APIRouter(
         Overloaded,
     ),
 )
-reads = APIRouter(
+queries = APIRouter(
     prefix="/cases", tags=["cases"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound)
 )
 
@@ -124,7 +124,7 @@ async def unlink(case_id: UUID, link: UnlinkCase, caller: Caller, work: Work) ->
     return await commands.unlink_case(work, caller, case_id, link)
 
 
-@reads.get("")
+@queries.get("")
 async def list_cases(
     query: Annotated[ListCases, Query()], reader: Reader, request: Request, response: Response
 ) -> CasePage:
@@ -134,31 +134,31 @@ async def list_cases(
     return CasePage(items=items)
 
 
-@reads.get("/count")
+@queries.get("/count")
 async def count_cases(query: Annotated[SearchCases, Query()], reader: Reader) -> Count:
     """How many cases the same list holds on all its pages."""
     return await reading.CASES.count(reader, query)
 
 
-@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_cases(query: Annotated[ExportCases, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.CASES.export(reader, query)
 
 
-@reads.get("/measures")
+@queries.get("/measures")
 async def measures() -> list[MeasureOut]:
     """The measures that persons of a case may meet, with their official names, and whether each needs a decision."""
     return [MeasureOut(measure=name, **row._asdict()) for name, row in MEASURES.items()]
 
 
-@reads.get("/seizable")
+@queries.get("/seizable")
 async def seizable() -> list[SeizableOut]:
     """The kinds of what may be seized, with their official names and the units in which each is counted."""
     return [SeizableOut(kind=name, **row._asdict()) for name, row in SEIZABLE.items()]
 
 
-@reads.get("/{case_id}")
+@queries.get("/{case_id}")
 async def read_case(case_id: UUID, reader: Reader, response: Response) -> CaseOut:
     """One case; its ETag names the version."""
     case = await reading.read_case(reader, case_id)
@@ -166,7 +166,7 @@ async def read_case(case_id: UUID, reader: Reader, response: Response) -> CaseOu
     return case
 
 
-@reads.get("/{case_id}/steps")
+@queries.get("/{case_id}/steps")
 async def case_steps(case_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the case has taken: who, when, why."""
     return await reading.case_steps(reader, case_id)

@@ -7,8 +7,8 @@ from uuid import UUID
 from services.incidents.deadlines.models import Deadline, DeadlineStep
 from services.incidents.deadlines.rules import Rule, wanted
 from services.incidents.deadlines.schemas import (
+    DeadlineDecision,
     DeadlineOut,
-    Decided,
     ExtendDeadline,
     MarkComplex,
     MeetDeadline,
@@ -24,8 +24,8 @@ from shared.days import day_of, now, today
 from shared.errors import Changed, NotFound, Problem, StepNotAllowed, invalid
 from shared.outbox import UnitOfWork, Writer, row_of
 from shared.outbox.rows import changed
-from shared.places import require_not_future, require_past
 from shared.service import Service
+from shared.validity import require_not_future, require_past
 from shared.workflow import look_up_seen, record_step
 from shared.working_days import end_of, end_on_working_day, last_day
 
@@ -182,7 +182,13 @@ def _put_off(work: UnitOfWork, deadline: Deadline, due_at: datetime) -> Deadline
 
 
 def _decided(
-    work: UnitOfWork, caller: Identity, command: str, before: Deadline, after: Deadline, given: Decided, **details: str
+    work: UnitOfWork,
+    caller: Identity,
+    command: str,
+    before: Deadline,
+    after: Deadline,
+    given: DeadlineDecision,
+    **details: str,
 ) -> DeadlineOut:
     decided = given.model_dump(mode="json", exclude={"reason"}, exclude_none=True) | details
     record_step(work, caller, DeadlineStep, command, before, after, given.reason, decided, deadline_id=before.id)

@@ -28,7 +28,7 @@ router = APIRouter(
         Unauthenticated, Forbidden, NotFound, StepNotAllowed, commands.NotProlongable, KeyReused, Overloaded
     ),
 )
-reads = APIRouter(tags=["deadlines"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound))
+queries = APIRouter(tags=["deadlines"], responses=problems(Unauthenticated, Forbidden, ForeignArea, NotFound))
 
 
 @router.post("/{name}/extend")
@@ -51,7 +51,7 @@ async def meet_deadline(tip_id: UUID, name: Word, given: MeetDeadline, caller: C
     return await commands.meet_deadline(work, caller, tip_id, name, given)
 
 
-@reads.get("/deadlines")
+@queries.get("/deadlines")
 async def list_deadlines(
     query: Annotated[ListDeadlines, Query()], reader: Reader, request: Request, response: Response
 ) -> DeadlinePage:
@@ -61,13 +61,13 @@ async def list_deadlines(
     return page
 
 
-@reads.get("/tips/{tip_id}/deadlines")
+@queries.get("/tips/{tip_id}/deadlines")
 async def deadlines_of_tip(tip_id: UUID, reader: Reader) -> list[DeadlineOut]:
     """What is due on a tip, by when, who must do it, and what was in time or late."""
     return await reading.deadlines_of_tip(reader, tip_id)
 
 
-@reads.get("/tips/{tip_id}/deadlines/{name}/steps")
+@queries.get("/tips/{tip_id}/deadlines/{name}/steps")
 async def deadline_steps(tip_id: UUID, name: Annotated[Word, Path()], reader: Reader) -> list[StepOut]:
     """What was decided about a deadline: who, when, why, by which decision."""
     return await reading.deadline_steps(reader, tip_id, name)

@@ -106,7 +106,7 @@ class Rule(Time):
         )
 
 
-class Deadline(_Row):
+class DeadlineDefinition(_Row):
     """One deadline: its names, the steps that meet it, and its rules."""
 
     name: Word
@@ -116,7 +116,7 @@ class Deadline(_Row):
     rule: list[Rule] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _one_rule_holds(self) -> "Deadline":
+    def _one_rule_holds(self) -> "DeadlineDefinition":
         for since in {rule.since for rule in self.rule}:
             for classified_as in (None, *get_args(TipClass)):
                 for area in get_args(Area):
@@ -142,7 +142,7 @@ class Difficult(_Row):
 class Deadlines(_Row):
     """The whole file."""
 
-    deadline: list[Deadline]
+    deadline: list[DeadlineDefinition]
     difficult: list[Difficult] = []
 
     @model_validator(mode="after")
@@ -175,7 +175,7 @@ def deadlines() -> Deadlines:
     return read(Path(settings().deadlines) if settings().deadlines else NATIONAL)
 
 
-class Wanted(NamedTuple):
+class WantedDeadline(NamedTuple):
     """A deadline that a tip has, and the rule by which it has it."""
 
     name: str
@@ -185,11 +185,11 @@ class Wanted(NamedTuple):
 
 
 @lru_cache(maxsize=65_536)
-def wanted(classified_as: str | None, unit: str, on: date) -> tuple[Wanted, ...]:
+def wanted(classified_as: str | None, unit: str, on: date) -> tuple[WantedDeadline, ...]:
     """The deadlines of a tip of this class that `unit` handles and that was received on this day."""
     area = area_of(unit, on)
     return tuple(
-        Wanted(deadline.name, frozenset(deadline.met_by), rule, area == "difficult")
+        WantedDeadline(deadline.name, frozenset(deadline.met_by), rule, area == "difficult")
         for deadline in deadlines().deadline
         if (rule := deadline.rule_for(classified_as, area, on)) is not None
     )

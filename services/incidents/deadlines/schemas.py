@@ -116,13 +116,13 @@ class ListDeadlines(Input):
     after: Annotated[Cursor | None, Query()] = None
 
 
-class Decided(Input):
+class DeadlineDecision(Input):
     """What an officer decides about a deadline, with the reason."""
 
     reason: Line
 
 
-class ExtendDeadline(Decided):
+class ExtendDeadline(DeadlineDecision):
     """An extension, requested on a day (today if left out), until the end of a day (as far as the rule goes if left out)."""
 
     requested_on: Day | None = None
@@ -130,13 +130,13 @@ class ExtendDeadline(Decided):
     decision: Decision
 
 
-class MarkComplex(Decided):
+class MarkComplex(DeadlineDecision):
     """That the tip is complex: many circumstances, or to be verified in several places."""
 
     decision: Decision | None = None
 
 
-class MeetDeadline(Decided):
+class MeetDeadline(DeadlineDecision):
     """When what was due was done, and how; now if left out."""
 
     met_at: Instant | None = None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid_utils.compat import uuid7
 
 from services.incidents.deadlines.models import Deadline
-from services.incidents.deadlines.rules import Wanted, wanted
+from services.incidents.deadlines.rules import WantedDeadline, wanted
 from services.incidents.tips.models import Tip
 from services.incidents.tips.workflow import OPEN, STEPS
 from shared import units
@@ -24,7 +24,7 @@ from shared.outbox.rows import new_row
 CLOSING = ("resolve", "reject")
 
 
-class Change(NamedTuple):
+class DeadlineChange(NamedTuple):
     """A deadline before (None: it is new) and after a step."""
 
     before: Deadline | None
@@ -33,7 +33,7 @@ class Change(NamedTuple):
 
 def reckon(
     before: Tip, tip: Tip, deadlines: list[Deadline], command: str, now: datetime, done_at: datetime
-) -> list[Change]:
+) -> list[DeadlineChange]:
     """What a step changes of a tip's deadlines; `done_at`: when what it records was done."""
     stood, stands = (of.state not in ("withdrawn", "merged") for of in (before, tip))
     anew = command == "reopen" and stood
@@ -51,11 +51,11 @@ def reckon(
             # An earlier round is over: it counts as it was met, as long as its tip stands.
             over = copy(deadline)
             over.state = _done(deadline) if stands and deadline.met_at else "void"
-            changes.append(Change(deadline, over))
+            changes.append(DeadlineChange(deadline, over))
         elif deadline.name not in has:
             void = copy(deadline)
             void.state, void.to_do = "void", False
-            changes.append(Change(deadline, void))
+            changes.append(DeadlineChange(deadline, void))
     for name, rule in has.items():
         known = current.get(name)
         if known is None:
@@ -70,14 +70,14 @@ def reckon(
                 # Nothing of a tip changes while it does not stand; but what has passed by now is missed.
                 as_it_is.state = "missed"
             _step(tip, as_it_is, rule, command, now, done_at)
-            changes.append(Change(known, as_it_is))
+            changes.append(DeadlineChange(known, as_it_is))
             continue
         _step(tip, started, rule, command, now, done_at)
-        changes.append(Change(None, started))
+        changes.append(DeadlineChange(None, started))
     return [change for change in changes if change.before != change.after]
 
 
-def begun(tip: Tip, rule: Wanted, round: int, at: datetime) -> Deadline:
+def begun(tip: Tip, rule: WantedDeadline, round: int, at: datetime) -> Deadline:
     """A deadline of a tip as it begins."""
     return new_row(
         Deadline,
@@ -97,14 +97,14 @@ def begun(tip: Tip, rule: Wanted, round: int, at: datetime) -> Deadline:
     )
 
 
-def due_at(deadline: Deadline, rule: Wanted) -> datetime:
+def due_at(deadline: Deadline, rule: WantedDeadline) -> datetime:
     """When it ends: by its rule, marked complex or not, or as it was extended."""
     time = rule.rule.complex if deadline.complex and rule.rule.complex else rule.rule
     ends: datetime = time.after(deadline.starts_at)
     return max(ends, deadline.extended_to or ends)
 
 
-def _correct(before: Tip, tip: Tip, deadline: Deadline, rule: Wanted, reopened_at: datetime) -> None:
+def _correct(before: Tip, tip: Tip, deadline: Deadline, rule: WantedDeadline, reopened_at: datetime) -> None:
     """Put the deadline by the tip's class, place and reception as they are now."""
     state = deadline.state
     deadline.classified_as, deadline.difficult = tip.classified_as, rule.difficult
@@ -118,7 +118,7 @@ def _correct(before: Tip, tip: Tip, deadline: Deadline, rule: Wanted, reopened_a
         deadline.unit = tip.handled_by
 
 
-def _step(tip: Tip, deadline: Deadline, rule: Wanted, command: str, now: datetime, done_at: datetime) -> None:
+def _step(tip: Tip, deadline: Deadline, rule: WantedDeadline, command: str, now: datetime, done_at: datetime) -> None:
     """Put the deadline as it is after a step, which may be the one that meets it."""
     if deadline.met_at is None and command in rule.met_by:
         deadline.met_at, deadline.met_by = max(done_at, deadline.starts_at), command
@@ -130,7 +130,7 @@ def _step(tip: Tip, deadline: Deadline, rule: Wanted, command: str, now: datetim
     deadline.to_do = may_be_met and deadline.state in ("running", "missed")
 
 
-def _may_be_met(tip: Tip, rule: Wanted) -> bool:
+def _may_be_met(tip: Tip, rule: WantedDeadline) -> bool:
     """Whether the tip is open, or closed only by notifying that an agency has it, who may still do what is due."""
     with_agency = tip.outcome is None and units.get(tip.forwarded_to or "") is None
     return tip.state in OPEN or (with_agency and any(tip.state in STEPS[step].of for step in rule.met_by))

@@ -15,7 +15,7 @@ from shared.access import Identity
 from shared.days import today
 from shared.errors import InvalidInput, invalid
 from shared.outbox import UnitOfWork
-from shared.places import served
+from shared.validity import served
 
 NOTICE = (
     "Tin báo đã được tiếp nhận. service_request_id là mã biên nhận, chỉ cấp cho người gửi: "

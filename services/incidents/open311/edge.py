@@ -26,9 +26,9 @@ from shared.http import (
     reader_from,
     service_of,
 )
-from shared.places import served
 from shared.service import Service
 from shared.settings import settings
+from shared.validity import served
 from shared.words import in_vietnamese
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ PREFIX = "/incidents/open311/v2"
 
 # The standard documents these addresses and their errors, which are not those of the OpenAPI document.
 router = APIRouter(prefix=PREFIX, route_class=Open311Command, include_in_schema=False)
-reads = APIRouter(prefix=PREFIX, route_class=Open311Route, include_in_schema=False)
+queries = APIRouter(prefix=PREFIX, route_class=Open311Route, include_in_schema=False)
 
 
 @router.post("/requests.{format}", status_code=201)
@@ -23,27 +23,27 @@ async def create_request(format: Format, new: NewRequest, caller: Caller, work: 
     return await commands.create_request(work, caller, new)
 
 
-@reads.get("/discovery.{format}")
+@queries.get("/discovery.{format}")
 async def discovery(format: Format) -> Response:
     """Service Discovery."""
     return answer(format, "discovery", reading.discovery())
 
 
-@reads.get("/services.{format}")
+@queries.get("/services.{format}")
 async def services(format: Format, jurisdiction_id: str | None = None) -> Response:
     """GET Service List: the topics of tips."""
     require_jurisdiction(jurisdiction_id)
     return answer(format, "services", reading.services())
 
 
-@reads.get("/services/{service_code}.{format}")
+@queries.get("/services/{service_code}.{format}")
 async def definition(service_code: str, format: Format, jurisdiction_id: str | None = None) -> Response:
     """GET Service Definition."""
     require_jurisdiction(jurisdiction_id)
     return answer(format, "service_definition", reading.definition(service_code))
 
 
-@reads.get("/requests.{format}")
+@queries.get("/requests.{format}")
 async def requests(format: Format, request: Request, client: ClientAddress) -> Response:
     """GET Service Requests: those of the receipts named, or what was sent with the caller's key."""
     query = ListRequests.model_validate(form(request.scope["query_string"]))
@@ -52,7 +52,7 @@ async def requests(format: Format, request: Request, client: ClientAddress) -> R
     return answer(format, "service_requests", listed)
 
 
-@reads.get("/requests/{service_request_id}.{format}")
+@queries.get("/requests/{service_request_id}.{format}")
 async def request_of(
     service_request_id: str,
     format: Format,
@@ -66,7 +66,7 @@ async def request_of(
     return answer(format, "service_requests", [found])
 
 
-@reads.get("/tokens/{token}.{format}")
+@queries.get("/tokens/{token}.{format}")
 async def token(
     token: str, format: Format, reader: OpenReader, client: ClientAddress, jurisdiction_id: str | None = None
 ) -> Response:
@@ -76,7 +76,7 @@ async def token(
     return answer(format, "service_requests", [{"service_request_id": token, "token": token}])
 
 
-@reads.get("/{anything:path}")
+@queries.get("/{anything:path}")
 async def unknown(anything: str) -> Response:
     """Whatever else is asked for is refused in the standard's shape, too."""
     raise NotFound()

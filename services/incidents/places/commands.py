@@ -19,7 +19,7 @@ from shared.access import Identity
 from shared.database import Database
 from shared.errors import InvalidInput, PreconditionFailed
 from shared.http import invalid_input
-from shared.places import served
+from shared.validity import served
 
 _MOST_ERRORS = 100
 # So many islands a commune may have as features of their own; each is compared with each.

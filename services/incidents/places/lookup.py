@@ -94,7 +94,7 @@ class Places:
         return communes.neighbours.get(unit, frozenset()) if communes else frozenset()
 
 
-class _Held:
+class _Loaded:
     """What one process knows of one database's places."""
 
     def __init__(self) -> None:
@@ -103,12 +103,12 @@ class _Held:
         self.reading = asyncio.Lock()
 
 
-_held: WeakKeyDictionary[Database, _Held] = WeakKeyDictionary()
+_held: WeakKeyDictionary[Database, _Loaded] = WeakKeyDictionary()
 
 
 async def known(database: Database) -> Places:
     """What is loaded; at most some seconds older than what another process has just loaded."""
-    held = _held.setdefault(database, _Held())
+    held = _held.setdefault(database, _Loaded())
     newest = monotonic() - _SECONDS_BETWEEN_LOOKS
     # While one request looks for something newer the others go on with what there is.
     if held.places is None or (held.looked_at < newest and not held.reading.locked()):
@@ -119,10 +119,10 @@ async def known(database: Database) -> Places:
 
 async def refresh(database: Database) -> None:
     """Know all that was loaded before this call."""
-    await _look(database, _held.setdefault(database, _Held()), monotonic())
+    await _look(database, _held.setdefault(database, _Loaded()), monotonic())
 
 
-async def _look(database: Database, held: _Held, newest: float) -> None:
+async def _look(database: Database, held: _Loaded, newest: float) -> None:
     async with held.reading:
         if held.places is not None and held.looked_at >= newest:
             return
@@ -164,7 +164,7 @@ async def locate(
     A hamlet must be of the unit named beside it, or below it; where the province has loaded none, the unit alone
     counts. A point beside a unit or a hamlet is only kept: whoever names a commune knows better than a receiver.
     Raises UnknownHamlet, PlaceUnknown, BoundariesNotLoaded, InvalidInput. Whether the unit is served and of that
-    day's edition is for `require_place` to say.
+    day's edition is for `require_unit` to say.
     """
     edition = units.edition_on(day)
     if hamlet is not None:

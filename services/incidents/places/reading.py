@@ -19,7 +19,7 @@ from shared import units
 from shared.database import Database
 from shared.days import today
 from shared.errors import UnknownUnit
-from shared.places import served
+from shared.validity import served
 
 
 async def version(connection: asyncpg.Connection, kind: Kind, edition: str) -> int:

@@ -34,7 +34,7 @@ from shared.errors import DayInTheFuture, NotFound, StepNotAllowed, UnitNotServe
 from shared.events.incidents import Channel
 from shared.http import LeftOut
 from shared.outbox import UnitOfWork
-from shared.places import require_past, require_place, served
+from shared.validity import require_past, require_unit, served
 from shared.workflow import is_seen, load_seen, look_up_seen, record_step, require_may_step
 
 # What the sender of a tip may write to it; more is for a conversation, and each moves the tip on.
@@ -60,7 +60,7 @@ async def report_tip(work: UnitOfWork, caller: Identity, tip: ReportTip) -> TipR
     received_at = tip.received_at or now()
     received_on = day_of(received_at)
     unit = await _unit_of(work, tip, received_on)
-    require_place(unit, received_on)
+    require_unit(unit, received_on)
     channel = tip.channel or DEFAULT_CHANNEL.get(caller.role, "officer")
     team_id = tip.team_id or (UUID(caller.team) if caller.role == "team_leader" else None)
     supplied_by = "team" if team_id else SUPPLIED_BY[channel]
@@ -236,7 +236,7 @@ async def correct_tip(work: UnitOfWork, caller: Identity, tip_id: UUID, correcti
     if correction.hamlet is not None:
         unit = await locate(work.database, values["received_on"], correction.unit, correction.hamlet)
     values["unit"] = unit
-    require_place(unit, values["received_on"])
+    require_unit(unit, values["received_on"])
     if unit != tip.unit:
         caller.require(step.may, unit)
         forgotten = await _left_behind(work, tip, unit, values["received_on"])

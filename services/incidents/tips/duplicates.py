@@ -14,7 +14,7 @@ from shared import units
 from shared.days import day_of, now
 from shared.http import Reader
 from shared.jurisdiction import area as area_of
-from shared.places import require_place, served
+from shared.validity import require_unit, served
 
 # How much of the score each part gives; together 1.
 WEIGHTS = {"text": 0.7, "time": 0.15, "place": 0.15}
@@ -50,7 +50,7 @@ async def duplicates_of(reader: Reader, tip_id: UUID, days: int) -> Suggestions:
 async def check_duplicates(reader: Reader, draft: CheckDuplicates) -> Suggestions:
     """The tips that may be about the same as one that is about to be entered. Raises for a place that cannot be."""
     received_at = draft.received_at or now()
-    require_place(draft.unit, day_of(received_at))
+    require_unit(draft.unit, day_of(received_at))
     reader.caller.require("check_duplicates", draft.unit)
     return await _suggest(reader, draft.unit, draft.content, received_at, draft.occurred_at, draft.days, None)
 

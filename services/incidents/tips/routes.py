@@ -53,13 +53,13 @@ router = APIRouter(
     route_class=CommandRoute,
     responses=problems(Unauthenticated, Forbidden, NotFound, StepNotAllowed, KeyReused, Overloaded),
 )
-asks = APIRouter(
+lookups = APIRouter(
     prefix="/tips",
     tags=["tips"],
     route_class=ReadingCommand,
     responses=problems(Unauthenticated, Forbidden, NotFound, Overloaded),
 )
-reads = APIRouter(prefix="/tips", tags=["tips"], responses=problems(Unauthenticated, Forbidden, NotFound))
+queries = APIRouter(prefix="/tips", tags=["tips"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
 @router.post("", status_code=201, responses=problems(ReferenceKnown))
@@ -68,7 +68,7 @@ async def report_tip(tip: ReportTip, caller: Caller, work: Work) -> TipReceived:
     return await commands.report_tip(work, caller, tip)
 
 
-@asks.post("/duplicates/check")
+@lookups.post("/duplicates/check")
 async def check_duplicates(draft: CheckDuplicates, reader: Reader) -> Suggestions:
     """Which tips may be about the same as one that is about to be entered; this changes nothing."""
     return await duplicates.check_duplicates(reader, draft)
@@ -184,7 +184,7 @@ async def write_by_receipt(
     return await commands.write_by_receipt(work, antt_receipt, client, said)
 
 
-@asks.post("/{tip_id}/informant")
+@lookups.post("/{tip_id}/informant")
 async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller, work: Work) -> InformantOut:
     """Who reported the tip, for who is entitled to know; each look is kept with its reason (Law 30/2023/QH15).
 
@@ -193,7 +193,7 @@ async def look_at_informant(tip_id: UUID, look: LookAtInformant, caller: Caller,
     return await commands.look_at_informant(work, caller, tip_id, look.reason)
 
 
-@reads.get("")
+@queries.get("")
 async def list_tips(
     query: Annotated[ListTips, Query()], reader: Reader, request: Request, response: Response
 ) -> TipPage:
@@ -203,32 +203,32 @@ async def list_tips(
     return TipPage(items=items)
 
 
-@reads.get("/count")
+@queries.get("/count")
 async def count_tips(query: Annotated[SearchTips, Query()], reader: Reader) -> Count:
     """How many tips the same list holds on all its pages."""
     return await reading.TIPS.count(reader, query)
 
 
-@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_tips(query: Annotated[ExportTips, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON; never who reported a tip."""
     return await reading.TIPS.export(reader, query)
 
 
-@reads.get("/by-receipt", responses=problems(TooManyWrongReceipts))
+@queries.get("/by-receipt", responses=problems(TooManyWrongReceipts))
 async def tip_by_receipt(reader: OpenReader, antt_receipt: Receipt, client: ClientAddress) -> TipStatus:
     """How a tip stands and what was asked and answered, for whoever holds its receipt."""
     return await reading.tip_by_receipt(reader.database, antt_receipt, client)
 
 
-@reads.get("/by-receipt/messages", responses=problems(TooManyWrongReceipts))
+@queries.get("/by-receipt/messages", responses=problems(TooManyWrongReceipts))
 async def messages_by_receipt(reader: OpenReader, antt_receipt: Receipt, client: ClientAddress) -> list[MessageOut]:
     """What was asked of the sender, and what they answered and added."""
     status = await reading.tip_by_receipt(reader.database, antt_receipt, client)
     return status.messages
 
 
-@reads.get("/{tip_id}")
+@queries.get("/{tip_id}")
 async def read_tip(tip_id: UUID, reader: Reader, response: Response) -> TipShown:
     """One tip, with what must still be done about it and until when; its ETag names the version."""
     tip = await reading.read_tip(reader, tip_id)
@@ -236,19 +236,19 @@ async def read_tip(tip_id: UUID, reader: Reader, response: Response) -> TipShown
     return tip
 
 
-@reads.get("/{tip_id}/duplicates")
+@queries.get("/{tip_id}/duplicates")
 async def duplicates_of(tip_id: UUID, query: Annotated[AskDuplicates, Query()], reader: Reader) -> Suggestions:
     """Which tips of the same commune and its neighbours may be about the same, with a score and why; a person decides."""
     return await duplicates.duplicates_of(reader, tip_id, query.days)
 
 
-@reads.get("/{tip_id}/steps")
+@queries.get("/{tip_id}/steps")
 async def tip_steps(tip_id: UUID, reader: Reader) -> list[StepOut]:
     """Every step the tip has taken: who, when, why."""
     return await reading.tip_steps(reader, tip_id)
 
 
-@reads.get("/{tip_id}/messages")
+@queries.get("/{tip_id}/messages")
 async def tip_messages(tip_id: UUID, reader: Reader) -> list[MessageOut]:
     """What was asked of the sender, and what they answered and added; also of the tips merged into this one.
 
@@ -257,7 +257,7 @@ async def tip_messages(tip_id: UUID, reader: Reader) -> list[MessageOut]:
     return await reading.tip_messages(reader, tip_id)
 
 
-@reads.get("/{tip_id}/informant/looks")
+@queries.get("/{tip_id}/informant/looks")
 async def informant_looks(tip_id: UUID, reader: Reader) -> list[LookOut]:
     """Who looked at the informant's identity, when, and why."""
     return await reading.informant_looks(reader, tip_id)

@@ -20,9 +20,9 @@ from shared.days import now
 from shared.errors import InvalidInput
 from shared.jurisdiction import area as area_of
 from shared.news import news_of
-from shared.places import served
 from shared.service import Service
 from shared.settings import settings
+from shared.validity import served
 
 _MOST_PERIODS = 400
 # The event loop counts no further.

@@ -11,8 +11,8 @@ from shared.access import Identity
 from shared.days import today
 from shared.errors import ForeignArea, InvalidInput, Unauthenticated, UnitNotServed, UnknownUnit
 from shared.jurisdiction import area as area_of
-from shared.places import served
 from shared.settings import settings
+from shared.validity import served
 
 Question = TypeVar("Question", bound=Figures)
 Question_co = TypeVar("Question_co", bound=Figures, covariant=True)

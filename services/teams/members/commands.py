@@ -47,7 +47,7 @@ from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events.teams import Role
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
-from shared.places import require_not_future, require_place
+from shared.validity import require_not_future, require_unit
 
 YOUNGEST, OLDEST = 18, 70
 
@@ -238,7 +238,7 @@ async def _team_for(work: UnitOfWork, caller: Identity, term: MemberTerm, instea
     team = await work.look_up(Team, term.team_id)
     assert team is not None
     caller.require("keep_registry", team.unit)
-    require_place(unit_of(team, term.from_on), term.from_on)
+    require_unit(unit_of(team, term.from_on), term.from_on)
     until_on = term.until_on
     if team.placed_on is not None and term.from_on < team.placed_on <= (until_on or date.max):
         raise TeamPlaced(team_id=team.id, placed_on=team.placed_on)
@@ -338,7 +338,7 @@ async def _open_team(
         raise NotFound(id=team_id)
     team = row_of(Team, found)
     require_standing(team)
-    require_place(unit_of(team, from_on), from_on)
+    require_unit(unit_of(team, from_on), from_on)
     if from_on < team.from_on:
         raise DayTooEarly(day=from_on, earliest=team.from_on)
     if team.placed_on is not None and from_on < team.placed_on:

@@ -56,7 +56,7 @@ router = APIRouter(
         RecordWithdrawn, CertificateStands, KeyReused, Overloaded,
     ),
 )  # fmt: skip
-reads = APIRouter(prefix="/members", tags=["members"], responses=problems(Unauthenticated, Forbidden, NotFound))
+queries = APIRouter(prefix="/members", tags=["members"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
 @router.post("", status_code=201)
@@ -111,7 +111,7 @@ async def withdraw_member_term(
     return await commands.withdraw_member_term(work, caller, member_id, term_id, withdrawal)
 
 
-@reads.get("")
+@queries.get("")
 async def list_members(
     query: Annotated[ListMembers, Query()], reader: Reader, request: Request, response: Response
 ) -> MemberPage:
@@ -121,19 +121,19 @@ async def list_members(
     return MemberPage(items=items)
 
 
-@reads.get("/count")
+@queries.get("/count")
 async def count_members(query: Annotated[SearchMembers, Query()], reader: Reader) -> Count:
     """How many members the same list holds on all its pages."""
     return await reading.MEMBERS.count(reader, query)
 
 
-@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_members(query: Annotated[ExportMembers, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.MEMBERS.export(reader, query)
 
 
-@reads.get("/{member_id}")
+@queries.get("/{member_id}")
 async def read_member(member_id: UUID, reader: Reader, response: Response) -> MemberHistory:
     """One member with every term; the ETag names the version."""
     member = await reading.read_member(reader, member_id)
@@ -141,7 +141,7 @@ async def read_member(member_id: UUID, reader: Reader, response: Response) -> Me
     return member
 
 
-@reads.get("/{member_id}/corrections")
+@queries.get("/{member_id}/corrections")
 async def member_corrections(member_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the member's terms or withdrawn: who, when and why, oldest first."""
     return await reading.member_corrections(reader, member_id)

@@ -22,13 +22,13 @@ from shared.decisions import Decision
 from shared.errors import InvalidInput, StepNotAllowed
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import changed
-from shared.places import require_not_future, require_place
+from shared.validity import require_not_future, require_unit
 from shared.workflow import load_seen
 
 
 async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> TeamOut:
     """Enter a team. Raises for a place or a day that cannot be, a unit that is no commune, or a foreign area."""
-    require_place(team.unit, team.from_on)
+    require_unit(team.unit, team.from_on)
     require_not_future(team.decision.signed_on)
     caller.require("keep_registry", team.unit)
     _require_commune(team.unit)
@@ -99,7 +99,7 @@ async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placemen
     if team.placed_on is not None:
         raise StepNotAllowed(placed_on=team.placed_on, step="place")
     _require_successor(team.unit, placement.unit)
-    require_place(placement.unit, placement.from_on)
+    require_unit(placement.unit, placement.from_on)
     caller.require("keep_registry", placement.unit)
     if placement.from_on <= team.from_on:
         raise DayTooEarly(day=placement.from_on, earliest=team.from_on + timedelta(days=1))
@@ -125,10 +125,10 @@ async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correc
     if corrected.placed_on is not None and corrected.left_unit is not None:
         if corrected.from_on >= corrected.placed_on:
             raise DayTooEarly(day=corrected.placed_on, earliest=corrected.from_on + timedelta(days=1))
-        require_place(corrected.left_unit, corrected.from_on)
+        require_unit(corrected.left_unit, corrected.from_on)
         _require_successor(corrected.left_unit, corrected.unit)
     # A team keeps the unit that it was entered or placed in, whose edition held on its first day there.
-    require_place(corrected.unit, corrected.placed_on or corrected.from_on)
+    require_unit(corrected.unit, corrected.placed_on or corrected.from_on)
     caller.require("keep_registry", corrected.unit)
     _require_commune(corrected.unit)
     first = corrected.placed_on or corrected.from_on

@@ -45,7 +45,7 @@ router = APIRouter(
         Unauthenticated, Forbidden, NotFound, Changed, TeamDissolved, RecordWithdrawn, KeyReused, Overloaded
     ),
 )
-reads = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
+queries = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
 @router.post("", status_code=201)
@@ -84,7 +84,7 @@ async def withdraw_team(team_id: UUID, withdrawal: Withdraw, caller: Caller, wor
     return await commands.withdraw_team(work, caller, team_id, withdrawal)
 
 
-@reads.get("")
+@queries.get("")
 async def list_teams(
     query: Annotated[ListTeams, Query()], reader: Reader, request: Request, response: Response
 ) -> TeamPage:
@@ -94,19 +94,19 @@ async def list_teams(
     return TeamPage(items=items)
 
 
-@reads.get("/count")
+@queries.get("/count")
 async def count_teams(query: Annotated[SearchTeams, Query()], reader: Reader) -> Count:
     """How many teams the same list holds on all its pages."""
     return await reading.TEAMS.count(reader, query)
 
 
-@reads.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_teams(query: Annotated[ExportTeams, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.TEAMS.export(reader, query)
 
 
-@reads.get("/{team_id}")
+@queries.get("/{team_id}")
 async def read_team(team_id: UUID, reader: Reader, response: Response) -> TeamOut:
     """One team; its ETag names the version."""
     team = await reading.read_team(reader, team_id)
@@ -114,7 +114,7 @@ async def read_team(team_id: UUID, reader: Reader, response: Response) -> TeamOu
     return team
 
 
-@reads.get("/{team_id}/corrections")
+@queries.get("/{team_id}/corrections")
 async def team_corrections(team_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the team or withdrawn: who, when and why, oldest first."""
     return await reading.team_corrections(reader, team_id)

@@ -30,13 +30,13 @@ from shared.errors import NotFound, StepNotAllowed
 from shared.events.teams import Role
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import changed
-from shared.places import require_not_future, require_place
+from shared.validity import require_not_future, require_unit
 from shared.workflow import is_seen, load_seen
 
 
 async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraining) -> TrainingClassOut:
     """Enter a class that was held. Raises for a place or a day that cannot be, or a foreign area."""
-    require_place(training.unit, training.held_on)
+    require_unit(training.unit, training.held_on)
     caller.require("keep_registry", training.unit)
     if training.started_on and training.started_on > training.held_on:
         raise DayTooEarly(day=training.held_on, earliest=training.started_on)
@@ -61,7 +61,7 @@ async def correct_training(
     training = await _load(work, caller, class_id)
     values = correction.model_dump(exclude={"reason"}, exclude_none=True)
     corrected = changed(training, values)
-    require_place(corrected.unit, corrected.held_on)
+    require_unit(corrected.unit, corrected.held_on)
     caller.require("keep_registry", corrected.unit)
     if corrected.started_on and corrected.started_on > corrected.held_on:
         raise DayTooEarly(day=corrected.held_on, earliest=corrected.started_on)

@@ -37,7 +37,7 @@ router = APIRouter(
     route_class=CommandRoute,
     responses=problems(Unauthenticated, Forbidden, NotFound, KeyReused, Overloaded),
 )
-reads = APIRouter(tags=["training"], responses=problems(Unauthenticated, Forbidden, NotFound))
+queries = APIRouter(tags=["training"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
 @router.post("/training-classes", status_code=201)
@@ -80,7 +80,7 @@ async def correct_certificate(
     return await commands.correct_certificate(work, caller, certificate_id, correction)
 
 
-@reads.get("/training-classes")
+@queries.get("/training-classes")
 async def list_training_classes(
     query: Annotated[ListTrainingClasses, Query()], reader: Reader, request: Request, response: Response
 ) -> TrainingClassPage:
@@ -90,19 +90,19 @@ async def list_training_classes(
     return TrainingClassPage(items=items)
 
 
-@reads.get("/training-classes/count")
+@queries.get("/training-classes/count")
 async def count_training_classes(query: Annotated[SearchClasses, Query()], reader: Reader) -> Count:
     """How many classes the same list holds on all its pages."""
     return await reading.CLASSES.count(reader, query)
 
 
-@reads.get("/training-classes/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/training-classes/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_training_classes(query: Annotated[ExportClasses, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.CLASSES.export(reader, query)
 
 
-@reads.get("/certificates")
+@queries.get("/certificates")
 async def list_certificates(
     query: Annotated[ListCertificates, Query()], reader: Reader, request: Request, response: Response
 ) -> CertificatePage:
@@ -112,19 +112,19 @@ async def list_certificates(
     return CertificatePage(items=items)
 
 
-@reads.get("/certificates/count")
+@queries.get("/certificates/count")
 async def count_certificates(query: Annotated[SearchCertificates, Query()], reader: Reader) -> Count:
     """How many certificates the same list holds on all its pages."""
     return await reading.CERTIFICATES.count(reader, query)
 
 
-@reads.get("/certificates/export", response_class=StreamingResponse, responses=listing.ANSWERS)
+@queries.get("/certificates/export", response_class=StreamingResponse, responses=listing.ANSWERS)
 async def export_certificates(query: Annotated[ExportCertificates, Query()], reader: Reader) -> StreamingResponse:
     """The same list as a file, CSV or XLSX with Vietnamese titles or NDJSON."""
     return await reading.CERTIFICATES.export(reader, query)
 
 
-@reads.get("/certificates/{certificate_id}")
+@queries.get("/certificates/{certificate_id}")
 async def read_certificate(certificate_id: UUID, reader: Reader, response: Response) -> CertificateOut:
     """One certificate; its ETag names the version."""
     certificate = await reading.read_certificate(reader, certificate_id)
@@ -132,13 +132,13 @@ async def read_certificate(certificate_id: UUID, reader: Reader, response: Respo
     return certificate
 
 
-@reads.get("/training-classes/{class_id}/corrections")
+@queries.get("/training-classes/{class_id}/corrections")
 async def training_corrections(class_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the class or withdrawn: who, when and why, oldest first."""
     return await reading.training_corrections(reader, class_id)
 
 
-@reads.get("/certificates/{certificate_id}/corrections")
+@queries.get("/certificates/{certificate_id}/corrections")
 async def certificate_corrections(certificate_id: UUID, reader: Reader) -> list[CorrectionOut]:
     """What was corrected of the certificate: who, when and why, oldest first."""
     return await reading.certificate_corrections(reader, certificate_id)

@@ -9,14 +9,14 @@ from services.teams.units.schemas import ListUnits, UnitDetails, UnitOut, UnitPa
 from shared import units
 from shared.errors import NotFound
 from shared.http import link_next, problems
-from shared.places import served
 from shared.settings import settings
 from shared.text import UnitId
+from shared.validity import served
 
-reads = APIRouter(prefix="/units", tags=["units"], responses=problems())
+queries = APIRouter(prefix="/units", tags=["units"], responses=problems())
 
 
-@reads.get("")
+@queries.get("")
 async def list_units(query: Annotated[ListUnits, Query()], request: Request, response: Response) -> UnitPage:
     """Units of every edition, found by code, name, parent, level or edition."""
     found = units.search(**{name: value or "" for name, value in query if name != "limit"}, limit=query.limit)
@@ -24,7 +24,7 @@ async def list_units(query: Annotated[ListUnits, Query()], request: Request, res
     return UnitPage(items=[_out(unit) for unit in found])
 
 
-@reads.get("/{unit}", responses=problems(NotFound))
+@queries.get("/{unit}", responses=problems(NotFound))
 async def read_unit(unit: UnitId) -> UnitDetails:
     """One unit, what lies above it, what it became in the next edition, what became it, and whether it is served here."""
     found = units.get(unit)

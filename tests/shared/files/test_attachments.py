@@ -170,7 +170,7 @@ async def test_what_is_no_form_with_one_file_is_refused(antt: Antt) -> None:
 
 
 async def test_a_store_that_is_down_is_reported_and_leaves_no_half_record(
-    antt: Antt, rows: asyncpg.Connection, s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
+    antt: Antt, rows: asyncpg.Connection, s3_server: s3.S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3_server.variables.items():
         monkeypatch.setenv(name, value)

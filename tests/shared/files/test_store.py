@@ -105,7 +105,7 @@ async def test_a_file_of_two_hundred_megabytes_is_streamed(store: ObjectStore) -
 
 
 async def test_a_store_that_is_down_is_reported_and_comes_back(
-    s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
+    s3_server: s3.S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3_server.variables.items():
         monkeypatch.setenv(name, value)
@@ -121,7 +121,7 @@ async def test_a_store_that_is_down_is_reported_and_comes_back(
 
 
 async def test_a_bucket_that_is_none_and_a_wrong_key_are_reported(
-    s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
+    s3_server: s3.S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3_server.variables.items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,7 @@ from shared.jurisdiction import served as served
 _CLOCK_TOLERANCE = timedelta(minutes=2)
 
 
-def require_place(unit: str, day: date) -> None:
+def require_unit(unit: str, day: date) -> None:
     """Raise unless a fact of `day` may belong to `unit` here: known, served, of that day's edition, not in the future."""
     if unit not in served():
         raise UnknownUnit(unit=unit) if units.get(unit) is None else UnitNotServed(unit=unit)
@@ -25,7 +25,7 @@ def unit_on(unit: str, day: date) -> str:
 
     The unit itself while its edition holds; then the one commune that it became, or their province where that is
     not known, so that the province's figures stay exact. Where no unit has its facts any more it stays the last that
-    had them, which `require_place` refuses.
+    had them, which `require_unit` refuses.
     """
     while units.last_day(units.edition_of(unit)) < day and (inherits := units.heir(unit)) is not None:
         unit = inherits
