@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from services.stats.counting.measuring import Counted, Dead, count
-from services.stats.counting.sets import CountingSet, progress_of, serving_set, write
+from services.stats.counting.sets import CountingSet, progress_of, serving_set, upserts_of
 from shared import telemetry
 from shared.database import Database, one_at_a_time
 from shared.days import now
@@ -44,7 +44,11 @@ async def apply(
     Raises ConsumerFenced if another has moved the position.
     """
     counted = count(batch.records, most_dead_in_a_row, failed_before)
-    async with connection.transaction():
+    if counted.dead:
+        async with connection.transaction():
+            await add(connection, counters, source, after, batch.mark, batch.watermark, counted)
+    else:
+        # One statement is a transaction of its own, without a round trip to begin it and one to commit it.
         await add(connection, counters, source, after, batch.mark, batch.watermark, counted)
     return counted.failed_in_a_row
 
@@ -58,36 +62,27 @@ async def add(
     watermark: datetime | None,
     counted: Counted,
 ) -> None:
-    """Add what the events of a source between two marks count, in the transaction that moves the set's position on.
+    """Add what the events of a source between two marks count, with the statement that moves the set's position on.
 
-    Raises ConsumerFenced if the position is no longer where it was.
+    Raises ConsumerFenced if the position is no longer where it was; that statement then writes nothing.
     """
-    await _move(connection, counters, source, after, to, watermark, counted.failed_in_a_row)
     if counted.dead:
         await bury(connection, counters, source, counted.dead)
-    await write(connection, counters, counted.cells)
-
-
-async def _move(
-    connection: asyncpg.Connection,
-    counters: CountingSet,
-    source: Source,
-    after: Mark,
-    to: Mark,
-    watermark: datetime | None,
-    failed: int,
-) -> None:
-    """Move the position on by compare-and-set, and wake at the commit whoever waits for figures."""
-    moved = await connection.fetch(
-        """UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
-          watermark = coalesce($8, watermark), failed_in_a_row = $9
-        WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)
-        RETURNING CASE WHEN (generation, seq) <> ($10, $11)
-          THEN pg_notify('counted', source || ':' || generation || ':' || seq) END""",
-        counters.id, source.label, *to, watermark, failed, *after.position,
-    )  # fmt: skip
-    if not moved:
+    move = (counters.id, source.label, *to, watermark, counted.failed_in_a_row, *after.position)
+    upserts, arrays = upserts_of(counters, counted.cells, len(move), only_if="EXISTS (SELECT FROM moved)")
+    statement = ", ".join([f"moved AS ({_MOVE})", *upserts])
+    if not await connection.fetchval(f"WITH {statement} SELECT count(*) FROM moved", *move, *arrays):
         raise ConsumerFenced(f"{source.label} of set {counters.id} is no longer at {after.position}")
+
+
+# Moves the position on by compare-and-set, and wakes at the commit whoever waits for figures.
+_MOVE = """
+UPDATE positions SET generation = $3, seq = $4, event_id = $5, recorded_at = $6, "offset" = $7,
+  watermark = coalesce($8, watermark), failed_in_a_row = $9
+WHERE set_id = $1 AND source = $2 AND (generation, seq) = ($10, $11)
+RETURNING CASE WHEN (generation, seq) <> ($10, $11)
+  THEN pg_notify('counted', source || ':' || generation || ':' || seq) END
+"""
 
 
 async def wake_readers(connection: asyncpg.Connection, source: Source, mark: Mark) -> None:

@@ -117,15 +117,28 @@ async def progress_of(
 
 async def write(connection: asyncpg.Connection, counters: CountingSet, cells: Cells) -> None:
     """Add the spread cells to the set's two tables, in one statement of two upserts, each in the order of its key."""
+    upserts, arrays = upserts_of(counters, cells)
+    if upserts:
+        await connection.execute(f"WITH {', '.join(upserts)} SELECT 1", *arrays)
+
+
+def upserts_of(
+    counters: CountingSet, cells: Cells, arguments_before: int = 0, only_if: str = "true"
+) -> tuple[list[str], list[list[object]]]:
+    """What adds the spread cells to the set's two tables, as members of a WITH, and its arguments behind those before it.
+
+    `only_if`: a condition in SQL without which nothing is added.
+    """
     if not cells:
-        return
+        return [], []
     counters = _narrowed(counters, cells)
     wide = spread(cells)
     by_days, by_months = tables(counters.id)
     days, months = _arrays(counters, wide), _arrays(counters, by_month(wide))
-    await connection.execute(
-        f"WITH months AS ({_upsert(by_months, counters, len(days))}) {_upsert(by_days, counters, 0)}", *days, *months
-    )
+    return [
+        f"days AS ({_upsert(by_days, counters, arguments_before, only_if)})",
+        f"months AS ({_upsert(by_months, counters, arguments_before + len(days), only_if)})",
+    ], [*days, *months]
 
 
 def _narrowed(counters: CountingSet, cells: Cells) -> CountingSet:
@@ -153,10 +166,10 @@ def _arrays(counters: CountingSet, cells: Cells) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(3 + len(lanes))]
 
 
-def _upsert(table: str, counters: CountingSet, arguments_before: int) -> str:
+def _upsert(table: str, counters: CountingSet, arguments_before: int, only_if: str) -> str:
     columns = ["unit", "happened_on", "recorded_on", *counters.lanes]
     types = ["text", "date", "date", *(["bigint"] * len(counters.lanes))]
     arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, arguments_before + 1))
     sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in counters.lanes)
-    return f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({arrays})
+    return f"""INSERT INTO {table} ({", ".join(columns)}) SELECT * FROM unnest({arrays}) WHERE {only_if}
         ON CONFLICT (unit, happened_on, recorded_on) DO UPDATE SET {sums}"""
