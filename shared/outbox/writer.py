@@ -1,7 +1,7 @@
 """Many requests for each transaction: rows and their events commit together.
 
-The writer takes every unit of work that waits, writes all of them with one statement, which appends the events to the
-outbox last, and answers each request only after the commit. The append takes a lock that the database holds until the
+The writer takes the units of work that wait, writes them with one statement, which appends the events to the outbox
+last, and answers each request only after the commit. The append takes a lock that the database holds until the
 commit, so the outbox's order is the order of commits.
 """
 
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 # each other; it then ends one of them.
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.DeadlockDetectedError)
 _TRIES = 5
+# From twice so many on, works that come at once are two batches.
+_WORTH_A_BATCH = 16
 
 Decision = TypeVar("Decision")
 
@@ -81,13 +83,20 @@ class _Waiting(NamedTuple):
 
 
 class Writer:
-    """The one writer of a process: it commits together all that waits when it becomes free."""
+    """The one writer of a process: it commits together all that waits, in two batches at a time at most.
+
+    While the database writes one of them, the service answers the other and decides what comes next; with one alone they
+    wait for each other in turn. A second batch begins once as many works wait as are on their way, and of many that come
+    at once only half are taken: smaller ones would not be worth their fixed cost.
+    """
 
     def __init__(self, database: Database, queue: int, batch: int) -> None:
         self.database = database
         self._queue: deque[_Waiting] = deque()
         self._most_waiting = queue
         self._most_together = batch
+        # How many works each batch on its way has.
+        self._on_their_way: dict[asyncio.Task[None], int] = {}
         self._wake = asyncio.Event()
 
     @property
@@ -103,20 +112,37 @@ class Writer:
             raise Overloaded()
         done: asyncio.Future[Position | None] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(work, done))
-        self._wake.set()
+        if self._may_begin():
+            self._wake.set()
         return await done
 
     async def run(self) -> None:
         """Commit what waits, for ever; a background task of the service."""
         try:
-            while True:
-                await self._wake.wait()
-                together = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
-                if not self._queue:
+            async with asyncio.TaskGroup() as batches:
+                while True:
+                    await self._wake.wait()
                     self._wake.clear()
-                await self._commit_together(together)
+                    while self._may_begin():
+                        together = [self._queue.popleft() for _ in range(self._next_size())]
+                        batch = batches.create_task(self._commit_together(together))
+                        self._on_their_way[batch] = len(together)
+                        batch.add_done_callback(self._end)
         finally:
             _fail(self._queue, DatabaseUnavailable())
+
+    def _may_begin(self) -> bool:
+        on_their_way = list(self._on_their_way.values())
+        return len(on_their_way) < 2 and len(self._queue) >= (on_their_way or [1])[0]
+
+    def _next_size(self) -> int:
+        waiting = len(self._queue)
+        halved = waiting >= 2 * _WORTH_A_BATCH and not self._on_their_way
+        return min(waiting // 2 if halved else waiting, self._most_together)
+
+    def _end(self, batch: asyncio.Task[None]) -> None:
+        del self._on_their_way[batch]
+        self._wake.set()
 
     async def _commit_together(self, together: list[_Waiting]) -> None:
         try:

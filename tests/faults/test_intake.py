@@ -77,16 +77,19 @@ async def test_a_full_queue_names_the_time_to_come_again_and_loses_nothing(
     queue_of_three: None, antt: Antt, databases: dict[str, str]
 ) -> None:
     async with outbox_held(databases) as held:
-        at_work = report(antt)
+        # Two batches are on their way, and three works may wait behind them.
+        first = report(antt)
         await writers_waiting(held)
+        second = report(antt)
+        await writers_waiting(held, 2)
         tips = [report(antt) for _ in range(8)]
         await eventually(lambda: sum(tip.done() for tip in tips) == 5)
         refused = [tip for tip in tips if tip.done()]
     assert {(tip.result().status_code, tip.result().headers["retry-after"]) for tip in refused} == {(503, "2")}
-    accepted = [await tip for tip in (at_work, *tips) if tip not in refused]
-    assert [answer.status_code for answer in accepted] == [201] * 4
+    accepted = [await tip for tip in (first, second, *tips) if tip not in refused]
+    assert [answer.status_code for answer in accepted] == [201] * 5
     again = await report(antt)
-    assert await counted(antt, again.headers["antt-position"]) == 5
+    assert await counted(antt, again.headers["antt-position"]) == 6
 
 
 async def test_a_writer_that_hangs_is_ended_and_its_requests_may_come_again(
