@@ -134,8 +134,11 @@ def _batch(generations: list[tuple[int, int]], rows: list[asyncpg.Record], after
     if rows and rows[-1][-1] != generations[-1][0]:
         raise ConnectionError("the outbox has begun another generation")
     records, previous, mark = [], after.seq, after
+    # Looked for only where another generation may have begun: of thousands of rows that is dear.
+    newest, begins_after = generations[-1]
     for seq, *content, _ in rows:
-        records.append(Record(generation_of(generations, seq), seq, previous, *content))
+        generation = newest if seq > begins_after else generation_of(generations, seq)
+        records.append(Record(generation, seq, previous, *content))
         previous = seq
     if records:
         last = records[-1]

@@ -12,11 +12,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatch
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from shared import asyncapi
 from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Attachment, Deadline, decode, encode
-from shared.log import Mark, Record, kafka
+from shared.log import Mark, Record
+from shared.log.record_batch import EventBatch
 from shared.outbox import UnitOfWork
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.contract.promises import DOCUMENT, RUN, breaks, lacking, meaning
@@ -164,8 +166,10 @@ def test_a_record_on_kafka_has_the_headers_that_the_document_describes() -> None
         b"{}",
         "00-a-b-01",
     )
-    source, time = b"/antt/2025:79/incidents", recorded.recorded_at.isoformat().encode()
-    told = {name: value.decode() for name, value in kafka._headers(recorded, source, time)}
+    batch = EventBatch(b"/antt/2025:79/incidents", 900_000)
+    assert batch.add(recorded)
+    [written] = DefaultRecordBatch(bytes(batch._build()))
+    told = {name: value.decode() for name, value in written.headers}
     described = validator("CloudEventHeaders")
     described.validate(told)
     assert told.keys() == asyncapi.document()["components"]["schemas"]["CloudEventHeaders"]["properties"].keys()
