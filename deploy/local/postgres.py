@@ -41,6 +41,9 @@ wal_level = replica
 # Fewer checkpoints under load, so fewer full pages in the log; those that remain are compressed.
 max_wal_size = 1GB
 checkpoint_timeout = 15min
+# So many segments of the log are kept to be used again. A new one is filled with zeros first, and all commits wait for it:
+# 20 to 30 ms for every six thousand tips.
+min_wal_size = 512MB
 wal_compression = on
 
 # One machine runs everything: the operating system's cache does the rest.

@@ -23,6 +23,8 @@ from shared.access.issuer import make_issuer
 from shared.access.secrets import make_secret
 from shared.settings import Service, settings
 
+# More than the server keeps of them (deploy/local/postgres.py).
+_USED_SEGMENTS = 36
 Measure = Callable[[], Awaitable[float]]
 UVICORN = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
@@ -77,7 +79,18 @@ class Stage:
         self._ends.enter_context(postgres.running(self.data))
         for service in get_args(Service):
             migrate(settings(), service)
+        if not self.quick:
+            asyncio.run(self._age())
         return self
+
+    async def _age(self) -> None:
+        """Leave as many used segments of PostgreSQL's log as an installation has that has worked for a while."""
+        socket = (self.data / "postgres.socket").read_text().strip()
+        admin = await asyncpg.connect(f"postgresql:///postgres?host={socket}&user=antt")
+        for _ in range(_USED_SEGMENTS):
+            await admin.execute("SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()")
+        await admin.execute("CHECKPOINT")
+        await admin.close()
 
     def __exit__(self, *error: object) -> None:
         """End all that was started."""
