@@ -14,7 +14,8 @@ from services.incidents.open311 import routes as open311
 from services.incidents.places import routes as places
 from services.incidents.tips import acknowledgement, following, receipts
 from services.incidents.tips import routes as tips
-from shared import application, asyncapi, importing, news, outbox, subscriptions
+from shared import application, importing, news, outbox, subscriptions
+from shared.events import asyncapi
 from shared.files import routes as files
 from shared.files.sweep import sweep_hourly
 from shared.jobs import in_turn

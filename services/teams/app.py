@@ -7,7 +7,8 @@ from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
-from shared import application, asyncapi, news, outbox, subscriptions
+from shared import application, news, outbox, subscriptions
+from shared.events import asyncapi
 from shared.jobs import in_turn
 from shared.service import Task
 from shared.settings import settings

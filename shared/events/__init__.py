@@ -5,7 +5,7 @@ An event carries the fact `before` and `after` it happened, and never personal d
 is renamed or removed, for the outbox keeps events for ever.
 
 Each service lists its facts and events in a file of its own (`teams.py`, `incidents.py`, `stats.py`), those of the
-platform stand beside them (`files.py`), and `codec.py` writes and reads them.
+platform stand beside them (`files.py`), and `codec.py` writes and reads them; `asyncapi.py` documents them for subscribers.
 """
 
 from shared.events.codec import (

@@ -16,8 +16,7 @@ import msgspec
 from services.incidents.activities import workflow as activities
 from services.incidents.cases import workflow as cases
 from services.incidents.tips import workflow as tips
-from shared import asyncapi
-from shared.events import DATA_VERSION, EVENTS, Attachment, Case, Change, Team, TrainingClass, encode
+from shared.events import DATA_VERSION, EVENTS, Attachment, Case, Change, Team, TrainingClass, asyncapi, encode
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integrator" / "asyncapi.json"
 RUN = "run `make events` and commit what it writes"

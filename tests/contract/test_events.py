@@ -15,13 +15,13 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from shared import asyncapi
-from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Attachment, Deadline, decode, encode
+from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Attachment, Deadline, asyncapi, decode, encode
 from shared.log import Mark, Record
 from shared.log.record_batch import EventBatch
 from shared.outbox import UnitOfWork
 from tests.conftest import COMMUNE, PROVINCE, Antt
 from tests.contract.promises import DOCUMENT, RUN, breaks, lacking, meaning
+from tests.incidents.conftest import a_team
 
 # Texts that are codes: of a unit, of a province's list of kinds and topics, of deadlines.toml, of files. None of them can hold what a person wrote.
 CODES = {"unit", "kind", "topic", "media_type"}
@@ -173,6 +173,14 @@ def test_a_record_on_kafka_has_the_headers_that_the_document_describes() -> None
     described = validator("CloudEventHeaders")
     described.validate(told)
     assert told.keys() == asyncapi.document()["components"]["schemas"]["CloudEventHeaders"]["properties"].keys()
+
+
+async def test_what_teams_sends_is_what_the_document_describes_too(antt: Antt) -> None:
+    await a_team(antt)
+    page = await antt.get("/teams/v1/changes", antt.token("operator", PROVINCE))
+    (event,) = page.json()["items"]
+    assert (event["type"], event["source"]) == ("TeamCreated", f"/antt/{PROVINCE}/teams")
+    validator("CloudEvent").validate(event)
 
 
 async def test_events_as_they_are_told_are_what_the_document_describes_and_repeat_nothing_that_was_written(

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of all events of all services, made from `shared/events/` and the golden examples.
+"""The AsyncAPI 3 document of all events of all services, made from the lists beside it and the golden examples.
 
 It is served by every service that reports events, and kept in docs/integrator/asyncapi.json, so that a review shows what
 changes for subscribers. `make events` writes it anew.
@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
-from shared.events import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Change
+from shared.events.codec import DATA_VERSION, EVENTS, EVENTS_OF, GONE, Change
 
 # One file for each event and each shape that it ever had; what is in the outbox is read for ever.
-GOLDEN = Path(__file__).with_name("data") / "events"
+GOLDEN = Path(__file__).parents[1] / "data" / "events"
 
 _REF = "#/components/schemas/"
 _ABOUT = """\
@@ -28,7 +28,7 @@ units that must hear of it beside those of the facts. One province, one source, 
 topic of one partition, so the order of a topic is the order of commits; `ce_id` is the same whenever an event is sent again,
 and `ce_previoussequence` shows a gap. After `antt recover` a higher `ce_generation` begins after `ce_previoussequence`: events of
 earlier generations with a higher `ce_sequence` no longer stand. Fields and values of enums are only ever added: pass over what you
-do not know. The same events over HTTP: `GET /incidents/v1/changes` and webhooks, as structured CloudEvents.
+do not know. The same events over HTTP: `GET /{service}/v1/changes` and webhooks of the service that reports them, as structured CloudEvents.
 """
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "string", "pattern": "^[0-9]+$"}
@@ -98,7 +98,7 @@ def document() -> dict[str, Any]:
     }
     messages["CloudEvent"] = {
         "title": "CloudEvent",
-        "summary": "An event of incidents in structured mode, signed by the Standard Webhooks specification.",
+        "summary": "An event in structured mode, signed by the Standard Webhooks specification.",
         "contentType": "application/cloudevents+json",
         "headers": _signed(),
         "payload": {"$ref": f"{_REF}CloudEvent"},
@@ -117,7 +117,7 @@ def document() -> dict[str, Any]:
         )
     channels["webhooks"] = {
         "address": None,
-        "description": "The URL of a webhook (POST /incidents/v1/webhooks): events of its types and units, one by one.",
+        "description": "The URL of a webhook (POST /{service}/v1/webhooks): events of the service, of its types and units, one by one.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in ("CloudEvent", *_CONTROL)},
     }
     operations = {
@@ -178,7 +178,6 @@ def _signed() -> dict[str, Any]:
 
 
 def _structured(facts: list[Any]) -> dict[str, Any]:
-    sent = [fact.__name__ for fact in facts if fact in EVENTS_OF["incidents"].values()]
     properties = {
         "specversion": {"type": "string", "const": "1.0"},
         "id": _UUID,
@@ -193,7 +192,7 @@ def _structured(facts: list[Any]) -> dict[str, Any]:
             "type": "boolean",
             "description": f"The record no longer stands: no `after`, or its state is one of {', '.join(sorted(GONE))}.",
         },
-        "data": {"anyOf": [{"$ref": f"{_REF}ChangeOf{name}"} for name in sent]},
+        "data": {"anyOf": [{"$ref": f"{_REF}ChangeOf{fact.__name__}"} for fact in facts]},
         "traceparent": _TEXT,
     }
     required = [name for name in properties if name not in _NOT_ALWAYS]
