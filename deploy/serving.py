@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, but whoever sends requests is told of its end before it comes."""
+    """uvicorn's server, but whoever sends requests learns of its end before it comes."""
 
     def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
         super().__init__(config)

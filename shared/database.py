@@ -16,7 +16,7 @@ import msgspec
 from shared.days import now
 from shared.errors import DatabaseUnavailable
 
-# Beyond that nothing is told (`outbox_clocks_agree` in the database, outbox.ClocksDiffer).
+# Beyond that nothing is recorded (`outbox_clocks_agree` in the database, outbox.ClocksDiffer).
 CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 
 # How often who has a turn looks whether the lock is still held, and how long the answer may take.

@@ -2,7 +2,7 @@
 
 import threading
 
-# Set once it was told to end: it is not ready any more, and takes requests for as long as it listens.
+# Set once it was asked to end: it is not ready any more, and takes requests for as long as it listens.
 ENDING = threading.Event()
 
 # Requests in flight have so long to be answered once it listens no more.

@@ -1,6 +1,6 @@
 """Logs: JSON lines on standard output, ours and those of every library alike, and what fails again and again summed up.
 
-A failure is told at once. While it goes on, a line a minute tells how often it was `repeated`, and one tells when it
+A failure is logged at once. While it goes on, a line a minute says how often it was `repeated`, and one says when it
 is `over`: what is down for a night fills no disk.
 """
 
@@ -19,7 +19,7 @@ from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.typing import EventDict, WrappedLogger
 
 SUMMED_UP_SECONDS = 60.0
-# More kinds of failures at a time than these are told one by one.
+# More kinds of failures at a time than these are logged one by one.
 _MOST_KINDS = 1_000
 # What differs each time that the same fails.
 _VARIES = {"reason", "exception", "timestamp", "level"}
@@ -28,18 +28,18 @@ _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 class SummedUp(logging.Filter):
-    """Lets the first record of a kind of failure pass, and tells of the others by a record a minute."""
+    """Lets the first record of a kind of failure pass, and sums the others up in a record a minute."""
 
     def __init__(self, handler: logging.Handler) -> None:
         super().__init__()
         self._handler = handler
         self._lock = threading.Lock()
-        # By kind: the last record, how many were not told since the last look, and how many in all.
+        # By kind: the last record, how many were not logged since the last look, and how many in all.
         self._kinds: dict[tuple[Any, ...], list[Any]] = {}
         self._clock: threading.Timer | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is told now."""
+        """Whether the record is logged now."""
         if record.levelno < logging.WARNING or hasattr(record, "summed_up"):
             return True
         kind = kind_of(record)
@@ -57,25 +57,25 @@ class SummedUp(logging.Filter):
     def look(self) -> None:
         """Tell what was repeated since the last look, and what no longer is."""
         with self._lock:
-            told = []
+            due = []
             for kind, (record, since, in_all) in list(self._kinds.items()):
                 if since:
                     self._kinds[kind][1] = 0
-                    told.append((record, {"repeated": since}))
+                    due.append((record, {"repeated": since}))
                 else:
                     del self._kinds[kind]
                     if in_all > 1:
-                        told.append((record, {"over": True, "repeated": in_all - 1}))
+                        due.append((record, {"over": True, "repeated": in_all - 1}))
             self._clock = None
             if self._kinds:
                 self._begin()
-        for record, summed_up in told:
+        for record, summed_up in due:
             again = copy.copy(record)
             again.summed_up = summed_up
             self._handler.handle(again)
 
     def end(self) -> None:
-        """Tell at once what waits to be told."""
+        """Log at once what waits to be logged."""
         if self._clock is not None:
             self._clock.cancel()
             self.look()
@@ -115,7 +115,7 @@ class _Standard(logging.StreamHandler[TextIO]):
 def _add_summed_up(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     summed_up = getattr(event.get("_record"), "summed_up", None)
     if summed_up:
-        # Why it failed is what the last one says; where, the first one has told.
+        # Why it failed is what the last one says; where, the first one has said.
         event.pop("exception", None)
         event.update(summed_up)
     return event

@@ -32,10 +32,10 @@ async def metrics(_: Request) -> Response:
 def routes(name: str, status: Status) -> list[Route]:
     """Metrics, and what of the service is down."""
 
-    async def told(_: Request) -> Response:
+    async def answer(_: Request) -> Response:
         return JSONResponse(await status())
 
-    return [Route(f"/{name}/health/status", told), Route(f"/{name}/metrics", metrics)]
+    return [Route(f"/{name}/health/status", answer), Route(f"/{name}/metrics", metrics)]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Tells whoever waits that the database has something new: one connection of a process listens for all of them.
+"""Notifies whoever waits that the database has something new: one connection of a process listens for all of them.
 
 So a stream, or a reader that waits for a write, holds no connection of the database meanwhile.
 """

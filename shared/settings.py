@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBa
 
 Service = Literal["teams", "incidents", "stats"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# Of the data folder: what `antt run` was told.
+# Of the data folder: what `antt run` was given.
 SERVED_AS = "run.json"
 
 
@@ -27,7 +27,7 @@ def is_served(data: Path) -> bool:
 
 
 class Settings(BaseSettings):
-    """What an operator may set. A service reads it once, at its start; `antt doctor` tells what is wrong with it."""
+    """What an operator may set. A service reads it once, at its start; `antt doctor` says what is wrong with it."""
 
     model_config = SettingsConfigDict(env_prefix="ANTT_", extra="ignore")
 
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, and after it what the `antt run` that serves the data folder was told."""
+        """The environment, and after it what the `antt run` that serves the data folder was given."""
         data = Path((env_settings() | init_settings()).get("data", cls.model_fields["data"].default))
         beside = [JsonConfigSettingsSource(settings_cls, data / SERVED_AS)] if is_served(data) else []
         return (init_settings, env_settings, *beside)

@@ -63,7 +63,7 @@ DEAD_LETTERS = Gauge("antt_dead_letters", "Events that could not be counted and 
 _MOST_LINKS = 1_000
 
 # Of an address its query, and of its path what is neither ours nor an id: receipts, codes, whatever somebody tries. A route
-# that is ours is told by `http.route`.
+# that is ours is named by `http.route`.
 _FORGOTTEN = {
     "url.query": re.compile(".+", re.DOTALL),
     "url.path": re.compile(
@@ -78,7 +78,7 @@ _tracer = trace.get_tracer("antt")
 
 @cache
 def measure_machine(folders: tuple[Path, ...]) -> None:
-    """Metrics of the build that runs, and of the room that is left beside these folders; one that is none tells NaN."""
+    """Metrics of the build that runs, and of the room that is left beside these folders; one that is none gives NaN."""
     BUILD.info({"version": version("antt")})
     for folder in folders:
         DISK_FREE.labels(str(folder)).set_function(partial(_free, folder))

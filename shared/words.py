@@ -121,13 +121,13 @@ VIETNAMESE: dict[str, str] = {
     "each record is linked once": "Mỗi bản ghi chỉ được liên kết một lần.",
     "the case was not closed in this way": "Vụ việc không được kết thúc theo cách này.",
     "nobody of this case was handled": "Vụ việc này không có đối tượng bị xử lý.",
-    "the case is not closed, so the day is to be told": "Vụ việc chưa kết thúc nên phải ghi ngày.",
+    "the case is not closed, so the day must be given": "Vụ việc chưa kết thúc nên phải ghi ngày.",
     "the case was found on {}": "Vụ việc được phát hiện ngày {}.",
     "a sanction needs its decision (Law 15/2012/QH13, art. 67)": "Xử phạt phải có quyết định (Luật 15/2012/QH13,"
     " Điều 67).",
     "only the measure `fine` has an amount": "Chỉ hình thức `fine` (phạt tiền) mới có số tiền.",
     "this kind is not counted in that unit": "Loại này không tính theo đơn vị tính đó.",
-    "each measure is told once": "Mỗi hình thức chỉ ghi một lần.",
+    "each measure is given once": "Mỗi hình thức chỉ ghi một lần.",
     "one case holds at most 1,000,000,000 of a kind": "Một vụ việc chỉ có tối đa 1.000.000.000 của một loại.",
     # tips
     "the id of the row that the page before ended with": "Phải là mã của dòng cuối trang trước.",
@@ -151,10 +151,10 @@ VIETNAMESE: dict[str, str] = {
     "member_ids: each member once": "member_ids: mỗi thành viên một lần.",
     "members: fewer than member_ids names": "members: ít hơn số thành viên trong member_ids.",
     "joint: form says otherwise": "joint: mâu thuẫn với form.",
-    "sessions, attendances: individual outreach is told in person_turns": "sessions, attendances: tuyên truyền cá biệt"
+    "sessions, attendances: individual outreach is counted in person_turns": "sessions, attendances: tuyên truyền cá biệt"
     " tính bằng person_turns.",
     "person_turns: how many is missing": "person_turns: thiếu số lượt.",
-    "person_turns: only individual outreach is told in them": "person_turns: chỉ dùng cho tuyên truyền cá biệt.",
+    "person_turns: only individual outreach is counted in them": "person_turns: chỉ dùng cho tuyên truyền cá biệt.",
     "sessions: how many is missing": "sessions: thiếu số buổi.",
     "unit: {} are counted in {}": "unit: {} tính theo {}.",
     # rows of imports

@@ -1,7 +1,7 @@
 """Working days and the ends of periods, as Viet Nam reckons them (Criminal Procedure Code 2015, art. 134).
 
 A period in days or months ends at 24:00 of its last day, and when that is no working day, of the first working day
-after it; the day on which it begins is not counted. Hours run through nights and holidays. An end at 24:00 is told
+after it; the day on which it begins is not counted. Hours run through nights and holidays. An end at 24:00 is given
 as the instant at which the next day begins, and belongs to the day that ends: `last_day` gives it.
 """
 
@@ -39,7 +39,7 @@ class _Swaps(BaseModel):
 
 
 def read_swaps(path: Path) -> list[Swap]:
-    """The swaps that a file tells. Raises BadFile."""
+    """The swaps that a file lists. Raises BadFile."""
     try:
         return _Swaps.model_validate(tomllib.loads(path.read_text("utf-8"))).swap
     except (OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 
 class NotStarted(Exception):
-    """A server could not be started; the text tells a person why, and the command line shows nothing but it."""
+    """A server could not be started; the text says why, and the command line shows nothing but it."""
 
 
 class AlreadyRunning(NotStarted):

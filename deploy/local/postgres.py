@@ -135,7 +135,7 @@ def is_ready(folder: Path) -> bool:
         lines = (folder / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return False
-    # The eighth line tells the server's state; a file without it is still being written.
+    # The eighth line is the server's state; a file without it is still being written.
     return len(lines) >= 8 and lines[7].strip() == "ready" and int(lines[0]) in servers_in(folder)
 
 
@@ -192,7 +192,7 @@ def make_cluster(folder: Path, user: str) -> None:
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     initdb = [str(BINARIES / "initdb"), "--username=antt", "--auth=trust", "--data-checksums", *locale]
     run([*initdb, "--pgdata", str(unfinished)], user)
-    # Only local sockets: even a server that is told to listen elsewhere lets nobody in.
+    # Only local sockets: even a server that is set to listen elsewhere lets nobody in.
     (unfinished / "pg_hba.conf").write_text("local all all trust\nlocal replication all trust\n")
     create = "".join(f"CREATE DATABASE {service};\n" for service in get_args(Service))
     run([str(BINARIES / "postgres"), "--single", "-D", str(unfinished), "postgres"], user, create)

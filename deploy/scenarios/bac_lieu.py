@@ -12,7 +12,7 @@ from deploy.scenarios.diary import Diary, Request, enter, found_teams
 PROVINCE = "2024:95"
 FIRST, LAST = date(2024, 1, 1), date(2024, 6, 30)
 
-# The records that the figures are told in: sessions an entry, person-turns a week's round, persons a talk.
+# The records that the figures are made of: sessions an entry, person-turns a week's round, persons a talk.
 SESSIONS_AN_ENTRY = 1.12
 PERSON_TURNS_A_ROUND = 17
 PERSONS_A_TALK = 1.6
@@ -40,10 +40,10 @@ def _call_together(diary: Diary, sessions: int, attendances: int, leaflets: int)
     """Teams call people together, now and then several times on a day; the leaflets were "nearly" (gần) so many."""
     entries = max(1, round(sessions / SESSIONS_AN_ENTRY))
     leaflets -= diary.random.randint(1, leaflets // 160 + 1)
-    told = zip(
+    parts = zip(
         diary.parts(sessions, entries), diary.parts(attendances, entries), diary.parts(leaflets, entries), strict=True
     )
-    for index, (held, attended, given) in enumerate(told):
+    for index, (held, attended, given) in enumerate(parts):
         enter(
             diary,
             f"outreach {index}",

@@ -54,10 +54,10 @@ def plan(figures: dict[str, int], seed: int) -> list[Request]:
     teams = figures["trainees_certified"] // 2 + 1
     found_teams(diary, teams, teams, {"xã": "ấp", "phường": "khu phố", "thị trấn": "khu phố"})
     _train(diary, figures["training_classes"], figures["trainees_certified"])
-    _tell_tips(diary, figures["tips_from_force"], figures["cases_resolved_via_force_tips"])
+    _send_tips(diary, figures["tips_from_force"], figures["cases_resolved_via_force_tips"])
     # What citizens report beside it is no merit of the force, and no part of what was published.
     citizens = figures["tips_from_force"] * CITIZENS_TIPS // 1000
-    _tell_tips(diary, citizens, citizens * CITIZENS_CASES // 1000, by_force=False)
+    _send_tips(diary, citizens, citizens * CITIZENS_CASES // 1000, by_force=False)
     _patrol(diary, figures["patrols"], figures["cases_found_by_patrol"])
     _control_traffic(diary, figures["traffic_control_turns"])
     _guard(diary, figures["security_duties"])
@@ -95,7 +95,7 @@ def _train(diary: Diary, classes: int, certified: int) -> None:
             )
 
 
-def _tell_tips(diary: Diary, received: int, resolved_cases: int, by_force: bool = True) -> None:
+def _send_tips(diary: Diary, received: int, resolved_cases: int, by_force: bool = True) -> None:
     """Teams, or citizens, tell of things; the commune police classify each, open cases and resolve most of them."""
     withdrawn = received * WITHDRAWN_TIPS // 1000
     unresolved = resolved_cases * UNRESOLVED_CASES // 1000
@@ -103,16 +103,16 @@ def _tell_tips(diary: Diary, received: int, resolved_cases: int, by_force: bool 
     fates += ["no case"] * (received + withdrawn - len(fates))
     diary.random.shuffle(fates)
     for index, fate in enumerate(fates):
-        _tell_tip(diary, f"tip {index}" if by_force else f"citizen's tip {index}", fate, by_force)
+        _send_tip(diary, f"tip {index}" if by_force else f"citizen's tip {index}", fate, by_force)
 
 
-def _tell_tip(diary: Diary, tip: str, fate: str, by_force: bool) -> None:
+def _send_tip(diary: Diary, tip: str, fate: str, by_force: bool) -> None:
     random = diary.random
     team, received_at = random.choice(diary.teams), diary.moment(diary.day(), 0, 24)
     unit = team.unit
     topic = random.choice(list(TOPICS))
-    told = {"unit": unit, "received_at": received_at.isoformat()}
-    told |= {"team_id": Id(team.name)} if by_force else {"channel": "hotline"}
+    given = {"unit": unit, "received_at": received_at.isoformat()}
+    given |= {"team_id": Id(team.name)} if by_force else {"channel": "hotline"}
     slip: dict[str, Any] = {}
     if diary.chance(MISDATED_TIPS):
         # A slip that puts the tip before the quarter, until somebody sees it.
@@ -122,7 +122,7 @@ def _tell_tip(diary: Diary, tip: str, fate: str, by_force: bool) -> None:
         slip = {"unit": other.unit} | ({"team_id": Id(other.name)} if by_force else {})
     entered_by = INTAKE if diary.chance(400) else officer(slip.get("unit", unit))
     at = diary.later(received_at, 1, 20)
-    diary.post(at, entered_by, "/incidents/v1/tips", tip, content=TOPICS[topic], topic=topic, **(told | slip))
+    diary.post(at, entered_by, "/incidents/v1/tips", tip, content=TOPICS[topic], topic=topic, **(given | slip))
 
     def step(name: str, least: int, most: int, caller: Caller, **body: Any) -> None:
         nonlocal at
@@ -130,7 +130,7 @@ def _tell_tip(diary: Diary, tip: str, fate: str, by_force: bool) -> None:
         diary.post(at, caller, f"/incidents/v1/tips/{{}}/{name}", tip, **body)
 
     if slip:
-        right = {name: told[name] for name in slip}
+        right = {name: given[name] for name in slip}
         step("correct", 30, 600, PROVINCE_POLICE, reason="Nhập nhầm, đối chiếu lại sổ tiếp nhận", **right)
     police = officer(unit)
     step("report", 1, 60, police)

@@ -17,7 +17,7 @@ from shared.days import VIETNAM
 # What happens beside what counts, as parts of a thousand of what it happens to.
 ENTERED_BY_LEADERS = 180
 RETURNED = 30
-MISTOLD = 60
+WRONG_AT_FIRST = 60
 MISDATED = 15
 
 FAMILY = ["Nguyễn", "Trần", "Lê", "Phạm", "Huỳnh", "Phan", "Võ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương", "Lý"]
@@ -44,7 +44,7 @@ class Id(str):
 class Request(NamedTuple):
     """One POST. `at`: when it was sent, then; `thing`: what it is about, by its name in the plan.
 
-    A path with `{}` takes the thing's id; without, the request makes the thing and its answer tells the id.
+    A path with `{}` takes the thing's id; without, the request makes the thing and its answer gives the id.
     A request is sent once the earlier ones about its thing, and about those that it names, are answered.
     """
 
@@ -129,7 +129,7 @@ def officer(unit: str) -> Caller:
 def found_teams(diary: Diary, number: int, members: int, hamlets: dict[str, str]) -> None:
     """For the first day the communes form their teams: a leader and a deputy each, and so many members in all.
 
-    `hamlets` tells what a hamlet is called in a commune of each type.
+    `hamlets` is what a hamlet is called in a commune of each type.
     """
     random, communes = diary.random, diary.communes()
     weights = [random.lognormvariate(0, 0.5) for _ in communes]
@@ -197,18 +197,18 @@ def enter(
     day: date | None = None,
     slip: dict[str, Any] | None = None,
     never_confirmed: bool = False,
-    **told: Any,
+    **given: Any,
 ) -> tuple[Team, datetime, datetime]:
     """One activity of some team, entered until it is confirmed; the team, when it began, and when all was entered.
 
-    `slip`: what is told wrongly at first, some of the times; some others tell a day of the year before.
+    `slip`: what is entered wrongly at first, some of the times; some others have a day of the year before.
     """
     team = diary.random.choice(diary.teams)
     started_at = diary.moment(day or diary.day(), *hours)
     ended_at = diary.later(started_at, 45, 240)
     police, leader = officer(team.unit), Caller("team_leader", team.unit, team.name)
     entry = {
-        **told,
+        **given,
         "unit": team.unit,
         "team_id": Id(team.name),
         "started_at": started_at.isoformat(),
@@ -216,7 +216,7 @@ def enter(
     }
     at = diary.later(ended_at, 5, 120)
     wrong: dict[str, Any] = {}
-    if slip and diary.chance(MISTOLD):
+    if slip and diary.chance(WRONG_AT_FIRST):
         wrong = slip
     elif diary.chance(MISDATED):
         wrong = {name: _a_year_before(entry[name]) for name in ("started_at", "ended_at")}

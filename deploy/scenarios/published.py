@@ -13,7 +13,7 @@ from shared import units
 
 # "khoảng 68.000" may be anything within one in a hundred.
 APPROXIMATELY = 0.01
-# An indicator with this behind its name tells its change, in per cent, against the same period of the year before.
+# An indicator with this behind its name is its change, in per cent, against the same period of the year before.
 CHANGE = "_change"
 
 

@@ -149,7 +149,7 @@ class Replay:
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type((OSError, HTTPException, _ComeAgain)),
             stop=tenacity.stop_after_attempt(TRIES),
-            wait=_as_told,
+            wait=_as_asked,
             reraise=True,
         ):
             with attempt:
@@ -189,7 +189,7 @@ class _ComeAgain(Refused):
         self.seconds = seconds
 
 
-def _as_told(state: tenacity.RetryCallState) -> float:
+def _as_asked(state: tenacity.RetryCallState) -> float:
     """The seconds until the next attempt: those of Retry-After, or a little more each time a connection fails."""
     error = state.outcome.exception() if state.outcome else None
     return error.seconds if isinstance(error, _ComeAgain) else min(0.2 * state.attempt_number, 2)

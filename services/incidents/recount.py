@@ -1,6 +1,6 @@
 """A recount of this service's own tables, for `antt verify`: SQL that shares nothing with the counting.
 
-It knows neither events nor indicators' definitions: each figure is told once more, in SQL over what
+It knows neither events nor indicators' definitions: each figure is counted once more, in SQL over what
 the tables hold. Days of activities and tips come from their raw instants, not from stored days.
 """
 
@@ -12,7 +12,7 @@ ENTERED_ON = "(entered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
 CONFIRMED_ON = "(confirmed_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
 
 
-def _told(kind: str, quantity: str) -> str:
+def _sum_of(kind: str, quantity: str) -> str:
     """The sums of a quantity that confirmed activities of a kind tell."""
     return f"""
         SELECT unit, {STARTED_ON}, sum({quantity})::bigint FROM activities
@@ -33,12 +33,12 @@ def _those(kind: str, form: str | None = None) -> str:
 
 def _items(item: str, unit: str, means: str | None = None) -> str:
     """The quantities of an item in a unit, over all lines of confirmed surrenders."""
-    condition = f"AND told->>'means' = '{means}'" if means else ""
+    condition = f"AND entry->>'means' = '{means}'" if means else ""
     return f"""
-        SELECT activities.unit, {STARTED_ON}, sum((told->>'quantity')::bigint)::bigint
-        FROM activities, jsonb_array_elements(details->'items') AS told
+        SELECT activities.unit, {STARTED_ON}, sum((entry->>'quantity')::bigint)::bigint
+        FROM activities, jsonb_array_elements(details->'items') AS entry
         WHERE kind = 'surrender' AND state = 'confirmed'
-          AND told->>'item' = '{item}' AND told->>'unit' = '{unit}' {condition} GROUP BY 1, 2"""
+          AND entry->>'item' = '{item}' AND entry->>'unit' = '{unit}' {condition} GROUP BY 1, 2"""
 
 
 # A deadline at 24:00 belongs to the day that ends.
@@ -128,18 +128,18 @@ RECOUNT: dict[str, str] = {
     "money_seized_dong": _seized("money", "dong"),
     "patrols": _those("patrol"),
     "patrols_joint": _those("patrol", "joint"),
-    "cases_told_by_patrols": _told("patrol", _number("found_cases")),
-    "traffic_control_turns": _told("traffic_control", "turns"),
+    "cases_told_by_patrols": _sum_of("patrol", _number("found_cases")),
+    "traffic_control_turns": _sum_of("traffic_control", "turns"),
     "security_duties": _those("security_duty"),
-    "outreach_sessions": _told("outreach", _number("sessions")),
-    "outreach_attendance": _told("outreach", _number("attendances")),
-    "leaflets": _told("outreach", _number("leaflets")),
-    "individual_outreach": _told("outreach", _number("person_turns")),
-    "persons_counselled": _told("counselling", _number("persons")),
+    "outreach_sessions": _sum_of("outreach", _number("sessions")),
+    "outreach_attendance": _sum_of("outreach", _number("attendances")),
+    "leaflets": _sum_of("outreach", _number("leaflets")),
+    "individual_outreach": _sum_of("outreach", _number("person_turns")),
+    "persons_counselled": _sum_of("counselling", _number("persons")),
     "fires_fought": _those("fire_rescue", "fire_fighting"),
     "rescues": _those("fire_rescue", "rescue"),
-    "persons_rescued": _told("fire_rescue", _number("persons_rescued")),
-    "administrative_support_turns": _told("administrative_support", "turns"),
+    "persons_rescued": _sum_of("fire_rescue", _number("persons_rescued")),
+    "administrative_support_turns": _sum_of("administrative_support", "turns"),
     "surrenders": _those("surrender"),
     "weapons_collected": _items("weapons", "piece"),
     "ammunition_collected": _items("ammunition", "round"),

@@ -111,7 +111,7 @@ def old_file_cipher(purpose: bytes, record: bytes) -> AESGCM:
 
 
 def check_value(secret: bytes) -> bytes:
-    """What a database keeps to know the secret by; it tells nothing of it."""
+    """What a database keeps to know the secret by; it reveals nothing of it."""
     return hmac.digest(secret, b"check value", hashlib.sha256)[:16]
 
 

@@ -76,7 +76,7 @@ def _identity(typ: object, claims: Claims) -> Identity | None:
     """Whom a signed token names; None for one of another purpose or whose claims do not fit each other."""
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
         return None
-    # What cannot be printed can neither be stored (NUL) nor told from something else.
+    # What cannot be printed can neither be stored (NUL) nor distinguished from something else.
     if not (0 < len(claims.sub) <= _MOST_OF_A_SUBJECT and claims.sub.strip() and claims.sub.isprintable()):
         return None
     unit = units.get(claims.unit)

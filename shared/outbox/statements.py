@@ -16,7 +16,7 @@ RETURNING id, seq, (SELECT max(generation) FROM outbox_generations) AS generatio
 # The database refuses to tell of anything (SQLSTATE CLOCK) while its clock and this one differ by more than 5 s. It looks
 # before the outbox's own clock moves, which is never set back.
 _CLOCKS_AGREE = "SELECT 0::bigint, NULL::int WHERE NOT outbox_clocks_agree(${}::timestamptz)"
-# Beside an answer, the id of the last event that its request told.
+# Beside an answer, the id of the last event that its request emitted.
 _ANSWERED = ("bytea[]", "bytea[]", "smallint[]", "bytea[]", "uuid[]")
 _KEEP_ANSWERS = """
 INSERT INTO answers (key, fingerprint, status, body, generation, seq)
@@ -81,7 +81,7 @@ def record_of(table: Table) -> str:
 
 
 @cache
-def batch_statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], tells: bool, answers: bool) -> str:
+def batch_statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], emits: bool, answers: bool) -> str:
     """One statement for a whole batch: it inserts into these tables, updates those, appends to the outbox, keeps answers.
 
     PostgreSQL takes the members of UNION ALL one after the other, so that the outbox's lock is taken as late as can be.
@@ -95,13 +95,13 @@ def batch_statement(inserted: tuple[Table, ...], updated: tuple[Table, ...], tel
         parts[f"updated_{table.name}"] = f"{update_statement(table, first)} RETURNING 1"
         first += width(table)
     members = [f"SELECT count(*) AS seq, NULL::int AS generation FROM {name}" for name in parts]
-    if tells:
+    if emits:
         parts["appended"] = APPEND.format(numbered(APPENDED, first))
         members = [_CLOCKS_AGREE.format(first + len(APPENDED) + answers * len(_ANSWERED)), *members]
         members.append("SELECT seq, generation FROM appended")
         first += len(APPENDED)
     if answers:
-        appended = "appended" if tells else _NOTHING_APPENDED
+        appended = "appended" if emits else _NOTHING_APPENDED
         parts["answered"] = _KEEP_ANSWERS.format(numbered(_ANSWERED, first), appended)
         members.append("SELECT count(*), NULL FROM answered")
     named = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())

@@ -219,7 +219,7 @@ async def _write_together(
         except asyncpg.PostgresError as error:
             if error.sqlstate != "CLOCK":
                 raise
-            # What a server that stood still took up late was told the time of its sending: it is told once more.
+            # What a server that stood still took up late was given the time of its sending: it is sent once more.
             if last_try:
                 log.error("clocks differ", reason=str(error))
                 raise ClocksDiffer() from error
@@ -254,7 +254,7 @@ async def _write(connection: asyncpg.Connection, works: Sequence[UnitOfWork]) ->
         return {}
     values: list[Any] = [array for table in inserted for array in arrays(table, inserts[table])]
     values += [array for table in updated for array in arrays(table, updates[table])]
-    values += [list(column) for told in (outgoing, answers) for column in zip(*told, strict=True)]
+    values += [list(column) for rows in (outgoing, answers) for column in zip(*rows, strict=True)]
     statement = batch_statement(tuple(inserted), tuple(updated), bool(outgoing), bool(answers))
     if outgoing:
         values.append(now())

@@ -1,4 +1,4 @@
-"""The kinds of activity: what is told of each, and the table of them. A new kind is one model and one row of KINDS.
+"""The kinds of activity: what is entered of each, and the table of them. A new kind is one model and one row of KINDS.
 
 A field that the fact of an activity (shared/events/incidents.py) has too, by the same name, is what may be counted of
 it; the others are kept and shown. Quantities are whole numbers in the unit that the kind's row names.
@@ -28,7 +28,7 @@ A_WEEK = timedelta(days=7)
 
 
 class EnterActivity(Input):
-    """What every kind of activity tells: where, by which team, from when to when, who took part.
+    """What every kind of activity has: where, by which team, from when to when, who took part.
 
     `unit` is a commune, district or province; a team leader's `team_id` is the own team unless named.
     `hamlets` have no national code: they are called as the team's record calls them. `members`: how many
@@ -60,7 +60,7 @@ class EnterActivity(Input):
 
 
 class Patrol(EnterActivity):
-    """A patrol (tuần tra), alone or together with the police, which `joint` tells too.
+    """A patrol (tuần tra), alone or together with the police, which `joint` says too.
 
     `found_cases`: how many cases (vụ việc) the team says it found; each counts as found once it is opened as
     a case that names this patrol.
@@ -97,8 +97,8 @@ class SecurityDuty(EnterActivity):
 class Outreach(EnterActivity):
     """Calling on people to keep order (phát động phong trào): of everyone, of a group, or of single persons.
 
-    A `mass` or `targeted` one tells its `sessions` (cuộc) and `attendances` (lượt người); an `individual` one
-    (vận động cá biệt) its `person_turns` (lượt người). Each may tell the `leaflets` (tài liệu) given out.
+    A `mass` or `targeted` one gives its `sessions` (cuộc) and `attendances` (lượt người); an `individual` one
+    (vận động cá biệt) its `person_turns` (lượt người). Each may give the `leaflets` (tài liệu) given out.
     """
 
     kind: Literal["outreach"]
@@ -113,12 +113,12 @@ class Outreach(EnterActivity):
     def _keep_units_apart(self) -> Self:
         if self.form == "individual":
             if self.sessions or self.attendances:
-                raise _contradiction("sessions, attendances: individual outreach is told in person_turns")
+                raise _contradiction("sessions, attendances: individual outreach is counted in person_turns")
             if not self.person_turns:
                 raise _contradiction("person_turns: how many is missing")
         else:
             if self.person_turns:
-                raise _contradiction("person_turns: only individual outreach is told in them")
+                raise _contradiction("person_turns: only individual outreach is counted in them")
             if not self.sessions:
                 raise _contradiction("sessions: how many is missing")
         return self
@@ -210,9 +210,9 @@ class Mobilisation(EnterActivity):
 
 
 class KindRow(NamedTuple):
-    """One kind of activity: what is told of it, its official name, the unit in which it is counted first.
+    """One kind of activity: what is entered of it, its official name, the unit in which it is counted first.
 
-    `quantities` are all the units in which indicators count it, by the field that tells how many.
+    `quantities` are all the units in which indicators count it, by the field that says how many.
     """
 
     input: type[EnterActivity]

@@ -15,7 +15,7 @@ from shared.workflow import StepTaken
 
 
 class Activity(IncidentsModel, table=True):
-    """An activity of the force; what its kind tells is in `details`, `turns` in a column of its own.
+    """An activity of the force; what its kind has is in `details`, `turns` in a column of its own.
 
     `entered_at`: since when what a team entered waits, or waited, for the police; `confirm_by`: the last day on
     which it is confirmed in time; `confirmed_at`: when it was. All three are null for what others entered.

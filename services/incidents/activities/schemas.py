@@ -1,4 +1,4 @@
-"""What crosses HTTP about activities; what each kind tells is in kinds.py."""
+"""What crosses HTTP about activities; what each kind has is in kinds.py."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ class ReturnActivity(Input):
 class ActivityOut(BaseModel):
     """An activity; beside these fields it has those of its kind, as they were entered.
 
-    What a team entered tells since when it waits for the police, until which day they confirm it in time, and
+    What a team entered shows since when it waits for the police, until which day they confirm it in time, and
     when they did; for anything else these are null.
     """
 
@@ -57,10 +57,10 @@ class ActivityOut(BaseModel):
     @classmethod
     def of(cls, activity: Activity) -> "ActivityOut":
         """The activity of a row, which was valid when it was written."""
-        told = {"hamlets": [], **activity.details, **values_of(activity)}
-        told["member_ids"] = [UUID(id) for id in told.get("member_ids", ())]
+        given = {"hamlets": [], **activity.details, **values_of(activity)}
+        given["member_ids"] = [UUID(id) for id in given.get("member_ids", ())]
         names = (*cls.model_fields, *OWN_FIELDS[activity.kind])
-        values: dict[str, Any] = {name: told.get(name) for name in names}
+        values: dict[str, Any] = {name: given.get(name) for name in names}
         return cls.model_construct(**values)
 
 

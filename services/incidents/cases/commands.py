@@ -123,7 +123,7 @@ async def transfer_case(work: UnitOfWork, caller: Identity, case_id: UUID, trans
 async def reopen_case(work: UnitOfWork, caller: Identity, case_id: UUID, reopening: ReopenCase) -> CaseOut:
     """Take a case up again: it no longer counts as resolved or transferred; one that was withdrawn counts again.
 
-    Persons who were handled stay handled, until a correction or the next closing tells otherwise.
+    Persons who were handled stay handled, until a correction or the next closing says otherwise.
     """
     before, links = await _load(work, caller, case_id, "reopen", reopening.reason)
     values = {**_NO_CLOSING, **_decided(reopening.decision)}
@@ -248,7 +248,7 @@ def _done(before: Case, given: WhatWasDone, values: Mapping[str, object]) -> dic
     days = (given.handled_on, closed_on, before.handled_on, before.resolved_on, before.transferred_on)
     handled_on = next((day for day in days if day is not None), None)
     if handled_on is None:
-        raise invalid("handled_on", "missing", "the case is not closed, so the day is to be told")
+        raise invalid("handled_on", "missing", "the case is not closed, so the day must be given")
     return {"details": details, "handled_on": handled_on}
 
 

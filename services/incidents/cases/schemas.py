@@ -103,7 +103,7 @@ class Seized(Input):
 
 def _each_measure_once(handled: list[Handled]) -> list[Handled]:
     if len({entry.measure for entry in handled}) < len(handled):
-        raise PydanticCustomError("repeated", "each measure is told once")
+        raise PydanticCustomError("repeated", "each measure is given once")
     return handled
 
 
@@ -148,7 +148,7 @@ class OpenCase(Input):
 class WhatWasDone(Input):
     """Persons handled by measure, and what was seized; what is left out stays, an empty list empties it.
 
-    `handled_on`: the day persons were handled, on which they count; the day the case was closed unless told.
+    `handled_on`: the day persons were handled, on which they count; the day the case was closed if left out.
     What was seized counts on the day the case was found.
     """
 
