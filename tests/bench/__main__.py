@@ -42,7 +42,7 @@ AIMS = {
         Aim("make_row", False, 3, 1),
         Aim("import_activities", True, 0.2, 0.5),
         Aim("tips_beside_import", False, 10, 3),
-        Aim("relay_events", True, 0.6, 0.9),
+        Aim("relay_events", True, 0.5, 0.9),
         Aim("count_events", True, 0.22, 0.4),
         Aim("count_events_spread", True, 0.08, 0.2),
         Aim("freshness_p99_kafka", False, 5, 2),
