@@ -83,6 +83,8 @@ VIETNAMESE: dict[str, str] = {
     # Said in both languages by who refuses it (shared/text.py).
     "có {}, hãy xóa hoặc gõ lại đoạn đó; there is {}": "Có {0}, hãy xóa hoặc gõ lại đoạn đó.",
     "must not be empty": "Không được để trống.",
+    "{} or {}: give one of them": "Chỉ ghi một trong hai: {} hoặc {}.",
+    "nothing that the same sender has sent has this reference": "Chưa có bản ghi nào cùng nguồn gửi mang mã này.",
     "the team was withdrawn": "Tổ này đã bị rút khỏi danh sách.",
     "the team serves another unit": "Tổ này phụ trách đơn vị khác.",
     # teams

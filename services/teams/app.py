@@ -2,19 +2,19 @@
 
 from fastapi import FastAPI
 
-from services.teams import recount
+from services.teams import imports, recount
 from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
-from shared import application, news, outbox, subscriptions
+from shared import application, importing, news, outbox, subscriptions
 from shared.events import asyncapi
 from shared.jobs import in_turn
 from shared.service import Task
 from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
-JOBS: dict[str, Task] = {"webhooks": subscriptions.deliver}
+JOBS: dict[str, Task] = {"imports": importing.work_off(imports.KINDS), "webhooks": subscriptions.deliver}
 
 
 def create_app() -> FastAPI:
@@ -31,6 +31,7 @@ def create_app() -> FastAPI:
             training.router,
             training.queries,
             *subscriptions.rooms("teams"),
+            *importing.rooms(imports.KINDS),
             recount.router,
             asyncapi.router,
         ],

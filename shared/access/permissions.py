@@ -51,7 +51,8 @@ MAY: dict[str, dict[str, str]] = {
     "load_places": {"province_officer": AREA, "operator": AREA},
     # Each row of an import is decided as a single request of the same caller.
     "import_records": {
-        "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system:report": AREA, "operator": AREA,
+        "team_leader": TEAM, "commune_officer": AREA, "province_officer": AREA, "system:report": AREA,
+        "system:registry": AREA, "operator": AREA,
     },
     "handle_imports": {"province_officer": AREA, "operator": AREA},
     "recount": {"system:figures": AREA, "operator": AREA},

@@ -100,14 +100,15 @@ async def _decide_row(
     """Let the command of a single request decide a row; what became of it, and what of it was left out."""
     kind, caller, learner = taking.kind, taking.caller, taking.learner
     learner.check(value)
+    record = records.get(value.reference) if value.reference is not None else None
     if taking.row.strategy == "upsert":
         if value.reference is None:
             return "rejected", [row_error("reference", "missing", "an upsert finds a record by its reference")], []
-        record = records.get(value.reference)
         if record is not None:
             reason = f"Nhập dữ liệu {taking.row.id}"
             return "updated" if await kind.correct(work, caller, record, value, reason) else "unchanged", [], []
-    learner.check_new(value)
+    if record is None:
+        learner.check_new(value)
     made = await kind.create(work, caller, value)
     learner.remember(value)
     return "created", [], [each.model_dump() for each in getattr(made, "left_out", [])]

@@ -1,8 +1,9 @@
 """What commands ask while a chunk of rows is decided: the same question gets the same answer, and is asked once."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -35,6 +36,14 @@ class Known(Database):
             self.answers[asked] = found
         return found
 
+    async def learn_each(self, sql: str, asked: Sequence[tuple[Any, ...]]) -> None:
+        """Ask a question about many at once: its parameters are arrays, and the `number` of a row says whom it answers."""
+        found = (
+            {row["number"]: row for row in await self.fetch(sql, *map(list, zip(*asked, strict=True)))} if asked else {}
+        )
+        for number, each in enumerate(asked, 1):
+            self.answers[(sql, *((parameter,) for parameter in each))] = found.get(number)
+
     async def learn_references(
         self, model: type[object], system: str, named: Collection[str]
     ) -> dict[str, asyncpg.Record]:
@@ -51,3 +60,10 @@ class Known(Database):
         for record in found:
             self.answers[(record_of(table), record["id"])] = record
         return records
+
+    async def ids_of(
+        self, model: type[object], system: str, named: Collection[str | None]
+    ) -> dict[str | None, UUID | None]:
+        """Learn which records have these references of a system; the id of each, None for one that nobody has."""
+        found = await self.learn_references(model, system, [each for each in named if each is not None])
+        return {each: found[each]["id"] if each in found else None for each in named}

@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from shared.errors import Problem
+from shared.references import names_of
 from shared.words import in_vietnamese
 
 Errors = list[dict[str, Any]]
@@ -129,9 +130,15 @@ def errors_of_problem(problem: Problem, row: Any) -> Errors:
     """What a command raised, as the report shows it: with the columns that the problem names."""
     named = problem.members.get("errors")
     if named:
-        return [row_error(e["at"], e["code"], e["message"], _value_at(row, e["at"])) for e in named[:_ERRORS_OF_A_ROW]]
-    columns = [name for name in problem.members if hasattr(row, name)]
-    return [row_error(name, problem.name, problem.en, getattr(row, name), problem.vi) for name in columns[:1] or [""]]
+        found = [(_given(row, error["at"]), error) for error in named[:_ERRORS_OF_A_ROW]]
+        return [row_error(at, error["code"], error["message"], _value_at(row, at)) for at, error in found]
+    columns = [_given(row, name) for name in problem.members if any(hasattr(row, field) for field in names_of(name))]
+    return [row_error(name, problem.name, problem.en, _value_at(row, name), problem.vi) for name in columns[:1] or [""]]
+
+
+def _given(row: Any, field: str) -> str:
+    """The one of two fields for the same thing, an id or a reference, that the row gives."""
+    return next((name for name in names_of(field) if getattr(row, name, None) is not None), field)
 
 
 def row_error(column: str, code: str, message: str, value: Any = None, vi: str | None = None) -> dict[str, Any]:

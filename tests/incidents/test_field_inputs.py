@@ -15,8 +15,8 @@ from shared.days import Day, Instant
 from shared.importing.formats import READERS, Entry
 from shared.text import clean
 from tests.conftest import COMMUNE, PROVINCE, Antt
+from tests.importing import imported
 from tests.incidents.conftest import kind_of, opened
-from tests.incidents.test_imports import imported
 
 CASES = Path(__file__).parents[1] / "cases"
 TIPS = "/incidents/v1/tips"

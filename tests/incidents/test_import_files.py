@@ -5,12 +5,10 @@ import json
 import struct
 import tracemalloc
 import zipfile
-from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-import openpyxl
 import pytest
 import xlsxwriter
 
@@ -22,6 +20,7 @@ from shared.importing.models import Format
 from shared.importing.rejections import FileRefused, NotXlsx, row_error
 from shared.importing.xlsx import XlsxRefused
 from tests.conftest import COMMUNE
+from tests.importing import a_csv, an_xlsx
 from tests.incidents.conftest import NFC, NFD, a_patrol
 
 TIMES = ("2025-11-02T20:00:00+07:00", "2025-11-02T23:00:00+07:00")
@@ -38,22 +37,6 @@ def read(format: Format, content: bytes, of: str = "activities") -> list[Entry]:
 def found(entries: list[Entry]) -> list[Any]:
     """Of each row its line, and `None` or the columns and codes of what is wrong with it."""
     return [(entry.line, [(e["column"], e["code"]) for e in entry.errors] or None) for entry in entries]
-
-
-def a_csv(*rows: Any, delimiter: str = ",") -> bytes:
-    """Rows as CSV."""
-    return "\r\n".join(delimiter.join(row) for row in rows).encode()
-
-
-def an_xlsx(*rows: Any, change: Callable[[Any], None] = lambda _: None) -> bytes:
-    """Rows as a workbook, which may be changed before it is saved."""
-    book, kept = openpyxl.Workbook(), io.BytesIO()
-    sheet = cast(Any, book.active)
-    for row in rows:
-        sheet.append(row)
-    change(book)
-    book.save(kept)
-    return kept.getvalue()
 
 
 def with_shared_texts(*rows: Any) -> bytes:

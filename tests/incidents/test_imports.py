@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 import pytest
 from obstore.store import ObjectStore
 
@@ -28,6 +27,7 @@ from shared.importing.kinds import Kinds
 from shared.importing.models import Import
 from shared.service import Service
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
+from tests.importing import NDJSON, XLSX, a_csv, an_xlsx, counts, ended, imported, lines, rejections, sent
 from tests.incidents.conftest import (
     ACTIVITIES,
     CASES,
@@ -39,56 +39,10 @@ from tests.incidents.conftest import (
     opened,
     traffic_control,
 )
-from tests.incidents.test_import_files import a_csv, an_xlsx
 
 IMPORTS = "/incidents/v1/imports"
 TIPS = "/incidents/v1/tips"
 PLACES = "/incidents/v1/places"
-NDJSON = "application/x-ndjson"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-def lines(*rows: Any) -> bytes:
-    """Rows as NDJSON; a text stands as it is."""
-    return "\n".join(row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows).encode()
-
-
-async def sent(
-    antt: Antt,
-    body: bytes,
-    of: str = "activities",
-    media_type: str = NDJSON,
-    caller: dict[str, str] | None = None,
-    key: str = "",
-    **query: Any,
-) -> httpx.Response:
-    """A file on its way to be imported."""
-    headers = {
-        "Content-Type": media_type,
-        **(antt.token() if caller is None else caller),
-        **({"Idempotency-Key": key} if key else {}),
-    }
-    return await antt.http.post(IMPORTS, content=body, headers=headers, params={"of": of, **query})
-
-
-async def ended(antt: Antt, path: str, caller: dict[str, str] | None = None) -> dict[str, Any]:
-    """The import, once its job has ended."""
-
-    async def found() -> dict[str, Any] | None:
-        answer = await antt.get(path, caller or antt.token())
-        assert answer.status_code == 200, answer.text
-        row: dict[str, Any] = answer.json()
-        return row if row["state"] not in ("queued", "running") else None
-
-    result: dict[str, Any] = await eventually(found)
-    return result
-
-
-async def imported(antt: Antt, body: bytes, **options: Any) -> dict[str, Any]:
-    """What came of a file."""
-    answer = await sent(antt, body, **options)
-    assert answer.status_code == 202, answer.text
-    return await ended(antt, answer.headers["location"], options.get("caller"))
 
 
 async def test_rejected_rows_say_why_in_the_language_of_the_title(antt: Antt) -> None:
@@ -109,21 +63,6 @@ async def test_rejected_rows_say_why_in_the_language_of_the_title(antt: Antt) ->
     assert said["vi"][-1] == "Không có trường này; có phải là `reference`?"
     assert not set(said["vi"]) & set(said["en"])
     assert not [each for each in said["vi"] if each.startswith("Giá trị không hợp lệ")]
-
-
-async def rejections(antt: Antt, row: dict[str, Any]) -> list[tuple[int, list[tuple[str, str, str | None]]]]:
-    """Line, and of each error column, code and value."""
-    answer = await antt.get(f"{IMPORTS}/{row['id']}/rejected", antt.token())
-    assert answer.status_code == 200, answer.text
-    return [
-        (found["line"], [(error["column"], error["code"], error["value"]) for error in found["errors"]])
-        for found in answer.json()["items"]
-    ]
-
-
-def counts(row: dict[str, Any]) -> tuple[str, int, int, int, int]:
-    """State and counts of an import."""
-    return row["state"], row["created"], row["updated"], row["unchanged"], row["rejected"]
 
 
 async def test_each_line_becomes_an_activity_and_is_counted(antt: Antt) -> None:

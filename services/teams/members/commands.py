@@ -41,7 +41,7 @@ from services.teams.terms import (
     realign_certificates,
     withdraw_term,
 )
-from shared import units
+from shared import references, units
 from shared.access import Identity
 from shared.errors import InvalidInput, NotFound, StepNotAllowed
 from shared.events.teams import Role
@@ -50,14 +50,39 @@ from shared.outbox.rows import changed
 from shared.validity import require_not_future, require_unit
 
 YOUNGEST, OLDEST = 18, 70
+# For each team, first day, member who is not looked at, name and birth date that are asked about: the team, whether it has
+# a leader from that day on, and whether a person of that name and birth date is in the force.
+OPEN_TEAMS = """
+SELECT asked.number, teams.*,
+  EXISTS (SELECT FROM member_terms
+    WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM asked.but_member
+      AND withdrawn_at IS NULL AND (until_on IS NULL OR until_on >= asked.first_on)) AS has_leader,
+  EXISTS (SELECT FROM members
+    WHERE name_key = asked.person AND born_on = asked.birth AND NOT namesake AND withdrawn_at IS NULL
+      AND (released_on IS NULL OR released_on >= asked.first_on)) AS in_force
+FROM unnest($1::uuid[], $2::date[], $3::uuid[], $4::text[], $5::date[]) WITH ORDINALITY
+  AS asked (team, first_on, but_member, person, birth, number)
+JOIN teams ON teams.id = asked.team
+"""
+# For each member that is asked about: the first term.
+FIRST_TERMS = """
+SELECT DISTINCT ON (asked.number) asked.number, term.*
+FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (member, number)
+JOIN member_terms term ON term.member_id = asked.member
+ORDER BY asked.number, term.withdrawn_at IS NOT NULL, term.from_on
+"""
 
 
 async def recognise_member(work: UnitOfWork, caller: Identity, member: RecogniseMember) -> MemberOut:
-    """Take a person into a team. Raises unless the person is eligible and in no team, and the role is free."""
+    """Take a person into a team. Raises unless the person is eligible and in no team, and the role is free, or for a
+    reference that its system has given before."""
     _require_eligible(member.born_on, member.from_on, member.over_70_decision)
+    caller.require_role("keep_registry")
+    team_id = await references.named(work, Team, caller.subject, member, "team")
     name_key = units.sort_key(member.full_name)
+    await references.require_new(work, Member, caller.subject, member.reference)
     team, in_force = await _open_team(
-        work, caller, member.team_id, member.role, member.from_on, name_key=name_key, born_on=member.born_on
+        work, caller, team_id, member.role, member.from_on, name_key=name_key, born_on=member.born_on
     )
     if in_force and not member.namesake:
         raise AlreadyInForce()
@@ -75,6 +100,8 @@ async def recognise_member(work: UnitOfWork, caller: Identity, member: Recognise
         namesake=member.namesake,
         term_id=term.id,
         recorded_by=caller.subject,
+        source_system=caller.subject if member.reference else None,
+        reference=member.reference,
     )
     return member_out(row, term)
 
@@ -319,21 +346,7 @@ async def _open_team(
 ) -> tuple[Team, bool]:
     """The team that a term of `role` may begin in; whether a person of that name and birth date is a member."""
     caller.require_role("keep_registry")
-    found = await work.database.fetchrow(
-        """SELECT teams.*,
-          EXISTS (SELECT FROM member_terms
-            WHERE team_id = teams.id AND role = 'leader' AND member_id IS DISTINCT FROM $3 AND withdrawn_at IS NULL
-              AND (until_on IS NULL OR until_on >= $2)) AS has_leader,
-          EXISTS (SELECT FROM members
-            WHERE name_key = $4 AND born_on = $5 AND NOT namesake AND withdrawn_at IS NULL
-              AND (released_on IS NULL OR released_on >= $2)) AS in_force
-        FROM teams WHERE id = $1""",
-        team_id,
-        from_on,
-        member_id,
-        name_key,
-        born_on,
-    )
+    found = await work.database.fetchrow(OPEN_TEAMS, [team_id], [from_on], [member_id], [name_key], [born_on])
     if found is None or not caller.sees(TEAM_SEEN, found.__getitem__, "keep_registry"):
         raise NotFound(id=team_id)
     team = row_of(Team, found)

@@ -46,6 +46,7 @@ from shared.errors import (
 )
 from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
+from shared.references import ReferenceKnown
 
 router = APIRouter(
     prefix="/members",
@@ -59,7 +60,7 @@ router = APIRouter(
 queries = APIRouter(prefix="/members", tags=["members"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(ReferenceKnown))
 async def recognise_member(member: RecogniseMember, caller: Caller, work: Work) -> MemberOut:
     """Recognise (công nhận) a person as member of a team, in a role from a day on (Law 30/2023/QH15, art. 13)."""
     return await commands.recognise_member(work, caller, member)

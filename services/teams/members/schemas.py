@@ -1,11 +1,11 @@
 """What crosses HTTP about members."""
 
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, model_validator
 
 from services.teams.corrections import Reason
 from services.teams.tables.members import EndedFor, Gender, Ground, Origin
@@ -14,17 +14,20 @@ from shared.decisions import Decision
 from shared.events.teams import Role
 from shared.http import Input
 from shared.listing import ExportQuery, ListQuery, Search, Sought
+from shared.references import require_one_name
 from shared.text import Line
 
 
 class RecogniseMember(Input):
-    """A member, by decision of the commune's chairman.
+    """A member, by decision of the commune's chairman, of the team that is named by its id or by its `reference`.
 
     `over_70_decision`: the decision takes in a person over 70; `namesake`: this is another person than the one
-    of the same name and birth date who is in the force.
+    of the same name and birth date who is in the force. `reference`: the number that the sending system gave the
+    member, unique there.
     """
 
-    team_id: UUID
+    team_id: UUID | None = None
+    team_reference: Line | None = None
     full_name: Line
     born_on: Day
     gender: Gender | None = None
@@ -34,6 +37,12 @@ class RecogniseMember(Input):
     decision: Decision
     over_70_decision: bool = False
     namesake: bool = False
+    reference: Line | None = None
+
+    @model_validator(mode="after")
+    def _name_team(self) -> Self:
+        require_one_name(self, "team")
+        return self
 
 
 class ChangeMember(Input):
@@ -117,6 +126,7 @@ class MemberOut(BaseModel):
     namesake: bool
     released_on: date | None
     withdrawn_at: AwareDatetime | None
+    reference: str | None
     term: TermOut
     version: int
 

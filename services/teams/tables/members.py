@@ -49,6 +49,9 @@ class Member(TeamsModel, table=True):
     released_on: date | None = None
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
+    # Of one that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     version: int = 1
 
     __table_args__ = (
@@ -62,6 +65,9 @@ class Member(TeamsModel, table=True):
         ),
         Index("members_by_person", "name_key", "born_on"),
         Index("members_by_words", text(WORDS.indexed), postgresql_using="gin"),
+        Index(
+            "members_by_reference", "source_system", "reference", unique=True, postgresql_where="reference IS NOT NULL"
+        ),
     )
 
 

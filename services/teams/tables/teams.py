@@ -53,6 +53,9 @@ class Team(TeamsModel, table=True):
     # Since when it is known that it should never have been entered.
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
+    # Of one that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     version: int = 1
 
     __table_args__ = (
@@ -64,6 +67,9 @@ class Team(TeamsModel, table=True):
         ),
         Index("teams_by_unit", "unit", "id"),
         Index("teams_by_words", text(WORDS.indexed), postgresql_using="gin"),
+        Index(
+            "teams_by_reference", "source_system", "reference", unique=True, postgresql_where="reference IS NOT NULL"
+        ),
     )
 
 

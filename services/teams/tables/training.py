@@ -28,11 +28,21 @@ class TrainingClass(TeamsModel, table=True):
     organiser: str | None = None
     withdrawn_at: datetime | None = instant(default=None)
     recorded_by: str
+    # Of one that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     version: int = 1
 
     __table_args__ = (
         Index("training_classes_by_unit", "unit", "id"),
         Index("training_classes_by_words", text(CLASS_WORDS.indexed), postgresql_using="gin"),
+        Index(
+            "training_classes_by_reference",
+            "source_system",
+            "reference",
+            unique=True,
+            postgresql_where="reference IS NOT NULL",
+        ),
     )
 
 
@@ -58,6 +68,9 @@ class Certificate(TeamsModel, table=True):
     revoked_on: date | None = None
     revocation_reason: str | None = None
     recorded_by: str
+    # Of one that another system sent: that system, and its own reference.
+    source_system: str | None = None
+    reference: str | None = None
     version: int = 1
 
     # One certificate of a class for a member, and one of a number; a revoked one makes room.
@@ -74,6 +87,13 @@ class Certificate(TeamsModel, table=True):
         ),
         Index("certificates_by_team", "team_id", "id"),
         Index("certificates_by_words", text(CERTIFICATE_WORDS.indexed), postgresql_using="gin"),
+        Index(
+            "certificates_by_reference",
+            "source_system",
+            "reference",
+            unique=True,
+            postgresql_where="reference IS NOT NULL",
+        ),
     )
 
 

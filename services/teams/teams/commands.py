@@ -16,7 +16,7 @@ from services.teams.tables.teams import SEEN, Team
 from services.teams.teams.reading import team_out
 from services.teams.teams.schemas import ChangeTeam, CorrectTeam, CreateTeam, DissolveTeam, PlaceTeam, TeamOut
 from services.teams.terms import begin_term, correct_term, end_of, end_term, realign_certificates, withdraw_term
-from shared import events, units
+from shared import events, references, units
 from shared.access import Identity
 from shared.decisions import Decision
 from shared.errors import InvalidInput, StepNotAllowed
@@ -27,11 +27,13 @@ from shared.workflow import load_seen
 
 
 async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> TeamOut:
-    """Enter a team. Raises for a place or a day that cannot be, a unit that is no commune, or a foreign area."""
+    """Enter a team. Raises for a unit or a day that cannot be, a unit that is no commune, a foreign area, or a reference
+    that its system has given before."""
     require_unit(team.unit, team.from_on)
     require_not_future(team.decision.signed_on)
     caller.require("keep_registry", team.unit)
     _require_commune(team.unit)
+    await references.require_new(work, Team, caller.subject, team.reference)
     row = work.add(
         Team,
         id=uuid7(),
@@ -43,6 +45,8 @@ async def create_team(work: UnitOfWork, caller: Identity, team: CreateTeam) -> T
         decision_on=team.decision.signed_on,
         decision_signer=team.decision.signer,
         recorded_by=caller.subject,
+        source_system=caller.subject if team.reference else None,
+        reference=team.reference,
     )
     _emit(work, "TeamCreated", None, row)
     return team_out(row)
@@ -113,7 +117,9 @@ async def place_team(work: UnitOfWork, caller: Identity, team_id: UUID, placemen
 async def correct_team(work: UnitOfWork, caller: Identity, team_id: UUID, correction: CorrectTeam) -> TeamOut:
     """Set right what was entered wrongly; the figures follow. Raises TermsOutsideTeam for days that leave a term out."""
     team = await _load(work, caller, team_id)
-    values = correction.model_dump(include={"unit", "from_on"}, exclude_none=True)
+    values = correction.model_dump(include={"unit", "name", "from_on"}, exclude_none=True)
+    if correction.hamlets is not None:
+        values["hamlets"] = _json(correction.hamlets)
     if correction.decision is not None:
         values |= correction.decision.columns("decision")
     if {"until_on", "dissolution"} & correction.model_fields_set:

@@ -36,6 +36,7 @@ from shared.errors import (
 )
 from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
+from shared.references import ReferenceKnown
 
 router = APIRouter(
     prefix="/teams",
@@ -48,7 +49,7 @@ router = APIRouter(
 queries = APIRouter(prefix="/teams", tags=["teams"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(ReferenceKnown))
 async def create_team(team: CreateTeam, caller: Caller, work: Work) -> TeamOut:
     """Enter a team that the commune's chairman has decided on (Law 30/2023/QH15, art. 14)."""
     return await commands.create_team(work, caller, team)

@@ -18,13 +18,17 @@ Hamlets = Annotated[list[Line], Field(max_length=50)]
 
 
 class CreateTeam(Input):
-    """A team, by decision of the commune's chairman. `hamlets`: the hamlets it serves; `from_on`: its first day."""
+    """A team, by decision of the commune's chairman. `hamlets`: the hamlets it serves; `from_on`: its first day.
+
+    `reference`: the number that the sending system gave it, unique there.
+    """
 
     unit: UnitId
     name: Line
     hamlets: Hamlets = Field(default_factory=list)
     from_on: Day
     decision: Decision
+    reference: Line | None = None
 
 
 class ChangeTeam(Input):
@@ -60,6 +64,8 @@ class CorrectTeam(Input):
 
     reason: Reason
     unit: UnitId | None = None
+    name: Line | None = None
+    hamlets: Hamlets | None = None
     from_on: Day | None = None
     decision: Decision | None = None
     until_on: Day | None = None
@@ -84,6 +90,7 @@ class TeamOut(BaseModel):
     placed_on: date | None
     placement: Decision | None
     withdrawn_at: AwareDatetime | None
+    reference: str | None
     version: int
 
 

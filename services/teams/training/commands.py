@@ -10,6 +10,7 @@ from services.teams import terms
 from services.teams.corrections import Withdraw, require_not_withdrawn, set_right, withdraw
 from services.teams.errors import CertificateStands, DayTooEarly, NotMemberThen, RecordWithdrawn
 from services.teams.placing import unit_of
+from services.teams.tables.members import Member
 from services.teams.tables.teams import SEEN as TEAM_SEEN
 from services.teams.tables.teams import Team
 from services.teams.tables.training import Certificate, TrainingClass
@@ -23,7 +24,7 @@ from services.teams.training.schemas import (
     RevokeCertificate,
     TrainingClassOut,
 )
-from shared import events
+from shared import events, references
 from shared.access import Identity
 from shared.days import today
 from shared.errors import NotFound, StepNotAllowed
@@ -33,13 +34,26 @@ from shared.outbox.rows import changed
 from shared.validity import require_not_future, require_unit
 from shared.workflow import is_seen, load_seen
 
+# For each class, member and day that are asked about: the class, and the member's team and role on that day.
+ROLES_THEN = """
+SELECT asked.number, class.held_on, class.withdrawn_at, term.role, term.team_id,
+  coalesce(term.team_id, latest.team_id) AS seen_in
+FROM unnest($1::uuid[], $2::uuid[], $3::date[]) WITH ORDINALITY AS asked (class, member, day, number)
+JOIN training_classes class ON class.id = asked.class JOIN members member ON member.id = asked.member
+JOIN member_terms latest ON latest.id = member.term_id
+LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
+  AND term.from_on <= asked.day AND (term.until_on IS NULL OR term.until_on >= asked.day)
+"""
+
 
 async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraining) -> TrainingClassOut:
-    """Enter a class that was held. Raises for a place or a day that cannot be, or a foreign area."""
+    """Enter a class that was held. Raises for a unit or a day that cannot be, a foreign area, or a reference that its
+    system has given before."""
     require_unit(training.unit, training.held_on)
     caller.require("keep_registry", training.unit)
     if training.started_on and training.started_on > training.held_on:
         raise DayTooEarly(day=training.held_on, earliest=training.started_on)
+    await references.require_new(work, TrainingClass, caller.subject, training.reference)
     row = work.add(
         TrainingClass,
         id=uuid7(),
@@ -49,6 +63,8 @@ async def hold_training(work: UnitOfWork, caller: Identity, training: HoldTraini
         held_on=training.held_on,
         organiser=training.organiser,
         recorded_by=caller.subject,
+        source_system=caller.subject if training.reference else None,
+        reference=training.reference,
     )
     work.emit("TrainingHeld", row.id, None, _fact(row))
     return TrainingClassOut.model_validate(row)
@@ -83,21 +99,27 @@ async def withdraw_training(
 
 
 async def issue_certificate(work: UnitOfWork, caller: Identity, certificate: IssueCertificate) -> CertificateOut:
-    """Give a member a certificate. Raises NotMemberThen unless the member held a role on the day of issue."""
+    """Give a member a certificate. Raises NotMemberThen unless the member held a role on the day of issue, or for a
+    reference that its system has given before."""
     caller.require_role("keep_registry")
     require_not_future(certificate.issued_on)
-    held = await _role_then(work, caller, certificate.training_class_id, certificate.member_id, certificate.issued_on)
+    class_id = await references.named(work, TrainingClass, caller.subject, certificate, "training_class")
+    member_id = await references.named(work, Member, caller.subject, certificate, "member")
+    held = await _role_then(work, caller, class_id, member_id, certificate.issued_on)
+    await references.require_new(work, Certificate, caller.subject, certificate.reference)
     row = work.add(
         Certificate,
         id=uuid7(),
-        training_class_id=certificate.training_class_id,
-        member_id=certificate.member_id,
+        training_class_id=class_id,
+        member_id=member_id,
         team_id=held.team_id,
         number=certificate.number,
         issued_on=certificate.issued_on,
         unit=held.unit,
         role=held.role,
         recorded_by=caller.subject,
+        source_system=caller.subject if certificate.reference else None,
+        reference=certificate.reference,
     )
     work.emit("CertificateIssued", row.id, None, terms.certificate_fact(row), **terms.links_of(row))
     return CertificateOut.model_validate(row)
@@ -142,17 +164,7 @@ class Held(NamedTuple):
 
 async def _role_then(work: UnitOfWork, caller: Identity, class_id: UUID, member_id: UUID, issued_on: date) -> Held:
     """The team, its unit on that day and the role that a member held then; the class was over."""
-    found = await work.database.fetchrow(
-        """SELECT class.held_on, class.withdrawn_at, term.role, term.team_id,
-          coalesce(term.team_id, latest.team_id) AS seen_in
-        FROM training_classes class CROSS JOIN members member JOIN member_terms latest ON latest.id = member.term_id
-        LEFT JOIN member_terms term ON term.member_id = member.id AND term.withdrawn_at IS NULL
-          AND term.from_on <= $3 AND (term.until_on IS NULL OR term.until_on >= $3)
-        WHERE class.id = $1 AND member.id = $2""",
-        class_id,
-        member_id,
-        issued_on,
-    )
+    found = await work.database.fetchrow(ROLES_THEN, [class_id], [member_id], [issued_on])
     team = await work.look_up(Team, found["seen_in"]) if found is not None else None
     if found is None or team is None or not is_seen(caller, team, TEAM_SEEN, "keep_registry"):
         raise NotFound(training_class_id=class_id, member_id=member_id)

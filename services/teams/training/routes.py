@@ -31,6 +31,7 @@ from shared.access import Caller
 from shared.errors import Changed, Conflict, Forbidden, KeyReused, NotFound, Overloaded, StepNotAllowed, Unauthenticated
 from shared.http import CommandRoute, Reader, Work, link_next, problems
 from shared.listing import Count
+from shared.references import ReferenceKnown
 
 router = APIRouter(
     tags=["training"],
@@ -40,7 +41,7 @@ router = APIRouter(
 queries = APIRouter(tags=["training"], responses=problems(Unauthenticated, Forbidden, NotFound))
 
 
-@router.post("/training-classes", status_code=201)
+@router.post("/training-classes", status_code=201, responses=problems(ReferenceKnown))
 async def hold_training(training: HoldTraining, caller: Caller, work: Work) -> TrainingClassOut:
     """Enter a training class (lớp tập huấn) that was held in a commune, district or province."""
     return await commands.hold_training(work, caller, training)
@@ -58,7 +59,7 @@ async def withdraw_training(class_id: UUID, withdrawal: Withdraw, caller: Caller
     return await commands.withdraw_training(work, caller, class_id, withdrawal)
 
 
-@router.post("/certificates", status_code=201, responses=problems(NotMemberThen, Conflict))
+@router.post("/certificates", status_code=201, responses=problems(NotMemberThen, Conflict, ReferenceKnown))
 async def issue_certificate(certificate: IssueCertificate, caller: Caller, work: Work) -> CertificateOut:
     """Give a member the certificate of a class (giấy chứng nhận tập huấn): one for each member and class."""
     return await commands.issue_certificate(work, caller, certificate)

@@ -1,28 +1,33 @@
 """What crosses HTTP about training."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, model_validator
 
 from services.teams.corrections import Reason
 from shared.days import Day
 from shared.events.teams import Role
 from shared.http import Input, Output
 from shared.listing import ExportQuery, ListQuery, Search, Sought
+from shared.references import require_one_name
 from shared.text import Line, UnitId
 
 
 class HoldTraining(Input):
-    """A training class that was held. `unit`: commune, district or province; `held_on`: its last day."""
+    """A training class that was held. `unit`: commune, district or province; `held_on`: its last day.
+
+    `reference`: the number that the sending system gave it, unique there.
+    """
 
     unit: UnitId
     title: Line
     started_on: Day | None = None
     held_on: Day
     organiser: Line | None = None
+    reference: Line | None = None
 
 
 class CorrectTraining(Input):
@@ -46,6 +51,7 @@ class TrainingClassOut(Output):
     held_on: date
     organiser: str | None
     withdrawn_at: AwareDatetime | None = None
+    reference: str | None = None
     version: int
 
 
@@ -84,12 +90,24 @@ class ExportClasses(SearchClasses, ExportQuery):
 
 
 class IssueCertificate(Input):
-    """A certificate for a member, of a class that has ended."""
+    """A certificate for a member, of a class that has ended, each named by its id or by its `reference`.
 
-    training_class_id: UUID
-    member_id: UUID
+    `reference`: the number that the sending system gave the certificate, unique there.
+    """
+
+    training_class_id: UUID | None = None
+    training_class_reference: Line | None = None
+    member_id: UUID | None = None
+    member_reference: Line | None = None
     number: Line
     issued_on: Day
+    reference: Line | None = None
+
+    @model_validator(mode="after")
+    def _name_class_and_member(self) -> Self:
+        require_one_name(self, "training_class")
+        require_one_name(self, "member")
+        return self
 
 
 class CorrectCertificate(Input):
@@ -122,6 +140,7 @@ class CertificateOut(Output):
     role: Role
     revoked_on: date | None = None
     revocation_reason: str | None = None
+    reference: str | None = None
     version: int
 
 
