@@ -232,6 +232,16 @@ SAID = {
 }
 
 
+# Commands whose body names the record that they are about.
+OF_A_RECORD = {"POST /teams/v1/members", "POST /teams/v1/certificates"}
+# By what else than a route's action some are let in to its record: who sent it corrects it, and takes its files away.
+ALSO = {
+    "POST /incidents/v1/tips/{tip_id}/correct": "pass_on_tip",
+    "POST /incidents/v1/activities/{activity_id}/correct": "enter_activity",
+    "POST /incidents/v1/{of}/{record_id}/attachments/{attachment_id}/remove": "enter_activity",
+}
+
+
 class Called(NamedTuple):
     """A caller; `reaches`: whether COMMUNE lies in the caller's area."""
 
@@ -399,9 +409,11 @@ async def _refused(antt: Antt, called: Called, route: str, action: str, ids: dic
     if "open311" in route:
         # The standard knows no 401.
         right = {403}
-    if called.extent(action) is not None and "_id}" in route:
+    if called.extent(action) is not None and ("_id}" in route or route in OF_A_RECORD):
         # What is not the caller's to see is answered as what is not there.
         right = {404}
+    elif called.extent(ALSO.get(route, action)) is not None:
+        right = {403, 404}
     if called.team and answer.status_code in (400, 422) and "team_id" in answer.text:
         # What a leader enters is the own team's, and that is another unit's.
         return []
