@@ -87,7 +87,7 @@ class Writer:
 
     While the database writes one of them, the service answers the other and decides what comes next; with one alone they
     wait for each other in turn. A second batch begins once as many works wait as are on their way, and of many that come
-    at once only half are taken: smaller ones would not be worth their fixed cost.
+    at once only half are taken: smaller ones would not be worth their fixed cost. Works of two batches commit in any order.
     """
 
     def __init__(self, database: Database, queue: int, batch: int) -> None:

@@ -22,7 +22,7 @@ from shared import events
 from shared.access import Identity
 from shared.days import day_of, now, today
 from shared.errors import Changed, NotFound, Problem, StepNotAllowed, invalid
-from shared.outbox import UnitOfWork, Writer, row_of
+from shared.outbox import UnitOfWork, Writer, decide_and_commit, row_of
 from shared.outbox.rows import changed
 from shared.service import Service
 from shared.validity import require_not_future, require_past
@@ -206,29 +206,31 @@ async def record_missed(service: Service) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def miss_passed(writer: Writer) -> int:
-    """Say so of the first of those that have passed; how many were looked at.
+async def miss_passed(writer: Writer) -> bool:
+    """Say so of the first of those that have passed, in one work, which keeps their order; whether there may be more.
 
-    Each is changed by its version, so that of two that would say it, or of one and an officer who has just done it,
-    only the first is heard.
+    They are looked for again where another process has said it of one of them, or an officer has just done it.
     """
-    passed = await writer.database.fetch(
-        """SELECT * FROM deadlines WHERE to_do AND state = 'running' AND due_at < $1 ORDER BY due_at, id LIMIT $2""",
-        now(),
-        _AT_ONCE,
-    )
-    works = []
-    for row in passed:
-        work = UnitOfWork(writer.database)
-        deadline = row_of(Deadline, row)
-        missed = work.change(deadline)
-        missed.state = "missed"
-        _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(missed))
-        works.append(work)
-    for outcome in await asyncio.gather(*[writer.commit(work) for work in works], return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, Changed):
-            raise outcome
-    return len(passed)
+
+    async def decide(work: UnitOfWork) -> bool:
+        passed = await work.database.fetch(
+            """SELECT * FROM deadlines WHERE to_do AND state = 'running' AND due_at < $1 ORDER BY due_at, id LIMIT $2""",
+            now(),
+            _AT_ONCE,
+        )
+        for row in passed:
+            deadline = row_of(Deadline, row)
+            missed = work.change(deadline)
+            missed.state = "missed"
+            _emit(work, "DeadlineMissed", deadline, fact(deadline), fact(missed))
+        return bool(passed)
+
+    try:
+        found, _ = await decide_and_commit(writer, decide)
+    except Changed:
+        # Others were first each time.
+        return True
+    return found
 
 
 def fact(deadline: Deadline) -> events.Deadline:
