@@ -3,18 +3,25 @@
 from fastapi import FastAPI
 
 from services.teams import imports, recount
+from services.teams.files import FILES
 from services.teams.members import routes as members
 from services.teams.teams import routes as teams
 from services.teams.training import routes as training
 from services.teams.units import routes as units
 from shared import application, importing, news, outbox, subscriptions
 from shared.events import asyncapi
+from shared.files import routes as files
+from shared.files.sweep import sweep_hourly
 from shared.jobs import in_turn
 from shared.service import Task
 from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
-JOBS: dict[str, Task] = {"imports": importing.work_off(imports.KINDS), "webhooks": subscriptions.deliver}
+JOBS: dict[str, Task] = {
+    "imports": importing.work_off(imports.KINDS),
+    "webhooks": subscriptions.deliver,
+    "attachments sweep": sweep_hourly(FILES),
+}
 
 
 def create_app() -> FastAPI:
@@ -30,6 +37,7 @@ def create_app() -> FastAPI:
             members.queries,
             training.router,
             training.queries,
+            *files.rooms(FILES),
             *subscriptions.rooms("teams"),
             *importing.rooms(imports.KINDS),
             recount.router,

@@ -238,7 +238,8 @@ def _message(type: str, fact: str) -> dict[str, Any]:
 
 
 def _example_headers(type: str) -> dict[str, str]:
-    service = next(service for service, events in EVENTS_OF.items() if type in events)
+    # Where several list the event, its example is older than all these lists but the last.
+    *_, service = (service for service, events in EVENTS_OF.items() if type in events)
     return {
         "ce_specversion": "1.0",
         "ce_id": "019a9d0e-6d00-7000-8000-000000000001",

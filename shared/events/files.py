@@ -6,10 +6,10 @@ import msgspec
 
 
 class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file of a tip, a case or an activity, in the unit of that record; never its name or its content's hash."""
+    """A file of a record, in the unit of that record; never its name or its content's hash."""
 
     unit: str
-    of: Literal["tips", "cases", "activities"]
+    of: Literal["tips", "cases", "activities", "teams"]
     media_type: str
     bytes: int
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from shared.events import files
+
 Role = Literal["leader", "deputy", "member"]
 
 
@@ -40,7 +42,7 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role
 
 
-Fact = Team | MemberTerm | TrainingClass | Certificate
+Fact = Team | MemberTerm | TrainingClass | Certificate | files.Fact
 
 EVENTS: dict[str, type[Fact]] = {
     "TeamCreated": Team,
@@ -62,4 +64,5 @@ EVENTS: dict[str, type[Fact]] = {
     "CertificateIssued": Certificate,
     "CertificateRevoked": Certificate,
     "CertificateCorrected": Certificate,
+    **files.EVENTS,
 }

@@ -58,6 +58,16 @@ class Attachment(PlatformModel, table=True):
     )
 
 
+class AttachmentContent(PlatformModel, table=True):
+    """A content that was put into the store or is about to be; uploads and the sweep meet at its row."""
+
+    __tablename__ = "attachment_contents"
+    content: str = Field(primary_key=True)
+    touched_at: datetime = instant()
+
+    __table_args__ = (Index("attachment_contents_by_age", "touched_at"),)
+
+
 class AttachmentLook(PlatformModel, table=True):
     """One download of what a sender has sent: who and when. By handwriting and voice somebody is known."""
 

@@ -61,9 +61,12 @@ ROUTES: dict[str, dict[str, list[str]]] = {
             "GET /teams/{team_id}", "GET /teams/{team_id}/corrections", "GET /members/{member_id}",
             "GET /members/{member_id}/corrections", "GET /certificates/{certificate_id}",
             "GET /training-classes/{class_id}/corrections", "GET /certificates/{certificate_id}/corrections",
+            "GET /{of}/{record_id}/attachments", "GET /{of}/{record_id}/attachments/{attachment_id}",
         ],
+        "audit_looks": ["GET /{of}/{record_id}/attachments/{attachment_id}/looks"],
         "keep_registry": [
             "POST /imports",
+            "POST /{of}/{record_id}/attachments", "POST /{of}/{record_id}/attachments/{attachment_id}/remove",
             "POST /teams", "PATCH /teams/{team_id}", "POST /teams/{team_id}/place", "POST /teams/{team_id}/dissolve",
             "POST /teams/{team_id}/correct", "POST /teams/{team_id}/withdraw", "POST /members", "PATCH /members/{member_id}",
             "POST /members/{member_id}/change-role", "POST /members/{member_id}/transfer",
@@ -167,6 +170,8 @@ BODIES: dict[str, Any] = {
     "/teams/v1": {
         **_FOLLOW,
         "POST /teams": registry.a_team(),
+        "POST /{of}/{record_id}/attachments": b"%PDF-1.4",
+        "POST /{of}/{record_id}/attachments/{attachment_id}/remove": _WHY,
         "PATCH /teams/{team_id}": {"name": "Tổ 2"},
         "POST /teams/{team_id}/place": {"unit": COMMUNE, **_CHANGED},
         "POST /teams/{team_id}/dissolve": {"until_on": "2025-11-20", "decision": DECISION},
@@ -343,7 +348,7 @@ async def records(antt: Antt, path: str, team: str | None = None) -> dict[str, s
         found["case_id"] = (await opened(antt, "/incidents/v1/cases", a_case(), operator))["id"]
     if "{activity_id}" in path or "{record_id}" in path:
         found["activity_id"] = (await opened(antt, "/incidents/v1/activities", a_patrol(**of_team), operator))["id"]
-    if any(f"{{{name}}}" in path for name in ("team_id", "member_id", "certificate_id")):
+    if any(name in path for name in ("{team_id}", "{member_id}", "{certificate_id}", "/teams/v1/{of}")):
         found["team_id"] = await registry.team(antt)
     if "{member_id}" in path or "{certificate_id}" in path:
         found["member_id"] = await registry.member(antt, found["team_id"])
@@ -363,9 +368,12 @@ async def call(
 ) -> httpx.Response:
     """The answer that a caller gets for a route, about the records of these ids."""
     method, path = route.split(" ")
-    of = {"of": "activities", "record_id": ids.get("activity_id", NOWHERE)}
-    if method == "GET":
+    if path.startswith("/teams/"):
+        of = {"of": "teams", "record_id": ids.get("team_id", NOWHERE)}
+    elif method == "GET":
         of = {"of": "tips", "record_id": ids["tip_id"]}
+    else:
+        of = {"of": "activities", "record_id": ids.get("activity_id", NOWHERE)}
     for name, value in {**ids, **of, "name": "verify", "format": "json"}.items():
         path = path.replace(f"{{{name}}}", value)
     while "{" in path:

@@ -26,7 +26,6 @@ PLATFORM = table_of(Webhook).metadata
 # Tables that nothing declares, and why a comparison would have no worth.
 NOT_COMPARED = {
     "alembic_version": "Alembic makes it, and changes it as it likes",
-    "attachment_contents": "two columns without any rule, which the sweep alone reads",
 }
 
 # What a table consists of. That a column is not null stands at the column.

@@ -1,9 +1,10 @@
 """What may happen to a tip, as DOMAIN.md says: from which states a step leads to which, and who may take it."""
 
+from services.incidents.tips.models import Tip
 from shared import units
 from shared.access import Seen
 from shared.events.incidents import TipState
-from shared.workflow import StatefulRecord, Transition
+from shared.workflow import Transition
 
 OPEN: tuple[TipState, ...] = ("received", "reported", "classified", "verifying", "forwarded")
 CLOSED: tuple[TipState, ...] = ("resolved", "rejected", "notified")
@@ -43,8 +44,8 @@ CORRECT_BY_SENDER: Transition[TipState] = Transition(
 )
 
 
-def also_concerned(*as_it_was_and_is: StatefulRecord) -> tuple[str, ...]:
-    """The units beside its own whose police handle a tip, or are asked to; of a case or an activity there are none."""
-    named = {getattr(row, name, None) for row in as_it_was_and_is for name in ("handled_by", "forwarded_to")}
-    others = {unit for unit in named if unit}.difference(row.unit for row in as_it_was_and_is)
+def also_concerned(*as_it_was_and_is: Tip) -> tuple[str, ...]:
+    """The units beside its own whose police handle a tip, or are asked to."""
+    named = {unit for tip in as_it_was_and_is for unit in (tip.handled_by, tip.forwarded_to) if unit}
+    others = named.difference(tip.unit for tip in as_it_was_and_is)
     return tuple(sorted(unit for unit in others if units.get(unit) is not None))

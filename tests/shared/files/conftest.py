@@ -1,24 +1,15 @@
-"""What the tests of files share: the job that sweeps, and a look into the database that has the files."""
+"""What the tests of files share: what a sweep is given, and a look into the database that has the files.
 
-import asyncio
+A test that sweeps has a store of its own (`stored_in`): what others left in theirs would be swept too.
+"""
+
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from services.incidents import app as incidents
 from shared.service import Service
 from shared.settings import settings
-
-
-@pytest.fixture(autouse=True)
-def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here a test sweeps when it means to; that the job does it is a test of faults."""
-
-    async def idle(service: Service) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setitem(incidents.JOBS, "attachments sweep", idle)
 
 
 @pytest.fixture

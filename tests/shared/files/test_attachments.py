@@ -14,16 +14,19 @@ import pytest
 
 from deploy.local import s3
 from services.incidents.attachments.records import FILES
+from services.teams.files import FILES as OF_TEAMS
 from shared.files import sweep
 from shared.files.contents import OLD, cipher_of, key_of
 from shared.files.sealing import BLOCK, sealed
 from shared.files.store import delete, open_store, put_capped
 from shared.service import Service
+from shared.settings import Service as ServiceName
 from shared.settings import settings
 from tests.conftest import Antt, eventually
 from tests.incidents.conftest import CASES, a_case, kind_of, opened
 from tests.shared.files.made import a_wav, an_amr, an_ogg
 from tests.shared.files.sending import attached, content_of, contents, send
+from tests.teams import factories as registry
 
 DOTNET = Path(__file__).parents[2] / "cases" / "multipart-filename-star" / "input.txt"
 FOLDER = FILES.folder
@@ -247,7 +250,7 @@ async def test_what_no_record_names_is_swept_and_the_rest_stays(
 
 
 async def test_an_upload_that_comes_while_its_content_is_swept_loses_nothing(
-    antt: Antt, service: Service, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    stored_in: str, antt: Antt, service: Service, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = await opened(antt, CASES, a_case())
     files = f"{CASES}/{case['id']}/attachments"
@@ -280,7 +283,7 @@ async def test_an_upload_that_comes_while_its_content_is_swept_loses_nothing(
 
 
 async def test_a_sweep_passes_over_a_content_that_was_touched_after_it_was_found(
-    antt: Antt, service: Service, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    stored_in: str, antt: Antt, service: Service, rows: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = await opened(antt, CASES, a_case())
     files = f"{CASES}/{case['id']}/attachments"
@@ -343,3 +346,24 @@ async def test_a_content_that_lay_under_its_bare_hash_is_read_kept_once_and_name
     assert await got() == an_ogg()
     assert await sweep.sweep(service, FOLDER) == 0
     assert await rows.fetchval("SELECT array_agg(content) FROM attachment_contents") == [name]
+
+
+async def test_services_that_share_a_store_sweep_their_own_files_alone(
+    stored_in: str, antt: Antt, databases: dict[str, str]
+) -> None:
+    team, case = await registry.team(antt), await opened(antt, CASES, a_case())
+    files = [f"{registry.TEAMS}/{team}/attachments", f"{CASES}/{case['id']}/attachments"]
+    kept = [f"{path}/{(await attached(antt, path, an_ogg()))['id']}" for path in files]
+    of: dict[ServiceName, str] = {"teams": OF_TEAMS.folder, "incidents": FOLDER}
+    for name, folder in of.items():
+        service = Service(name, settings())
+        await service.database.open()
+        connection = await asyncpg.connect(databases[name])
+        # What a service finds in its folder it takes for its own, and deletes it when it is old and nobody names it.
+        for _ in range(2):
+            assert await sweep.sweep(service, folder) == 0
+            await connection.execute("UPDATE attachment_contents SET touched_at = touched_at - interval '2 days'")
+        assert await connection.fetchval("SELECT count(*) FROM attachment_contents") == 1
+        await connection.close()
+        await service.database.close()
+    assert [(await antt.get(path, antt.token())).content for path in kept] == [an_ogg()] * 2
