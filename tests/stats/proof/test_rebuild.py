@@ -71,7 +71,7 @@ async def test_the_consumer_waits_for_the_swap_so_that_no_figure_goes_back(
 ) -> None:
     await antt.counters(await report(antt))
     waiting = """SELECT FROM pg_stat_activity WHERE datname = current_database()
-        AND wait_event_type = 'Lock' AND query LIKE 'UPDATE positions%'"""
+        AND wait_event_type = 'Lock' AND query LIKE 'WITH moved%'"""
     swap = rebuilding._swap
 
     async def swap_while_a_tip_comes_in(*arguments: Any) -> None:
