@@ -1,6 +1,6 @@
 """What the columns of a table mean: a row of CSV or XLSX becomes the JSON that a single request would have.
 
-A column is named as the field, with dots for what is inside another: `informant.phone`, `items.0.quantity`; a kind of row
+A column is named as the field, with dots for what is inside another: `decision.number`, `items.0.quantity`; a kind of row
 may have a flat name for it besides. Numbers and days may be written as people here write them: 2501 or 2.501; 30/11/2026
 or 2026-11-30. A time without an offset is one of Viet Nam.
 """

@@ -46,7 +46,7 @@ from shared.service import Service, Task
 
 log = structlog.get_logger()
 
-# Small enough that a tip waits a few hundredths of a second for the outbox, large enough that commits cost little.
+# Small enough that a single request waits a few hundredths of a second for the outbox, large enough that commits cost little.
 CHUNK_ROWS, CHUNK_BYTES = 1_000, 4 << 20
 # So much may be all or nothing; it is decided as a whole, in memory.
 ATOMIC_ROWS, ATOMIC_BYTES = 10_000, 16 << 20

@@ -56,7 +56,7 @@ _FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The file itself. NDJSON: an object a line, as a single request would have it. CSV in UTF-8, "
-        "or each visible sheet of XLSX: a heading of fields, with dots for what is inside another (`informant.phone`, "
+        "or each visible sheet of XLSX: a heading of fields, with dots for what is inside another (`decision.number`, "
         "`items.0.quantity`), and a row for each record; 2.501 is 2501, 30/11/2026 a day.",
         "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES},
     }

@@ -1,4 +1,4 @@
-"""Where a file waits for its job: in the store, sealed, since it may name informants (Law 30/2023/QH15: secret).
+"""Where a file waits for its job: in the store, sealed, since it may name whom the law protects.
 
 A file is sealed block by block with a key of its own that comes from the secret outside every database and store, so
 it is written as it comes in and read from any place without ever lying open.
