@@ -23,7 +23,7 @@ else:
     Reporting = Literal[REPORTING]
 
 
-class Words(typer.Typer):
+class CommandLine(typer.Typer):
     """A command line that says in a line what a person can mend, without a traceback."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -34,7 +34,7 @@ class Words(typer.Typer):
             sys.exit(f"antt: {error}")
 
 
-app = Words(
+app = CommandLine(
     help="Counts what the grassroots security-and-order force achieves, from every report as it comes in.",
     no_args_is_help=True,
     add_completion=False,

@@ -22,7 +22,7 @@ from deploy.demo.formats import days, number
 from deploy.demo.screen import force, picture, print_addresses, print_parts, print_speed, result
 from deploy.demo.serving import own_folder, served
 from deploy.scenarios.published import SCENARIOS, Scenario
-from deploy.scenarios.replay import Refused
+from deploy.scenarios.replay import RequestRefused
 from shared.settings import Service, settings
 
 
@@ -72,7 +72,7 @@ async def _show(console: Console, scenario: Scenario, name: str, addresses: dict
                 await demo.replay.run()
                 seconds = time.perf_counter() - demo.began
                 counted = await read_counted(demo)
-        except (Refused, OSError, HTTPException, httpx.HTTPError) as failure:
+        except (RequestRefused, OSError, HTTPException, httpx.HTTPError) as failure:
             console.print("[red bold]Không gửi lại được[/] · the replay stopped:")
             console.print(repr(failure), markup=False)
             return False

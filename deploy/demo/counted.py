@@ -10,7 +10,7 @@ import tenacity
 from rich.console import Console
 
 from deploy.scenarios.published import Period, Scenario
-from deploy.scenarios.replay import Replay
+from deploy.scenarios.replay import ScenarioReplay
 from shared.access.issuer import issue_token
 from shared.access.permissions import TokenRole
 from shared.settings import Service, settings
@@ -31,7 +31,7 @@ class Demo:
         self.stats = f"{addresses['stats']}/stats/v1"
         self.figures = scenario.figures()
         self.periods = sorted({scenario.period, *(period for figure in self.figures for period in figure.periods)})
-        self.replay = Replay(scenario.requests(), f"{name}-{scenario.seed}", addresses, token_for)
+        self.replay = ScenarioReplay(scenario.requests(), f"{name}-{scenario.seed}", addresses, token_for)
         # The counters of each period that a figure comes from.
         self.counters: dict[Period, dict[str, int]] = {}
         self.lags: list[float] = []

@@ -24,7 +24,7 @@ SECONDS_TO_ANSWER = 30
 SECONDS_KEPT = 3
 
 
-class Answer(NamedTuple):
+class ServiceAnswer(NamedTuple):
     """What a service answered; the names of headers are in lower case."""
 
     status: int
@@ -33,12 +33,12 @@ class Answer(NamedTuple):
 
 
 # Sends one POST: address of the service, path, headers, body.
-Post = Callable[[str, str, dict[str, str], bytes], Awaitable[Answer]]
+Post = Callable[[str, str, dict[str, str], bytes], Awaitable[ServiceAnswer]]
 # One client, as long as it has something to send.
 Connect = Callable[[], AbstractAsyncContextManager[Post]]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A service refused a request of the plan."""
 
 
@@ -52,7 +52,7 @@ async def connect() -> AsyncIterator[Post]:
     used_at: dict[str, float] = {}
     loop = asyncio.get_running_loop()
 
-    def post(address: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def post(address: str, path: str, headers: dict[str, str], body: bytes) -> ServiceAnswer:
         connection = kept.get(address) or kept.setdefault(
             address, HTTPConnection(address.removeprefix("http://"), timeout=SECONDS_TO_ANSWER)
         )
@@ -63,7 +63,7 @@ async def connect() -> AsyncIterator[Post]:
             answer = connection.getresponse()
             used_at[address] = time.monotonic()
             answered = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, answered, answer.read())
+            return ServiceAnswer(answer.status, answered, answer.read())
         except (OSError, HTTPException):
             # The next request opens it anew.
             connection.close()
@@ -78,7 +78,7 @@ async def connect() -> AsyncIterator[Post]:
             connection.close()
 
 
-class Replay:
+class ScenarioReplay:
     """A plan on its way: what was sent, and up to where it is durable."""
 
     def __init__(
@@ -158,7 +158,7 @@ class Replay:
                 if answer.status in COME_AGAIN and "retry-after" in answer.headers:
                     raise _ComeAgain(f"{path}: {answer.body.decode()}", float(answer.headers["retry-after"]))
         if answer.status >= 300:
-            raise Refused(f"{answer.status} {path} {body.decode()}: {answer.body.decode()}")
+            raise RequestRefused(f"{answer.status} {path} {body.decode()}: {answer.body.decode()}")
         if makes:
             self._ids[request.thing] = msgspec.json.decode(answer.body)["id"]
         source, generation, seq = answer.headers["antt-position"].split(":")
@@ -181,7 +181,7 @@ class Replay:
         return self._ids[body] if isinstance(body, Id) else body
 
 
-class _ComeAgain(Refused):
+class _ComeAgain(RequestRefused):
     """A service asks to come again after some seconds."""
 
     def __init__(self, words: str, seconds: float) -> None:

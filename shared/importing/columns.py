@@ -15,7 +15,7 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel
 
 from shared.days import VIETNAM
-from shared.importing.rejections import Errors, FileRefused, nearest, row_error
+from shared.importing.rejections import Errors, ImportRefused, nearest, row_error
 from shared.text import clean
 
 Cell = str | int | float | bool | datetime | None
@@ -44,14 +44,14 @@ _YES_OR_NO = {
 _NUMBERED = re.compile(r"(?<=\.)\d{1,2}(?=\.|$)", re.ASCII)
 
 
-class UnknownColumn(FileRefused):
+class UnknownColumn(ImportRefused):
     """`number`: which column. Never its heading, which in a file without one is a person's row; `near`: the field it means."""
 
     name = "unknown-column"
     vi, en = "Tệp có một cột không phải là trường dữ liệu nào.", "The file has a column that is no field."
 
 
-class DuplicateColumn(FileRefused):
+class DuplicateColumn(ImportRefused):
     name = "duplicate-column"
     vi, en = "Tệp có hai cột cùng tên.", "Two columns of the file have the same name."
 

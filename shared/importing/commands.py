@@ -17,7 +17,7 @@ from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, 
 from shared.files.store import delete, put_capped
 from shared.importing import uploads
 from shared.importing.models import Format, Import
-from shared.importing.rejections import FileRefused, NotXlsx
+from shared.importing.rejections import ImportRefused, NotXlsx
 from shared.importing.schemas import ImportOut, NewImport
 from shared.importing.workflow import ENDED, overseen
 from shared.outbox import UnitOfWork, row_of
@@ -33,7 +33,7 @@ def bell_of(service: Service) -> asyncio.Event:
     return bell
 
 
-class NotUtf8(FileRefused):
+class NotUtf8(ImportRefused):
     name = "not-utf-8"
     vi, en = (
         "Tệp không phải văn bản UTF-8 (có thể là UTF-16 hoặc Windows-1258): hãy lưu lại với mã UTF-8.",

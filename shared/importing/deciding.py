@@ -13,7 +13,7 @@ from shared.importing.formats import Entry
 from shared.importing.kinds import AnyKind, Learner, Row
 from shared.importing.known import Known
 from shared.importing.models import Import
-from shared.importing.rejections import Errors, FileRefused, errors_of_problem, row_error
+from shared.importing.rejections import Errors, ImportRefused, errors_of_problem, row_error
 from shared.outbox import UnitOfWork, row_of
 from shared.service import Service
 
@@ -49,7 +49,7 @@ class Taking:
     # Of XLSX: its sheets, and what became of each.
     sheets: list[dict[str, str]] = field(default_factory=list)
     # What spoils the rest of its file.
-    refused: FileRefused | None = None
+    refused: ImportRefused | None = None
 
     @cached_property
     def learner(self) -> Learner[Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from shared.importing.columns import FORMULA, WRONG, Cell, Columns, UnknownColumn, any_column
 from shared.importing.kinds import AnyKind
 from shared.importing.models import Format
-from shared.importing.rejections import Errors, FileRefused, errors_of_input, row_error
+from shared.importing.rejections import Errors, ImportRefused, errors_of_input, row_error
 from shared.tables import BrokenCsv, rows_of
 
 # A row may be as large as a single request.
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 _LINES_OF_A_SHEET = 4_000_000
 
 
-class UnreadableCsv(FileRefused):
+class UnreadableCsv(ImportRefused):
     name = "unreadable-csv"
     vi, en = (
         "Tệp CSV sai cấu trúc từ dòng này (dấu ngoặc kép chưa đóng, dòng quá dài).",
@@ -48,7 +48,7 @@ class UnreadableCsv(FileRefused):
     )
 
 
-class NoSheet(FileRefused):
+class NoSheet(ImportRefused):
     name = "no-visible-sheet"
     vi, en = "Tệp không có trang tính nào đang hiển thị.", "The file has no sheet that is visible."
 

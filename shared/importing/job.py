@@ -31,11 +31,11 @@ from shared.importing.rejections import (
     FileChanged,
     FileGone,
     FileMissing,
-    FileRefused,
+    ImportRefused,
     NotAtomic,
     NotNow,
     RowsRejected,
-    TooManyRows,
+    TooManyImportRows,
     errors_of_problem,
     row_error,
 )
@@ -125,7 +125,7 @@ async def take_import(service: Service, kinds: Kinds, row: Import) -> None:
         raise
     except DatabaseUnavailable:
         raise
-    except FileRefused as problem:
+    except ImportRefused as problem:
         await _fail(taking, problem)
     except Exception as error:
         # One file that cannot be taken must not keep the others waiting for ever.
@@ -190,7 +190,7 @@ async def _in_thread(read: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _checked(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
-    """The rows, of which those are wrong that give a reference again. Raises TooManyRows."""
+    """The rows, of which those are wrong that give a reference again. Raises TooManyImportRows."""
     # A table of SQLite goes to the disk when it grows; a million references would be 80 MB in a set.
     with closing(sqlite3.connect("", isolation_level=None, check_same_thread=False)) as seen:
         seen.execute("PRAGMA journal_mode = OFF")
@@ -198,7 +198,7 @@ def _checked(entries: Iterator[Entry], most: int) -> Iterator[Entry]:
         seen.execute("BEGIN")
         for number, entry in enumerate(entries):
             if number == most:
-                raise TooManyRows(most=most)
+                raise TooManyImportRows(most=most)
             reference = getattr(entry.value, "reference", None)
             if reference is None or seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (reference,)).rowcount:
                 yield entry
@@ -235,7 +235,7 @@ def _take(taking: Taking, entries: Iterator[Entry]) -> list[Entry]:
             size += entry.size
             if len(chunk) == CHUNK_ROWS or size > CHUNK_BYTES:
                 break
-    except FileRefused as problem:
+    except ImportRefused as problem:
         # The rows before it are taken.
         taking.refused = problem
     return chunk

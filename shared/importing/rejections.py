@@ -17,13 +17,13 @@ from shared.words import in_vietnamese
 Errors = list[dict[str, Any]]
 
 
-class FileRefused(Problem):
+class ImportRefused(Problem):
     """What spoils a file as a whole; rows before it may have been taken."""
 
     status: ClassVar = 422
 
 
-class NotXlsx(FileRefused):
+class NotXlsx(ImportRefused):
     name = "not-xlsx"
     vi, en = (
         "Không đọc được tệp XLSX: tệp hỏng, bị cắt cụt hoặc không đúng định dạng.",
@@ -31,12 +31,12 @@ class NotXlsx(FileRefused):
     )
 
 
-class TooManyRows(FileRefused):
+class TooManyImportRows(ImportRefused):
     name = "too-many-rows"
     vi, en = "Tệp có quá nhiều dòng: hãy chia nhỏ.", "The file has too many rows: split it."
 
 
-class NotAtomic(FileRefused):
+class NotAtomic(ImportRefused):
     name = "too-large-for-atomic"
     vi, en = (
         "Chỉ tệp tối đa 10.000 dòng và 16 MiB mới được nhận trọn vẹn hoặc không nhận gì.",
@@ -44,7 +44,7 @@ class NotAtomic(FileRefused):
     )
 
 
-class RowsRejected(FileRefused):
+class RowsRejected(ImportRefused):
     name = "rows-rejected"
     vi, en = (
         "Có dòng không hợp lệ nên không dòng nào được nhận; xem danh sách dòng bị từ chối.",
@@ -52,7 +52,7 @@ class RowsRejected(FileRefused):
     )
 
 
-class FileChanged(FileRefused):
+class FileChanged(ImportRefused):
     name = "file-changed"
     vi, en = "Tệp trong kho đã bị thay đổi.", "The file was changed in the store."
 
@@ -77,7 +77,7 @@ class FileMissing(Problem):
     )
 
 
-class FileGone(FileRefused):
+class FileGone(ImportRefused):
     name = "file-gone"
     vi, en = (
         "Tệp không còn trong kho; các dòng đã nhận vẫn giữ nguyên, hãy gửi lại phần còn lại với Idempotency-Key mới.",

@@ -52,7 +52,7 @@ class ChangesLost(Problem):
     )
 
 
-class Found(NamedTuple):
+class FoundChanges(NamedTuple):
     """Events for a reader, the mark behind all that was looked at, and whether more is there."""
 
     records: list[Record]
@@ -105,7 +105,7 @@ async def changes(reader: Reader, query: ReadChanges) -> bytes:
     return msgspec.json.encode({"items": items, "next": cursor_of(mark), "more": found.more})
 
 
-async def _find(database: Database, mark: Mark, caller: Identity, query: ReadChanges) -> Found:
+async def _find(database: Database, mark: Mark, caller: Identity, query: ReadChanges) -> FoundChanges:
     area, records, looked_at = area_of(caller.unit), list[Record](), 0
     most = query.limit
     while looked_at < _MOST_LOOKED_AT:
@@ -116,9 +116,9 @@ async def _find(database: Database, mark: Mark, caller: Identity, query: ReadCha
             if concerns(record, area, query.types):
                 records.append(record)
                 if len(records) == query.limit:
-                    return Found(records, mark, more=True)
+                    return FoundChanges(records, mark, more=True)
         if len(batch.records) < most:
-            return Found(records, mark, more=False)
+            return FoundChanges(records, mark, more=False)
         looked_at += most
         most = _AT_ONCE
-    return Found(records, mark, more=True)
+    return FoundChanges(records, mark, more=True)

@@ -12,7 +12,7 @@ from deploy.cli import demo
 from deploy.demo.counted import token_for
 from deploy.scenarios.diary import Request
 from deploy.scenarios.published import SCENARIOS, Period, Scenario
-from deploy.scenarios.replay import Answer, Connect, Post, Refused, Replay
+from deploy.scenarios.replay import Connect, Post, RequestRefused, ScenarioReplay, ServiceAnswer
 from shared.settings import Service
 from tests.conftest import Antt
 
@@ -124,12 +124,12 @@ async def test_a_service_that_asks_to_come_again_is_asked_again(antt: Antt) -> N
 async def test_a_request_that_is_refused_ends_the_replay_with_its_reason(antt: Antt) -> None:
     first = BINH_DUONG.requests(SMALL)[0]
     bad = first._replace(body={**first.body, "unit": "2024:00000"})
-    with pytest.raises(Refused, match="unknown-unit"):
+    with pytest.raises(RequestRefused, match="unknown-unit"):
         await replay_of([bad]).run(connected(antt))
 
 
-def replay_of(requests: list[Request]) -> Replay:
-    return Replay(requests, "test", ADDRESSES, token_for)
+def replay_of(requests: list[Request]) -> ScenarioReplay:
+    return ScenarioReplay(requests, "test", ADDRESSES, token_for)
 
 
 def connected(antt: Antt, lose_every: int = 0, busy: int = 0) -> Connect:
@@ -138,21 +138,21 @@ def connected(antt: Antt, lose_every: int = 0, busy: int = 0) -> Connect:
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Post]:
-        async def post(address: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        async def post(address: str, path: str, headers: dict[str, str], body: bytes) -> ServiceAnswer:
             number = next(numbers)
             if number <= busy:
-                return Answer(503, {"retry-after": "0"}, b"")
+                return ServiceAnswer(503, {"retry-after": "0"}, b"")
             answer = await antt.http.post(path, headers=headers, content=body)
             if lose_every and number % lose_every == 0:
                 raise ConnectionResetError
-            return Answer(answer.status_code, answer.headers, answer.content)
+            return ServiceAnswer(answer.status_code, answer.headers, answer.content)
 
         yield post
 
     return connect
 
 
-async def counters_of(antt: Antt, replay: Replay, scenario: Scenario, period: Period) -> dict[str, int]:
+async def counters_of(antt: Antt, replay: ScenarioReplay, scenario: Scenario, period: Period) -> dict[str, int]:
     query = {"unit": scenario.place, "from": period.first, "to": period.last, "counted": replay.counted}
     caller = antt.token("operator", scenario.province)
     counters: dict[str, int] = (await antt.get("/stats/v1/counters", caller, **query)).json()["counters"]

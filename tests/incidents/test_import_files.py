@@ -17,7 +17,7 @@ from shared.errors import Problem
 from shared.importing.columns import Columns
 from shared.importing.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
 from shared.importing.models import Format
-from shared.importing.rejections import FileRefused, NotXlsx, row_error
+from shared.importing.rejections import ImportRefused, NotXlsx, row_error
 from shared.importing.xlsx import XlsxRefused
 from tests.conftest import COMMUNE
 from tests.importing import a_csv, an_xlsx
@@ -68,7 +68,7 @@ def a_sheet(rows: bytes) -> bytes:
 
 def refused(format: Format, content: bytes) -> Problem:
     """What spoils a file."""
-    with pytest.raises(FileRefused) as raised:
+    with pytest.raises(ImportRefused) as raised:
         read(format, content)
     return raised.value
 

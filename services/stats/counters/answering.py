@@ -13,7 +13,7 @@ import msgspec
 
 from services.stats.counters.permissions import Permitted
 from services.stats.counters.reading import FLOWS, STOCKS, Changes, Found, Wanted, freshness, parts
-from services.stats.counters.schemas import Answer, Figures, Series
+from services.stats.counters.schemas import Figures, FiguresAnswer, Series
 from services.stats.counters.serving import read, serving_of
 from shared import units
 from shared.days import now
@@ -29,14 +29,14 @@ _MOST_PERIODS = 400
 _LONGEST_WAIT = 10 * 365 * 86_400
 
 
-async def counters(service: Service, asked: Permitted[Figures]) -> Answer:
+async def counters(service: Service, asked: Permitted[Figures]) -> FiguresAnswer:
     """The figures of one unit over one range."""
     # Every screen of a province asks for the same few figures.
     question = (asked.query, asked.publicly)
     return await serving_of(service).together.read(question, lambda: _counters(service, asked))
 
 
-async def _counters(service: Service, asked: Permitted[Figures]) -> Answer:
+async def _counters(service: Service, asked: Permitted[Figures]) -> FiguresAnswer:
     query = asked.query
     found = await read(service, asked, Wanted([query.unit], query.from_, _until(asked), query.known_at))
     return _answer(query, found, {"counters": found.figures[query.unit]})
@@ -63,7 +63,7 @@ async def live(service: Service, asked: Permitted[Figures]) -> AsyncIterator[str
         await asyncio.sleep(0.25)
 
 
-async def breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
+async def breakdown(service: Service, asked: Permitted[Figures]) -> FiguresAnswer:
     """The figures of the units right below, a row each, and of the unit's own facts: the rows' sum is the unit, always."""
     if asked.caller.role != "anyone":
         return await _breakdown(service, asked)
@@ -71,7 +71,7 @@ async def breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
     return await serving_of(service).together.read(question, lambda: _breakdown_for_everyone(service, asked))
 
 
-async def _breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
+async def _breakdown(service: Service, asked: Permitted[Figures]) -> FiguresAnswer:
     """What lies outside the area of a caller who does not oversee the unit is one row."""
     query, unit, area = asked.query, asked.unit, area_of(asked.caller.unit)
     # What no single commune inherits is not the new province's own.
@@ -95,7 +95,7 @@ async def _breakdown(service: Service, asked: Permitted[Figures]) -> Answer:
     return _answer(query, found, {"rows": rows})
 
 
-async def _breakdown_for_everyone(service: Service, asked: Permitted[Figures]) -> Answer:
+async def _breakdown_for_everyone(service: Service, asked: Permitted[Figures]) -> FiguresAnswer:
     """The breakdown of today's province without its small figures (`held_back`), month by month.
 
     A figure of several months is shown only if each of its months is: so no answer is the difference of others.
@@ -161,7 +161,7 @@ def _name(unit_id: str) -> str:
     return unit.name if unit else "Chưa phân bổ"
 
 
-async def series(service: Service, asked: Permitted[Series]) -> Answer:
+async def series(service: Service, asked: Permitted[Series]) -> FiguresAnswer:
     """The figures of one unit, period by period."""
     query, until = asked.query, _until(asked)
     periods = _periods(query)
@@ -223,10 +223,10 @@ def _inexact(id: str, first: date, last: date, names: list[str]) -> dict[str, ob
     return {} if units.is_exact(id, since) else {"exact": False, "inexact": "split"}
 
 
-def _answer(query: Figures, found: Found, figures: Mapping[str, object]) -> Answer:
+def _answer(query: Figures, found: Found, figures: Mapping[str, object]) -> FiguresAnswer:
     content: dict[str, object] = {"unit": query.unit, "from": query.from_, "to": query.to, **figures}
     if units.is_partial(query.unit, settings().province):
         content["partial"] = True
     content |= _inexact(query.unit, query.from_, query.to, found.names)
     etag = f'"{hashlib.blake2s(msgspec.json.encode(content), digest_size=12).hexdigest()}"'
-    return Answer(msgspec.json.encode({**content, "freshness": freshness(found.state)}), etag)
+    return FiguresAnswer(msgspec.json.encode({**content, "freshness": freshness(found.state)}), etag)

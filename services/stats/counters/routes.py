@@ -9,10 +9,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from services.stats.counters import answering
 from services.stats.counters.permissions import Permitted, permitted, permitted_breakdown, public_indicators
 from services.stats.counters.schemas import (
-    Answer,
     BreakdownOut,
     CountersOut,
     Figures,
+    FiguresAnswer,
     IndicatorOut,
     Series,
     SeriesOut,
@@ -87,7 +87,7 @@ async def live(
     yield ServerSentEvent(event="token-expired", raw_data="{}")
 
 
-def _answer(answer: Answer) -> Response:
+def _answer(answer: FiguresAnswer) -> Response:
     return Response(
         answer.body, headers={"ETag": answer.etag, "Cache-Control": "private, no-cache"}, media_type="application/json"
     )

@@ -158,7 +158,7 @@ class IndicatorOut(BaseModel):
     public: bool = Field(description="Whether the province's figures of whole months are read without a token.")
 
 
-class Answer(NamedTuple):
+class FiguresAnswer(NamedTuple):
     """An answer's JSON and its ETag, made of the figures alone: fresher but equal figures have the same."""
 
     body: bytes

@@ -9,7 +9,7 @@ import asyncpg
 from services.stats.counters import reading
 from services.stats.counters.permissions import Permitted, public_indicators
 from services.stats.counters.reading import CountedSet, Found, Wanted
-from services.stats.counters.schemas import Answer, Figures, positions_of
+from services.stats.counters.schemas import Figures, FiguresAnswer, positions_of
 from services.stats.indicators import INDICATORS
 from shared.errors import NotYetCounted, Problem
 from shared.limits import Together
@@ -42,7 +42,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.counters: CountedSet | None = None
-        self.together = Together[Answer]()
+        self.together = Together[FiguresAnswer]()
 
 
 def serving_of(service: Service) -> Serving:

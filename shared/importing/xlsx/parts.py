@@ -12,7 +12,7 @@ from posixpath import join, normpath
 from typing import BinaryIO, NamedTuple
 from xml.parsers.expat import ParserCreate, XMLParserType
 
-from shared.importing.rejections import FileRefused, NotXlsx
+from shared.importing.rejections import ImportRefused, NotXlsx
 
 # The largest part but a sheet and the table of texts, unpacked. Styles that were copied for years are megabytes.
 PART_BYTES = 32 << 20
@@ -31,7 +31,7 @@ _LONGEST_TOKEN = 512 << 10
 DEEPEST = 16
 
 
-class XlsxRefused(FileRefused):
+class XlsxRefused(ImportRefused):
     name = "xlsx-refused"
     vi, en = (
         "Tệp XLSX chứa thành phần không được nhận (macro, liên kết ngoài, đối tượng nhúng) hoặc lớn bất thường.",

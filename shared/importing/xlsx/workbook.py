@@ -16,7 +16,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH
 
 from shared.importing.columns import Cell
-from shared.importing.rejections import FileRefused, NotXlsx
+from shared.importing.rejections import ImportRefused, NotXlsx
 from shared.importing.xlsx.cells import SHEET_BYTES, WIDEST, Rows, Texts, row_and_column
 from shared.importing.xlsx.parts import (
     MOST_SHEETS,
@@ -31,7 +31,7 @@ from shared.importing.xlsx.parts import (
 _MOST_STYLES, _MOST_MERGED = 70_000, 100_000
 
 
-class RowsHidden(FileRefused):
+class RowsHidden(ImportRefused):
     name = "rows-hidden"
     vi, en = (
         "Trang tính có dòng đang bị ẩn (bộ lọc hoặc ẩn dòng): hãy bỏ lọc, cho hiện hoặc xóa các dòng đó rồi gửi lại.",
