@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import management, telemetry
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, MethodNotAllowed
 from shared.http import (
     CommandRoute,
     QueryRoute,
@@ -24,6 +24,7 @@ from shared.http import (
     lists_of,
     middlewares,
     page,
+    render,
     require_honoured,
     require_once,
     service_of,
@@ -139,6 +140,14 @@ class Application(FastAPI):
             for method in context.methods or ()
         }
 
+        # An address that is written out is no record's, though a word in the place of an id may look so.
+        written: dict[str, set[str]] = {}
+        for context in iter_route_contexts(self.routes):
+            if isinstance(context.original_route, APIRoute) and not context.original_route.param_convertors:
+                methods = context.methods or set()
+                # HEAD is answered wherever GET is (middlewares.py).
+                written.setdefault(str(context.path), set()).update(methods, {"HEAD"} if "GET" in methods else ())
+
         lists = {
             name
             for context in iter_route_contexts(self.routes)
@@ -149,6 +158,12 @@ class Application(FastAPI):
         async def fixed(scope: Scope, receive: Receive, send: Send) -> None:
             route = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
             if route is None:
+                allowed = written.get(scope["path"]) if scope["type"] == "http" else None
+                if allowed is not None and scope["method"] not in allowed:
+                    answer = render(Request(scope), MethodNotAllowed())
+                    answer.headers["Allow"] = ", ".join(sorted(allowed))
+                    await answer(scope, receive, send)
+                    return
                 # FastAPI would take the last one. Open311 has a way of its own to read and to refuse.
                 if b"&" in scope.get("query_string", b"") and "/open311/" not in scope["path"]:
                     require_once(scope["query_string"], lists)

@@ -14,6 +14,7 @@ from shared.http.problems import (
     invalid_input,
     language_of,
     problems,
+    render,
     with_named_schemas,
 )
 from shared.http.queries import QueryRoute, lists_of, require_once
@@ -48,6 +49,7 @@ __all__ = [
     "position_text",
     "problems",
     "reader_from",
+    "render",
     "require_honoured",
     "require_once",
     "service_of",

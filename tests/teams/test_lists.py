@@ -319,6 +319,14 @@ async def test_no_operator_of_a_search_can_be_written_into_a_text(antt: Antt) ->
             assert answer.status_code == 422 or answer.json()["items"] == [], (path, text)
 
 
+async def test_a_count_and_a_file_are_no_records_that_could_be_changed(antt: Antt) -> None:
+    for path in (TEAMS, MEMBERS):
+        for question in ("count", "export"):
+            answer = await antt.http.patch(f"{path}/{question}", json={}, headers=antt.token() | {"If-Match": '"1"'})
+            assert (refusal(answer), answer.headers["allow"]) == ((405, "method-not-allowed"), "GET, HEAD")
+        assert (await antt.http.patch(f"{path}/other", json={}, headers=antt.token())).status_code == 422
+
+
 async def test_what_was_looked_for_in_free_words_is_in_no_log(antt: Antt, capsys: pytest.CaptureFixture[str]) -> None:
     await member(antt, await team(antt), full_name="Đỗ Thị Mận")
     capsys.readouterr()
