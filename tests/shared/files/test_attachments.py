@@ -353,7 +353,9 @@ async def test_services_that_share_a_store_sweep_their_own_files_alone(
 ) -> None:
     team, case = await registry.team(antt), await opened(antt, CASES, a_case())
     files = [f"{registry.TEAMS}/{team}/attachments", f"{CASES}/{case['id']}/attachments"]
-    kept = [f"{path}/{(await attached(antt, path, an_ogg()))['id']}" for path in files]
+    # Of different contents, or who deleted the other's would spare it for the own one's sake.
+    sent = [an_ogg(), an_amr()]
+    kept = [f"{path}/{(await attached(antt, path, content))['id']}" for path, content in zip(files, sent, strict=True)]
     of: dict[ServiceName, str] = {"teams": OF_TEAMS.folder, "incidents": FOLDER}
     for name, folder in of.items():
         service = Service(name, settings())
@@ -366,4 +368,4 @@ async def test_services_that_share_a_store_sweep_their_own_files_alone(
         assert await connection.fetchval("SELECT count(*) FROM attachment_contents") == 1
         await connection.close()
         await service.database.close()
-    assert [(await antt.get(path, antt.token())).content for path in kept] == [an_ogg()] * 2
+    assert [(await antt.get(path, antt.token())).content for path in kept] == sent
