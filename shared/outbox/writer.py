@@ -129,7 +129,9 @@ class Writer:
                         self._on_their_way[batch] = len(together)
                         batch.add_done_callback(self._end)
         finally:
+            # What was answered so is not committed later, when the task begins anew.
             _fail(self._queue, DatabaseUnavailable())
+            self._queue.clear()
 
     def _may_begin(self) -> bool:
         on_their_way = list(self._on_their_way.values())

@@ -14,7 +14,7 @@ from services.incidents.tips.commands import report_tip
 from services.incidents.tips.schemas import ReportTip
 from shared.access import ANYONE
 from shared.database import Database
-from shared.errors import Conflict
+from shared.errors import Conflict, DatabaseUnavailable
 from shared.http import position_text
 from shared.outbox import Position, UnitOfWork, Writer
 from tests.conftest import COMMUNE, Antt, called, eventually, lifespan
@@ -171,6 +171,35 @@ async def test_a_batch_that_ends_in_a_deadlock_is_written_work_by_work(antt: Ant
     *_, last = await _committed_together(database, ["một", "hai"])
     await database.close()
     assert await counted(antt, position_text("incidents", last)) == 2
+
+
+async def test_what_was_answered_when_the_writer_ended_is_not_committed_by_the_next(
+    antt: Antt, databases: dict[str, str]
+) -> None:
+    async with outbox_held(databases) as held:
+        database = Database(databases["incidents"], 4, 30)
+        await database.open()
+        writer = Writer(database, 100, 1)
+        running = asyncio.create_task(writer.run())
+        commits = []
+        for content in ("under way", "under way too", "waits", "waits too"):
+            work = UnitOfWork(database)
+            await report_tip(work, ANYONE, ReportTip(unit=COMMUNE, content=content))
+            commits.append(asyncio.ensure_future(writer.commit(work)))
+        await writers_waiting(held, 2)
+        running.cancel()
+        answers = await asyncio.gather(*commits, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 4
+    again = asyncio.create_task(writer.run())
+    last = UnitOfWork(database)
+    await report_tip(last, ANYONE, ReportTip(unit=COMMUNE, content="comes later"))
+    await writer.commit(last)
+    again.cancel()
+    await asyncio.gather(running, again, return_exceptions=True)
+    kept = {row["content"] for row in await database.fetch("SELECT content FROM tips")}
+    await database.close()
+    # What was with the database may stand.
+    assert kept - {"under way", "under way too"} == {"comes later"}
 
 
 async def _committed_together(database: Database, contents: list[str]) -> list[Any]:
