@@ -48,9 +48,9 @@ async def listed(antt: Antt, path: str, caller: dict[str, str] | None = None, **
     return found
 
 
-async def registry(antt: Antt, unit: str = COMMUNE) -> tuple[str, str, str, str]:
+async def registry(antt: Antt, unit: str = COMMUNE, **of_team: str) -> tuple[str, str, str, str]:
     """A team, its leader, a class and the certificate given there."""
-    team_id = await team(antt, unit=unit)
+    team_id = await team(antt, unit=unit, **of_team)
     leader, class_id = await member(antt, team_id, role="leader"), await training_class(antt, unit=unit)
     return team_id, leader, class_id, await certificate(antt, class_id, leader)
 
@@ -187,7 +187,7 @@ async def test_an_export_holds_exactly_what_the_list_holds(antt: Antt, monkeypat
 
 
 async def test_a_file_for_people_speaks_vietnamese(antt: Antt) -> None:
-    await registry(antt)
+    await registry(antt, reference="T-1")
     (row,) = rows_of(await exported(antt, TEAMS))
     assert (row["Tên Tổ"], row["Đơn vị"], row["Trạng thái"]) == ("Tổ 1", "Phường Dĩ An", "đang hoạt động")
     assert (row["Ngày thành lập"], row["Quyết định thành lập"]) == ("2025-11-01", DECISION["number"])
@@ -198,6 +198,8 @@ async def test_a_file_for_people_speaks_vietnamese(antt: Antt) -> None:
     assert (row["Tên lớp tập huấn"], row["Trạng thái"]) == ("Tập huấn nghiệp vụ", "đã tổ chức")
     (row,) = rows_of(await exported(antt, CERTIFICATES))
     assert (row["Số giấy chứng nhận"], row["Vai trò khi được cấp"]) == ("01/GCN", "Tổ trưởng")
+    kept = {path: rows_of(await exported(antt, path))[0]["Số tham chiếu"] for path in ALL}
+    assert kept == dict.fromkeys(ALL, "") | {TEAMS: "T-1"}
     titles, cells = sheet_of(await exported(antt, MEMBERS, format="xlsx"))
     assert f"{dict(zip(titles, cells, strict=True))['Từ ngày']:%d/%m/%Y}" == "02/11/2025"
 

@@ -76,6 +76,7 @@ FILE = [
     Column("Kết thúc vì", lambda member: LABELS.get(member.term.ended_for)),
     Column("Quyết định kết thúc", lambda member: member.term.end_decision and member.term.end_decision.number),
     Column("Lý do", lambda member: member.term.end_reason),
+    Column("Số tham chiếu", value_of("reference")),
 ]
 
 

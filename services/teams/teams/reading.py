@@ -46,6 +46,7 @@ FILE = [
     Column("Lý do giải thể", value_of("dissolution_reason")),
     Column("Đơn vị trước khi bố trí lại", name_of("left_unit")),
     Column("Ngày bố trí lại", value_of("placed_on")),
+    Column("Số tham chiếu", value_of("reference")),
 ]
 
 

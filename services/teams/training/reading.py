@@ -61,6 +61,7 @@ CLASS_FILE = [
     Column("Ngày kết thúc", value_of("held_on")),
     Column("Đơn vị tổ chức", value_of("organiser")),
     Column("Trạng thái", word_of("state", LABELS)),
+    Column("Số tham chiếu", value_of("reference")),
 ]
 CERTIFICATE_FILE = [
     Column("Mã giấy chứng nhận", value_of("id")),
@@ -77,6 +78,7 @@ CERTIFICATE_FILE = [
     Column("Trạng thái", word_of("state", LABELS)),
     Column("Ngày thu hồi", value_of("revoked_on")),
     Column("Lý do thu hồi", value_of("revocation_reason")),
+    Column("Số tham chiếu", value_of("reference")),
 ]
 
 CLASSES = Listing(_CLASSES, lambda row: ListedClass.model_validate(dict(row)), "lop-tap-huan", CLASS_FILE)
