@@ -29,6 +29,7 @@ from shared.access.permissions import LEVELS, Scope, TokenRole
 from shared.access.secrets import make_secret
 from shared.days import today
 from shared.log import Source, sources_of
+from shared.logs import configure_logs
 from shared.settings import Service, Settings, settings
 from tests.fresh import Databases
 
@@ -260,6 +261,8 @@ async def antt_on_kafka(databases: dict[str, str], kafka_log: Settings) -> Async
 
 def application() -> ASGIApp:
     """The three services as these settings have them; to put one together takes as long as most tests, so it is kept."""
+    # As putting it together would do: a command that ran in this process may have been silent.
+    configure_logs(settings().log_level)
     return _application(
         settings().model_dump_json(exclude={f"{service}_database_url" for service in get_args(Service)})
     )
