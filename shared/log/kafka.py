@@ -33,7 +33,6 @@ from shared.log.log import (
     raise_gc_threshold,
     read_generations,
 )
-from shared.log.record_batch import EventBatch
 from shared.log.source import Source
 from shared.settings import Settings
 
@@ -103,6 +102,25 @@ class Watermark(msgspec.Struct):
     seq: int
     at: datetime
     generations: list[tuple[int, int]] = []
+
+
+def _headers(record: Record, source: bytes, time: bytes) -> list[tuple[str, bytes]]:
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", record.id.encode()),
+        ("ce_source", source),
+        ("ce_type", record.type.encode()),
+        ("ce_subject", record.subject.encode()),
+        ("ce_time", time),
+        ("ce_dataversion", b"%d" % record.dataversion),
+        ("ce_generation", b"%d" % record.generation),
+        ("ce_sequence", b"%d" % record.seq),
+        ("ce_previoussequence", b"%d" % record.previous_seq),
+        ("content-type", b"application/json"),
+    ]
+    if record.traceparent:
+        headers.append(("traceparent", record.traceparent.encode()))
+    return headers
 
 
 @lru_cache(maxsize=64)
@@ -283,14 +301,22 @@ async def _send(
     producer: AIOKafkaProducer, topic: str, source: bytes, records: list[Record]
 ) -> list[asyncio.Future[Any]]:
     """Hand the records to the producer in batches; a future for each batch."""
-    futures, batch = [], EventBatch(source, _BATCH_BYTES)
+    futures, builder, size = [], producer.create_batch(), 0
+    recorded_at, timestamp, time = None, 0, b""
     for record in records:
-        if not batch.add(record):
-            futures.append(await producer.send_batch(batch, topic, partition=0))
-            batch = EventBatch(source, _BATCH_BYTES)
-            batch.add(record)
-    if records:
-        futures.append(await producer.send_batch(batch, topic, partition=0))
+        if record.recorded_at != recorded_at:
+            # The events of one commit have one time, and to write it is dear.
+            recorded_at = record.recorded_at
+            timestamp, time = int(recorded_at.timestamp() * 1000), recorded_at.isoformat().encode()
+        headers = _headers(record, source, time)
+        size += len(record.data) + 500
+        if size > _BATCH_BYTES or not builder.append(timestamp=timestamp, key=None, value=record.data, headers=headers):
+            futures.append(await producer.send_batch(builder, topic, partition=0))
+            builder, size = producer.create_batch(), len(record.data) + 500
+            if not builder.append(timestamp=timestamp, key=None, value=record.data, headers=headers):
+                raise ValueError(f"event {record.seq} of {topic} is larger than a batch may be")
+    if builder.record_count():
+        futures.append(await producer.send_batch(builder, topic, partition=0))
     return futures
 
 
