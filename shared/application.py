@@ -132,40 +132,36 @@ class Application(FastAPI):
         ours, self.user_middleware = self.user_middleware, []
         fastapi = super().build_middleware_stack()
         self.user_middleware = ours
-        direct: dict[tuple[str, str], APIRoute] = {
-            (method, str(context.path)): context.original_route
-            for context in iter_route_contexts(self.routes)
-            if isinstance(context.original_route, CommandRoute | QueryRoute)
-            and not context.original_route.param_convertors
-            for method in context.methods or ()
-        }
-
-        # An address that is written out is no record's, though a word in the place of an id may look so.
+        direct: dict[tuple[str, str], APIRoute] = {}
+        # An address that is written out is no record's, though a word where an id may stand looks so.
         written: dict[str, set[str]] = {}
+        lists: set[str] = set()
         for context in iter_route_contexts(self.routes):
-            if isinstance(context.original_route, APIRoute) and not context.original_route.param_convertors:
-                methods = context.methods or set()
+            route = context.original_route
+            if not isinstance(route, APIRoute):
+                continue
+            lists |= lists_of(route.dependant)
+            if not route.param_convertors:
+                path, methods = str(context.path), context.methods or set()
                 # HEAD is answered wherever GET is (middlewares.py).
-                written.setdefault(str(context.path), set()).update(methods, {"HEAD"} if "GET" in methods else ())
-
-        lists = {
-            name
-            for context in iter_route_contexts(self.routes)
-            if isinstance(context.original_route, APIRoute)
-            for name in lists_of(context.original_route.dependant)
-        }
+                written.setdefault(path, set()).update(methods, {"HEAD"} if "GET" in methods else ())
+                if isinstance(route, CommandRoute | QueryRoute):
+                    direct |= dict.fromkeys(((method, path) for method in methods), route)
 
         async def fixed(scope: Scope, receive: Receive, send: Send) -> None:
-            route = direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+            if scope["type"] != "http":
+                await fastapi(scope, receive, send)
+                return
+            route = direct.get((scope["method"], scope["path"]))
             if route is None:
-                allowed = written.get(scope["path"]) if scope["type"] == "http" else None
+                allowed = written.get(scope["path"])
                 if allowed is not None and scope["method"] not in allowed:
                     answer = render(Request(scope), MethodNotAllowed())
                     answer.headers["Allow"] = ", ".join(sorted(allowed))
                     await answer(scope, receive, send)
                     return
                 # FastAPI would take the last one. Open311 has a way of its own to read and to refuse.
-                if b"&" in scope.get("query_string", b"") and "/open311/" not in scope["path"]:
+                if b"&" in scope["query_string"] and "/open311/" not in scope["path"]:
                     require_once(scope["query_string"], lists)
                 await fastapi(scope, receive, send)
                 return

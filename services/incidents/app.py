@@ -28,7 +28,7 @@ following.follow(deadline_commands.FOLLOWS)
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
 JOBS: dict[str, Task] = {
-    "imports": importing.work_off(imports.KINDS),
+    "imports": importing.work_off(imports.IMPORTS),
     "words": sort_words_in("tips_by_words"),
     "webhooks": subscriptions.deliver,
     "deadlines": deadline_commands.record_missed,
@@ -56,7 +56,7 @@ def create_app() -> FastAPI:
             *files.rooms(FILES),
             *subscriptions.rooms("incidents"),
             places.router,
-            *importing.rooms(imports.KINDS),
+            *importing.rooms(imports.IMPORTS),
             acknowledgement.router,
             deadlines.router,
             deadlines.queries,

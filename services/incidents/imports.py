@@ -22,7 +22,7 @@ from services.incidents.tips.schemas import CorrectTip, ReportTip
 from shared import units
 from shared.access import Identity
 from shared.importing.correcting import Values, require_correctable, where_it_differs
-from shared.importing.kinds import Correct, Kinds, Learner, kind
+from shared.importing.kinds import Correct, Imports, Learner, kind
 from shared.importing.known import Known
 from shared.outbox import UnitOfWork
 from shared.outbox.rows import values_of
@@ -120,16 +120,19 @@ async def _correct_activity(
     return True
 
 
-KINDS: Kinds = {
-    "tips": kind("report_tip", Tip, ReportTip, report_tip, _correct_tip_or_refuse, Teams),
-    "cases": kind("handle_case", Case, OpenCase, open_case, _correct_case_and_link),
-    "activities": kind(
-        "enter_activity",
-        Activity,
-        AnyActivity,
-        activities.enter,
-        _correct_activity,
-        Teams,
-        tags=frozenset(activity_kinds.KINDS),
-    ),
-}
+IMPORTS = Imports(
+    {
+        "tips": kind("report_tip", Tip, ReportTip, report_tip, _correct_tip_or_refuse, Teams),
+        "cases": kind("handle_case", Case, OpenCase, open_case, _correct_case_and_link),
+        "activities": kind(
+            "enter_activity",
+            Activity,
+            AnyActivity,
+            activities.enter,
+            _correct_activity,
+            Teams,
+            tags=frozenset(activity_kinds.KINDS),
+        ),
+    },
+    folder="imports",
+)

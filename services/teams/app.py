@@ -18,7 +18,7 @@ from shared.settings import settings
 
 # Each job by its name, run for ever; a row here is all that a new one needs.
 JOBS: dict[str, Task] = {
-    "imports": importing.work_off(imports.KINDS),
+    "imports": importing.work_off(imports.IMPORTS),
     "webhooks": subscriptions.deliver,
     "attachments sweep": sweep_hourly(FILES),
 }
@@ -39,7 +39,7 @@ def create_app() -> FastAPI:
             training.queries,
             *files.rooms(FILES),
             *subscriptions.rooms("teams"),
-            *importing.rooms(imports.KINDS),
+            *importing.rooms(imports.IMPORTS),
             recount.router,
             asyncapi.router,
         ],

@@ -32,7 +32,7 @@ from shared.access import Identity
 from shared.decisions import decision_of
 from shared.errors import Conflict
 from shared.importing.correcting import Values, differing, require_correctable, where_it_differs
-from shared.importing.kinds import Correct, Kinds, Learner, kind
+from shared.importing.kinds import Correct, Imports, Learner, kind
 from shared.importing.known import Known
 from shared.outbox import UnitOfWork, row_of
 from shared.outbox.rows import values_of
@@ -162,13 +162,16 @@ _correct_number_and_day: Correct[Certificate, IssueCertificate] = where_it_diffe
     CorrectCertificate, correct_certificate
 )
 
-KINDS: Kinds = {
-    "teams": kind("keep_registry", Team, CreateTeam, create_team, _correct_team, flat=_DECISION),
-    "members": kind(
-        "keep_registry", Member, RecogniseMember, recognise_member, _correct_member, Members, flat=_DECISION
-    ),
-    "training-classes": kind("keep_registry", TrainingClass, HoldTraining, hold_training, _correct_class),
-    "certificates": kind(
-        "keep_registry", Certificate, IssueCertificate, issue_certificate, _correct_certificate, Certificates
-    ),
-}
+IMPORTS = Imports(
+    {
+        "teams": kind("keep_registry", Team, CreateTeam, create_team, _correct_team, flat=_DECISION),
+        "members": kind(
+            "keep_registry", Member, RecogniseMember, recognise_member, _correct_member, Members, flat=_DECISION
+        ),
+        "training-classes": kind("keep_registry", TrainingClass, HoldTraining, hold_training, _correct_class),
+        "certificates": kind(
+            "keep_registry", Certificate, IssueCertificate, issue_certificate, _correct_certificate, Certificates
+        ),
+    },
+    folder="teams/imports",
+)

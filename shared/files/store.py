@@ -143,12 +143,6 @@ async def kept_under(store: ObjectStore, prefix: str) -> AsyncIterator[tuple[str
                 yield each["path"], each["last_modified"]
 
 
-async def move(store: ObjectStore, key: str, to: str) -> None:
-    """Keep under `to` what is under `key`. Raises StoreUnavailable."""
-    with _as_unavailable():
-        await obstore.rename_async(store, key, to)
-
-
 async def delete(store: ObjectStore, key: str) -> None:
     """Leave nothing under `key`, whether there was something or not. Raises StoreUnavailable."""
     with _as_unavailable():

@@ -141,7 +141,7 @@ class CommandRoute(APIRoute):
             first = await service.database.fetchrow(FIRST_ANSWER, key.key, key.old_key)
             if first is None:
                 return await self._run(service, scope, arguments, key)
-            # An empty one is from before fingerprints had a key: whatever it was of, a retried tip is still one tip.
+            # An empty one is from before fingerprints had a key: whatever it was of, what is sent again is still one.
             if first["fingerprint"] not in (b"", key.fingerprint):
                 raise KeyReused()
             extra = [(b"idempotency-replayed", b"true")]

@@ -14,7 +14,7 @@ from shared.access.secrets import keyed
 from shared.database import Database
 from shared.days import now
 from shared.errors import BodyTooLarge, Conflict, KeyReused, NotFound, Problem, StepNotAllowed
-from shared.files.store import delete, put_capped
+from shared.files.store import delete, put_capped, store_of
 from shared.importing import uploads
 from shared.importing.models import Format, Import
 from shared.importing.rejections import ImportRefused, NotXlsx
@@ -63,11 +63,13 @@ async def rename_old(database: Database) -> None:
     """Give the imports whose Idempotency-Key was hashed without a key what is hashed with one."""
     for row in await database.fetch("SELECT * FROM imports WHERE starts_with(encode(key, 'escape'), 'old:')"):
         key = _key(row["role"], row["unit"], row["team"], row["key"].removeprefix(b"old:"))
-        await database.fetch("UPDATE imports SET key = $2 WHERE id = $1", row["id"], key)
+        # A new version, or a job that has read the row would write the old key again.
+        await database.fetch("UPDATE imports SET key = $2, version = version + 1 WHERE id = $1", row["id"], key)
 
 
 async def start_import(
     service: Service,
+    folder: str,
     caller: Identity,
     asked: NewImport,
     format: Format,
@@ -81,7 +83,7 @@ async def start_import(
     DigestWrong when it is not of this SHA-256, KeyReused for another file, StoreUnavailable.
     """
     caller.require_role("import_records")
-    store, id, sha256, length = uploads.store_of(service), uuid7(), hashlib.sha256(), 0
+    store, id, sha256, length = store_of(service.settings), uuid7(), hashlib.sha256(), 0
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal length
@@ -96,7 +98,7 @@ async def start_import(
 
     checked = _zip(counted()) if format == "xlsx" else _text(counted())
     most = service.settings.import_bytes + _SEAL
-    await put_capped(store, uploads.path_of(service, id), uploads.sealed(checked, id), most)
+    await put_capped(store, uploads.path_of(folder, id), uploads.sealed(checked, id), most)
     work = UnitOfWork(service.database)
     hashed = _hashed(caller, key) if key is not None else None
     row = work.add(
@@ -128,7 +130,7 @@ async def start_import(
     try:
         await service.writer.commit(work)
     except Conflict:
-        await delete(store, uploads.path_of(service, id))
+        await delete(store, uploads.path_of(folder, id))
         found = await service.database.fetchrow("SELECT * FROM imports WHERE key = $1", hashed)
         if found is None:
             raise

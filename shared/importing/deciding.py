@@ -46,6 +46,8 @@ class Taking:
     service: Service
     kind: AnyKind
     row: Import
+    # Where the store has its file.
+    path: str
     # Of XLSX: its sheets, and what became of each.
     sheets: list[dict[str, str]] = field(default_factory=list)
     # What spoils the rest of its file.

@@ -21,11 +21,11 @@ from cryptography.exceptions import InvalidTag
 
 from shared.days import now
 from shared.errors import Changed, Conflict, DatabaseUnavailable, Problem
-from shared.files.store import StoreUnavailable, delete, size_of
+from shared.files.store import StoreUnavailable, delete, size_of, store_of
 from shared.importing import commands, uploads
 from shared.importing.deciding import NOTHING, Decided, Taking, decide
 from shared.importing.formats import READERS, Entry
-from shared.importing.kinds import Kinds
+from shared.importing.kinds import Imports
 from shared.importing.models import Import, ImportRejection
 from shared.importing.rejections import (
     FileChanged,
@@ -39,7 +39,7 @@ from shared.importing.rejections import (
     errors_of_problem,
     row_error,
 )
-from shared.importing.uploads import BLOCK, SealedFile, path_of, store_of
+from shared.importing.uploads import BLOCK, SealedFile, path_of
 from shared.log import raise_gc_threshold
 from shared.outbox import Alone, UnitOfWork, decide_and_commit, row_of
 from shared.service import Service, Task
@@ -64,16 +64,16 @@ _LAST = "SELECT max(seq) AS seq, (SELECT max(generation) FROM outbox_generations
 _PASSES = (sqlite3.OperationalError, asyncpg.QueryCanceledError, asyncpg.ReadOnlySQLTransactionError)
 
 
-def work_off(kinds: Kinds) -> Task:
+def work_off(imports: Imports) -> Task:
     """The job that works off what was sent, oldest first; what cannot be taken now lets the others go before."""
 
     async def run(service: Service) -> None:
-        await _work_off(service, kinds)
+        await _work_off(service, imports)
 
     return run
 
 
-async def _work_off(service: Service, kinds: Kinds) -> None:
+async def _work_off(service: Service, imports: Imports) -> None:
     raise_gc_threshold()
     await commands.rename_old(service.database)
     swept_at = float("-inf")
@@ -83,10 +83,10 @@ async def _work_off(service: Service, kinds: Kinds) -> None:
         row = await service.database.fetchrow(_NEXT, list(aside))
         try:
             if row is not None:
-                await take_import(service, kinds, row_of(Import, row))
+                await take_import(service, imports, row_of(Import, row))
             elif monotonic() - swept_at > _SWEEP_SECONDS:
                 swept_at = monotonic()
-                await _sweep(service)
+                await _sweep(service, imports.folder)
             else:
                 await _more(service)
         except (StoreUnavailable, FileMissing, *_PASSES):
@@ -103,9 +103,9 @@ async def _more(service: Service) -> None:
     bell.clear()
 
 
-async def take_import(service: Service, kinds: Kinds, row: Import) -> None:
+async def take_import(service: Service, imports: Imports, row: Import) -> None:
     """Take an import from where it is to its end, or until somebody cancels it."""
-    taking = Taking(service, kinds[row.of], row)
+    taking = Taking(service, imports.kinds[row.of], row, path_of(imports.folder, row.id))
     try:
         await _take_rows(taking)
         if taking.row.state == "running":
@@ -131,19 +131,19 @@ async def take_import(service: Service, kinds: Kinds, row: Import) -> None:
         # One file that cannot be taken must not keep the others waiting for ever.
         log.exception("import failed", import_id=str(row.id))
         await _fail(taking, error if isinstance(error, Conflict) else Problem())
-    await delete(store_of(service), path_of(service, row.id))
+    await delete(store_of(service.settings), taking.path)
 
 
 async def _take_rows(taking: Taking) -> None:
     row, service = taking.row, taking.service
-    store, path = store_of(service), path_of(service, row.id)
-    kept = await size_of(store, path)
+    store = store_of(service.settings)
+    kept = await size_of(store, taking.path)
     if kept is None:
         since = (row.problem or {}).get("missing_since") or now().isoformat()
         if now() - datetime.fromisoformat(since) > _GONE_AFTER:
             raise FileGone()
         raise FileMissing(missing_since=since)
-    file = cast(BinaryIO, BufferedReader(SealedFile(store, path, kept, row.id), BLOCK))
+    file = cast(BinaryIO, BufferedReader(SealedFile(store, taking.path, kept, row.id), BLOCK))
     taking.sheets.clear()
     entries = _checked(READERS[row.format](file, taking.kind, taking.sheets), service.settings.import_rows)
     first: list[Entry] = []
@@ -325,11 +325,11 @@ def _shown(problem: Problem) -> dict[str, Any]:
     return {"code": problem.name, "message": f"{problem.vi} {problem.en}", **problem.members}
 
 
-async def _sweep(service: Service) -> None:
+async def _sweep(service: Service, folder: str) -> None:
     """Forget what was rejected long ago, and files that no open import waits for."""
     await service.database.fetch(
         """DELETE FROM import_rejections r USING imports i
         WHERE i.id = r.import_id AND i.ended_at < now() - interval '30 days'"""
     )
     rows = await service.database.fetch("SELECT id FROM imports WHERE state IN ('queued', 'running')")
-    await uploads.sweep(service, {row["id"] for row in rows})
+    await uploads.sweep(service, folder, {row["id"] for row in rows})

@@ -66,7 +66,16 @@ class Kind(NamedTuple, Generic[RecordT, InputT]):
 
 
 AnyKind = Kind[Any, Any]
-Kinds = Mapping[str, AnyKind]
+
+
+class Imports(NamedTuple):
+    """All imports of a service: its kinds of rows by their names, and where in the store a file waits for its job.
+
+    `folder`: services that share a store have a folder each, for what no import waits for in it is deleted.
+    """
+
+    kinds: Mapping[str, AnyKind]
+    folder: str
 
 
 def kind(

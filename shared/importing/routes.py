@@ -26,7 +26,7 @@ from shared.files.store import StoreUnavailable
 from shared.http import CommandRoute, Reader, Work, language_of, link_next, problems
 from shared.importing import commands, reading
 from shared.importing.commands import DigestWrong, NotUtf8
-from shared.importing.kinds import Kinds
+from shared.importing.kinds import Imports
 from shared.importing.rejections import NotXlsx
 from shared.importing.schemas import (
     MEDIA_TYPES,
@@ -92,9 +92,9 @@ def _name_next(request: Request, response: Response, limit: int, after: int | No
         response.headers["Link"] = f'<{request.url.path}?limit={limit}&after={after}>; rel="next"'
 
 
-def rooms(kinds: Kinds) -> list[APIRouter]:
-    """The routes by which files of these kinds of rows are imported."""
-    NewIt, ListIt = asked_of(kinds)
+def rooms(imports: Imports) -> list[APIRouter]:
+    """The routes by which files of a service's kinds of rows are imported."""
+    NewIt, ListIt = asked_of(imports.kinds)
     router = APIRouter(
         prefix="/imports",
         tags=["imports"],
@@ -138,13 +138,15 @@ def rooms(kinds: Kinds) -> list[APIRouter]:
         makes sure that the file came whole.
         """
         reader.caller.require_role("import_records")
-        reader.caller.require_role(kinds[asked.of].action)  # type: ignore[attr-defined]
+        reader.caller.require_role(imports.kinds[asked.of].action)  # type: ignore[attr-defined]
         format = MEDIA_TYPES.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
         if format is None:
             raise UnknownFormat()
         key = idempotency_key.encode() if idempotency_key is not None else None
         body, digest = _body(request), _sha256(content_digest)
-        started, replayed = await commands.start_import(reader.service, reader.caller, asked, format, body, key, digest)
+        started, replayed = await commands.start_import(
+            reader.service, imports.folder, reader.caller, asked, format, body, key, digest
+        )
         response.headers["Location"] = f"{request.url.path}/{started.id}"
         if replayed:
             response.headers["Idempotency-Replayed"] = "true"

@@ -10,31 +10,21 @@ from datetime import timedelta
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from shared.access.secrets import file_cipher, old_file_cipher
 from shared.days import now
 from shared.files import sealing
 from shared.files.sealing import TAG
-from shared.files.store import StoreUnavailable, delete, kept_under, move, open_store, read_range
+from shared.files.store import delete, kept_under, read_range, store_of
 from shared.service import Service
 
 BLOCK = sealing.BLOCK
-_FOLDER = "imports/"
 
 
-def store_of(service: Service) -> ObjectStore:
-    """The service's store. Raises StoreUnavailable while it cannot be opened."""
-    try:
-        return open_store(service.settings)
-    except (BaseError, OSError, ValueError) as error:
-        raise StoreUnavailable() from error
-
-
-def path_of(service: Service, id: UUID) -> str:
-    """Under which name the store keeps an import's file: services that share a store have a folder each."""
-    return f"{_FOLDER}{service.name}/{id}"
+def path_of(folder: str, id: UUID) -> str:
+    """Under which name the store keeps an import's file."""
+    return f"{folder}/{id}"
 
 
 def sealed(chunks: AsyncIterable[bytes], id: UUID) -> AsyncIterator[bytes]:
@@ -97,14 +87,10 @@ class SealedFile(io.RawIOBase):
             return old_file_cipher(b"imports", self._import.bytes).decrypt(nonce, kept, bound)
 
 
-async def sweep(service: Service, open_ones: Collection[UUID]) -> None:
-    """Delete the service's files that no open import waits for; a younger one may be of an import not committed yet."""
-    store, long_ago = store_of(service), now() - timedelta(hours=1)
-    wanted = {path_of(service, id) for id in open_ones}
-    # Files once lay beside each other, when one service alone had imports.
-    waiting = {f"{_FOLDER}{id}": path_of(service, id) for id in open_ones}
-    async for path, modified_at in kept_under(store, _FOLDER):
-        if path in waiting:
-            await move(store, path, waiting[path])
-        elif path.startswith(f"{_FOLDER}{service.name}/") and path not in wanted and modified_at < long_ago:
+async def sweep(service: Service, folder: str, open_ones: Collection[UUID]) -> None:
+    """Delete the folder's files that no open import waits for; a younger one may be of an import not committed yet."""
+    store, long_ago = store_of(service.settings), now() - timedelta(hours=1)
+    wanted = {path_of(folder, id) for id in open_ones}
+    async for path, modified_at in kept_under(store, f"{folder}/"):
+        if path not in wanted and modified_at < long_ago:
             await delete(store, path)

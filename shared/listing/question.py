@@ -31,7 +31,7 @@ Sort = Literal["oldest", "newest"]
 # An area of so few units is read unit by unit, each in the order of time; a wider one in the order of time at once.
 _FEW = 16
 # Words are looked for in so many spans of days first, of 32 days (`#`) or of 256 (`~`), and at last everywhere: in a few
-# units, whose tips are few, and in a wide area.
+# units, whose records are few, and in a wide area.
 _OF_FEW, _OF_MANY = (("~", 2),), (("#", 2), ("~", 3))
 _DAYS = {"#": 32, "~": 256}
 _FIRST_DAY = date(1900, 1, 1)

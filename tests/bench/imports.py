@@ -93,7 +93,7 @@ async def send(environment: dict[str, str], path: Path, format: Format) -> str:
     writing = asyncio.create_task(service.writer.run())
     try:
         asked = NewImport(of="activities")
-        started, _ = await start_import(service, CALLER, asked, format, chunks(), None)
+        started, _ = await start_import(service, "imports", CALLER, asked, format, chunks(), None)
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)

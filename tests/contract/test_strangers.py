@@ -25,6 +25,7 @@ from tests.contract.test_matrix import (
 )
 from tests.incidents.conftest import a_team
 from tests.shared.files.made import a_pdf
+from tests.shared.files.sending import attached
 
 pytestmark = pytest.mark.slow
 
@@ -60,15 +61,6 @@ async def there(antt: Antt, service: str) -> dict[str, str]:
     return ids
 
 
-async def attached(antt: Antt, service: str, of: str, id: str) -> str:
-    """A file of a record."""
-    answer = await antt.http.post(
-        f"/{service}/v1/{of}/{id}/attachments", files={"file": ("a.pdf", a_pdf())}, headers=antt.token("operator")
-    )
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
 def said(answer: Any, ids: dict[str, str]) -> Any:
     """What an answer says, its ids aside."""
     body = answer.text
@@ -83,7 +75,12 @@ async def test_a_stranger_gets_one_answer_for_what_is_anothers_and_for_what_is_n
     asked, differ = set[str](), list[str]()
     for service in ("incidents", "teams"):
         present = await there(antt, service)
-        file_of = {of: await attached(antt, service, of, present[id]) for of, id in FILES[service].items()}
+        file_of = {
+            of: (
+                await attached(antt, f"/{service}/v1/{of}/{present[id]}/attachments", a_pdf(), antt.token("operator"))
+            )["id"]
+            for of, id in FILES[service].items()
+        }
         for route, action in ACTIONS.items():
             method, path = route.split(" ")
             if "_id}" not in path or action == OPEN or not path.startswith(f"/{service}/"):

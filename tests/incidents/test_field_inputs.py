@@ -10,7 +10,7 @@ import pytest
 import xlsxwriter
 from pydantic import TypeAdapter, ValidationError
 
-from services.incidents.imports import KINDS
+from services.incidents.imports import IMPORTS
 from shared.days import Day, Instant
 from shared.importing.formats import READERS, Entry
 from shared.text import clean
@@ -30,7 +30,7 @@ def case(name: str) -> bytes:
 
 def read(format: Any, content: bytes) -> tuple[list[Entry], list[dict[str, str]]]:
     sheets: list[dict[str, str]] = []
-    return list(READERS[format](io.BytesIO(content), KINDS["tips"], sheets)), sheets
+    return list(READERS[format](io.BytesIO(content), IMPORTS.kinds["tips"], sheets)), sheets
 
 
 def workbook(write: Any, **options: Any) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import xlsxwriter
 
-from services.incidents.imports import KINDS
+from services.incidents.imports import IMPORTS
 from shared.errors import Problem
 from shared.importing.columns import Columns
 from shared.importing.formats import LONGEST_ROW, READERS, Entry, UnreadableCsv
@@ -31,7 +31,7 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 def read(format: Format, content: bytes, of: str = "activities") -> list[Entry]:
     """The rows of a file."""
-    return list(READERS[format](io.BytesIO(content), KINDS[of], []))
+    return list(READERS[format](io.BytesIO(content), IMPORTS.kinds[of], []))
 
 
 def found(entries: list[Entry]) -> list[Any]:
@@ -383,7 +383,7 @@ def test_a_directory_that_lies_is_seen() -> None:
 
 
 def test_a_row_of_columns_is_the_json_of_a_request() -> None:
-    columns = Columns(["items.1.item", "items.0.item", "Order.Number", "hamlets"], KINDS["activities"].fields)
+    columns = Columns(["items.1.item", "items.0.item", "Order.Number", "hamlets"], IMPORTS.kinds["activities"].fields)
     row = msgspec.json.decode(columns.json_of(["b", "a", 15, "Ấp 1; Ấp 2"]))
     assert row == {"items": [{"item": "a"}, {"item": "b"}], "order": {"number": "15"}, "hamlets": ["Ấp 1", "Ấp 2"]}
     assert LONGEST_ROW == 65_536

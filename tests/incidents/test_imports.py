@@ -18,13 +18,13 @@ from obstore.store import ObjectStore
 
 from shared.access import Identity
 from shared.access.tokens import Tokens
-from shared.database import Database
 from shared.files.store import StoreUnavailable, read_range, size_of
 from shared.importing import job, uploads
 from shared.importing.commands import rename_old
 from shared.importing.deciding import Decided, Taking
-from shared.importing.kinds import Kinds
+from shared.importing.kinds import Imports
 from shared.importing.models import Import
+from shared.outbox import row_of
 from shared.service import Service
 from tests.conftest import COMMUNE, OLD_COMMUNE, PROVINCE, Antt, eventually
 from tests.importing import NDJSON, XLSX, a_csv, an_xlsx, counts, ended, imported, lines, rejections, sent
@@ -130,23 +130,29 @@ async def test_a_key_is_of_one_role_unit_and_team_of_its_subject(antt: Antt, mon
 
 
 async def test_a_file_that_was_sent_before_hashes_had_keys_is_still_taken_once(
-    antt: Antt, databases: dict[str, str]
+    antt: Antt, databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, rows = str(uuid4()), lines(a_patrol())
+    bare = hashlib.sha256(f"commune_officer:{COMMUNE}".encode() + b"\0imports\0" + key.encode()).digest()
+    take, kept = job.take_import, list[asyncpg.Record]()
+
+    async def taken_while_it_is_renamed(service: Service, imports: Imports, row: Import) -> None:
+        if not kept:
+            kept.extend(await service.database.fetch("SELECT i.*, i::text AS text FROM imports i"))
+            # As the migration leaves what was sent before it; a job reads that, and then another one starts.
+            await service.database.fetch("UPDATE imports SET content = '', key = $1", b"old:" + bare)
+            (old,) = await service.database.fetch("SELECT * FROM imports")
+            await rename_old(service.database)
+            row = row_of(Import, old)
+        await take(service, imports, row)
+
+    monkeypatch.setattr(job, "take_import", taken_while_it_is_renamed)
     first = await sent(antt, rows, key=key)
-    connection = await asyncpg.connect(databases["incidents"])
-    lies = await connection.fetchrow("SELECT key, content, i::text AS text, subject FROM imports i")
-    assert lies
-    bare = hashlib.sha256(lies["subject"].encode() + b"\0imports\0" + key.encode()).digest()
+    assert counts(await ended(antt, first.headers["location"])) == ("done", 1, 0, 0, 0)
     for hashed in (bare, hashlib.sha256(rows).digest()):
-        assert hashed.hex() not in lies["text"]
-    # As the migration leaves what was sent before it, and then the job's start.
-    await connection.execute("UPDATE imports SET content = '', key = $1", b"old:" + bare)
-    database = Database(databases["incidents"], 1, 10)
-    await database.open()
-    await rename_old(database)
-    await database.close()
-    assert await connection.fetchval("SELECT key FROM imports") == lies["key"]
+        assert hashed.hex() not in kept[0]["text"]
+    connection = await asyncpg.connect(databases["incidents"])
+    assert await connection.fetchval("SELECT key FROM imports") == kept[0]["key"]
     await connection.close()
     assert (await sent(antt, rows, key=key)).json()["id"] == first.json()["id"]
 
@@ -388,16 +394,16 @@ def bring_back(store: Path) -> None:
 class Held:
     """The job, which takes nothing before it is let go."""
 
-    def __init__(self, take: Callable[[Service, Kinds, Import], Awaitable[None]]) -> None:
+    def __init__(self, take: Callable[[Service, Imports, Import], Awaitable[None]]) -> None:
         self.take, self.let_go = take, asyncio.Event()
         self.service: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
 
-    async def __call__(self, service: Service, kinds: Kinds, row: Import) -> None:
+    async def __call__(self, service: Service, imports: Imports, row: Import) -> None:
         """Take an import."""
         if not self.service.done():
             self.service.set_result(service)
         await self.let_go.wait()
-        await self.take(service, kinds, row)
+        await self.take(service, imports, row)
 
 
 def files_in(store: Path) -> list[Path]:
@@ -445,15 +451,13 @@ async def test_a_sweep_leaves_what_waits_and_what_is_of_another_service(
     monkeypatch.setattr(job, "take_import", held := Held(job.take_import))
     answer = await sent(antt, lines(a_patrol()))
     (kept,) = files_in(store)
-    # Where it lay when one service alone had imports.
-    kept.rename(store / "imports" / kept.name)
-    others = store / "imports" / "teams" / str(uuid4())
+    others = store / "teams" / "imports" / str(uuid4())
     forgotten = kept.with_name(str(uuid4()))
     for path in (others, forgotten):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.touch()
         os.utime(path, (0, 0))
-    await uploads.sweep(await held.service, {UUID(answer.json()["id"])})
+    await uploads.sweep(await held.service, "imports", {UUID(answer.json()["id"])})
     assert sorted(files_in(store)) == sorted((kept, others))
     held.let_go.set()
     assert counts(await ended(antt, answer.headers["location"])) == ("done", 1, 0, 0, 0)

@@ -282,7 +282,7 @@ async def test_rows_are_asked_about_a_chunk_at_a_time(antt: Antt, monkeypatch: p
     assert asked == []
 
 
-async def test_an_import_goes_on_behind_the_rows_that_a_process_which_died_had_taken(
+async def test_an_import_that_the_store_failed_goes_on_behind_the_rows_that_were_taken(
     antt: Antt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = Sender(antt)
@@ -290,14 +290,14 @@ async def test_an_import_goes_on_behind_the_rows_that_a_process_which_died_had_t
     monkeypatch.setattr(job, "_WAIT_SECONDS", 0.05)
     take_chunk, taken = job._take_chunk, 0
 
-    async def dies_once(*arguments: Any) -> None:
+    async def fails_once(*arguments: Any) -> None:
         nonlocal taken
         taken += 1
         if taken == 2:
             raise StoreUnavailable()
         await take_chunk(*arguments)
 
-    monkeypatch.setattr(job, "_take_chunk", dies_once)
+    monkeypatch.setattr(job, "_take_chunk", fails_once)
     rows = [team_row(f"T{number}", f"Tổ {number}") for number in range(5)]
     row = await sender.csv("teams", TEAM, *rows, atomic=False)
     assert (counts(row), row["rows_read"]) == (("done", 5, 0, 0, 0), 5)

@@ -6,7 +6,7 @@ each.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 
 import asyncpg
@@ -44,11 +44,8 @@ async def apply(
     Raises ConsumerFenced if another has moved the position.
     """
     counted = count(batch.records, most_dead_in_a_row, failed_before)
-    if counted.dead:
-        async with connection.transaction():
-            await add(connection, counters, source, after, batch.mark, batch.watermark, counted)
-    else:
-        # One statement is a transaction of its own, without a round trip to begin it and one to commit it.
+    # One statement is a transaction of its own, without a round trip to begin it and one to commit it.
+    async with connection.transaction() if counted.dead else nullcontext():
         await add(connection, counters, source, after, batch.mark, batch.watermark, counted)
     return counted.failed_in_a_row
 
